@@ -1,0 +1,208 @@
+# Copse: build, run, test.  `make help` lists the targets.
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+BUILD ?= build
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+LD ?= ld
+ifeq ($(origin LD),default)
+LD = ld
+endif
+NASM ?= nasm
+
+# `make V=1` shows the commands themselves.
+ifndef V
+Q := @
+say = @printf '  %-5s %s\n' $(1) $(2)
+endif
+
+# What `make run` boots; see tools/run-qemu.
+ARGS     ?=
+MEM      ?= 256M
+CPUS     ?= 1
+CPU      ?= max
+FIRMWARE ?= bios
+MACHINE  ?= pc
+# With a person at the keyboard there is no limit; a script gets two minutes.
+TIMEOUT  ?= $(shell [ -t 0 ] && echo 0 || echo 120)
+
+VERSION := 0.1
+COMMIT  := $(shell git rev-parse --short=10 HEAD 2>/dev/null || echo unknown)
+
+# All dates in the ISO, so that two builds of one commit are the same bytes.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null \
+    || echo 1767225600)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+    -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla -Wwrite-strings \
+    -Wimplicit-fallthrough
+# On a developer's machine a newer compiler's new warning is no reason to stop.
+ifdef CI
+WARNINGS += -Werror
+endif
+
+# ---- The kernel ----
+
+CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mno-red-zone \
+    -mcmodel=kernel -mgeneral-regs-only -fcf-protection=none \
+    -fno-stack-protector -fno-asynchronous-unwind-tables \
+    -fno-omit-frame-pointer $(WARNINGS)
+LDFLAGS := -nostdlib -static -z max-page-size=0x1000 -z noexecstack \
+    --build-id=none
+
+C_SOURCES   := $(wildcard boot/*.c lib/*.c mm/*.c mm/heap/*.c drivers/*.c \
+    kernel/*.c kernel/selftest/*.c)
+ASM_SOURCES := $(wildcard boot/*.asm kernel/*.asm)
+SHARED_TEST_SOURCES := $(wildcard tests/shared/*.c)
+OBJECTS := $(patsubst %,$(BUILD)/kernel/%.o,$(ASM_SOURCES) $(C_SOURCES) \
+    $(SHARED_TEST_SOURCES))
+
+.PHONY: all
+all: iso
+
+.PHONY: iso
+iso: $(BUILD)/copse.iso
+
+$(BUILD)/kernel/%.c.o: %.c Makefile | $(BUILD)/need-build
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $(CFLAGS_$*) -I. -I$(BUILD)/include -MMD -MP -c $< -o $@
+
+# Loops of the string functions must not become calls of themselves.
+CFLAGS_lib/string := -fno-builtin
+ifneq ($(findstring gcc,$(CC)),)
+CFLAGS_lib/string += -fno-tree-loop-distribute-patterns
+endif
+
+$(BUILD)/kernel/%.asm.o: %.asm Makefile | $(BUILD)/need-build
+	@mkdir -p $(@D)
+	$(call say,NASM,$<)
+	$(Q)$(NASM) -f elf64 -g -F dwarf -Wall -I. -MD $(@:.o=.d) -MP $< -o $@
+
+# The version is a file of its own, so that a commit rebuilds little.
+$(BUILD)/kernel/kernel/report.c.o: $(BUILD)/include/version.h
+$(BUILD)/include/version.h: FORCE
+	@mkdir -p $(@D)
+	@echo '#define COPSE_VERSION "$(VERSION) ($(COMMIT))"' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
+
+# Linked twice: the first image has no symbols, but all code where it stays.
+define link-with-symbols
+	$(Q)awk -f tools/symbols.awk $(2) >$(1).symbols.c
+	$(Q)$(CC) $(CFLAGS) -I. -c $(1).symbols.c -o $(1).symbols.o
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJECTS) $(1).symbols.o -o $(1)
+endef
+
+$(BUILD)/copse.elf: $(OBJECTS) linker.ld tools/symbols.awk tools/check-image
+	$(call say,LD,$@)
+	$(call link-with-symbols,$@.first,/dev/null)
+	$(Q)nm -n $@.first >$@.nm
+	$(call link-with-symbols,$@,$@.nm)
+	@rm -f $@.first*
+	$(call say,CHECK,$@)
+	$(Q)tools/check-image $@
+
+# ---- The ISO ----
+
+$(BUILD)/grub/efi.img: tools/make-grub | $(BUILD)/need-build
+	$(call say,GRUB,$(@D))
+	$(Q)tools/make-grub $(@D)
+
+$(BUILD)/copse.iso: $(BUILD)/copse.elf iso/grub.cfg $(BUILD)/grub/efi.img \
+    tools/make-iso
+	$(Q)tools/make-iso $@ $(BUILD)/copse.elf iso/grub.cfg $(BUILD)/grub
+	$(call say,ISO,"$@: $$(stat -c %s $@) bytes")
+
+# With ARGS: an ISO that boots at once with that command line.
+ifneq ($(strip $(ARGS)),)
+RUN_ISO := $(BUILD)/run.iso
+.PHONY: $(RUN_ISO)
+$(RUN_ISO): $(BUILD)/copse.iso
+	@tools/grub-config '$(subst ','\'',$(ARGS))' >$(BUILD)/run.cfg
+	@tools/make-iso $@ $(BUILD)/copse.elf $(BUILD)/run.cfg $(BUILD)/grub
+else
+RUN_ISO := $(BUILD)/copse.iso
+endif
+
+# ---- Running ----
+
+export MEM CPUS CPU FIRMWARE MACHINE TIMEOUT
+
+.PHONY: run
+run: $(RUN_ISO) | $(BUILD)/need-run
+	@tools/run-qemu $(RUN_ISO)
+
+.PHONY: debug
+debug: $(RUN_ISO) | $(BUILD)/need-run
+	@tools/need gdb
+	tools/debug-qemu $(RUN_ISO) $(BUILD)/copse.elf
+
+# ---- Tests ----
+
+HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined \
+    -fno-sanitize-recover=all -fno-omit-frame-pointer $(WARNINGS)
+HOST_TESTS := $(patsubst tests/host/%.c,$(BUILD)/host/%, \
+    $(wildcard tests/host/test_*.c))
+
+# Each test names in its first comment the sources that it stands on.
+define host-test
+$(BUILD)/host/$(1): tests/host/$(1).c tests/host/platform.c \
+    $(2) Makefile | $(BUILD)/need-test
+	@mkdir -p $$(@D)
+	$$(call say,HOST,$$<)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) -I. -MMD -MP -MF $$@.d tests/host/$(1).c \
+	    tests/host/platform.c $(2) -o $$@ -lcmocka
+endef
+$(foreach test,$(patsubst tests/host/%.c,%,$(wildcard tests/host/test_*.c)), \
+    $(eval $(call host-test,$(test),$(shell sed -n \
+        's,^/\* sources: \(.*\) \*/$$,\1,p' tests/host/$(test).c))))
+
+BOOT_TESTS := $(sort $(wildcard tests/boot/*.t))
+
+.PHONY: test
+test: $(BUILD)/copse.iso $(HOST_TESTS) | $(BUILD)/need-test
+	@BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP PERL5LIB=tests/boot \
+	    ASAN_OPTIONS=detect_leaks=1 \
+	    tools/run-tests -j 2 $(HOST_TESTS) $(BOOT_TESTS)
+
+# ---- Tools ----
+
+$(BUILD)/need-build: tools/need
+	@mkdir -p $(@D)
+	@tools/need gcc ld nasm grub grub-bios grub-efi xorriso mtools
+	@touch $@
+$(BUILD)/need-run: tools/need
+	@tools/need qemu $(if $(filter uefi,$(FIRMWARE)),ovmf)
+	@touch $@
+$(BUILD)/need-test: tools/need
+	@mkdir -p $(@D)
+	@tools/need qemu ovmf cmocka prove
+	@touch $@
+
+.PHONY: doctor
+doctor:
+	@tools/need --doctor
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:
+	@echo 'make run      boot Copse in QEMU; the serial port is this terminal'
+	@echo '              (leave with the command poweroff, or control-A X)'
+	@echo '              ARGS="selftest" is the kernel command line; also MEM=256M'
+	@echo '              CPUS=1 CPU=max FIRMWARE=bios|uefi MACHINE=pc|q35 TIMEOUT=0'
+	@echo 'make test     all tests: on the host, and in QEMU under BIOS and UEFI'
+	@echo 'make iso      build/copse.iso, for BIOS and UEFI, CD, disk and USB stick'
+	@echo 'make debug    the same as run, stopped at kernel_main under gdb'
+	@echo 'make doctor   the tools, their versions and their Debian packages'
+	@echo 'make clean    remove build/'
+	@echo 'CC=clang builds with clang; BUILD=dir builds elsewhere; V=1 shows commands'
+
+-include $(OBJECTS:.o=.d) $(HOST_TESTS:=.d)

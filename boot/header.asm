@@ -1,0 +1,35 @@
+; The multiboot2 header: what GRUB looks for in the first 32 KiB of the file.
+; Multiboot2 Specification 2.0, section 3.1.
+
+MAGIC        equ 0xe85250d6
+I386         equ 0                      ; entered in 32-bit protected mode
+TAG_END      equ 0
+TAG_REQUEST  equ 1                      ; information request
+TAG_ALIGN    equ 6                      ; modules on page boundaries
+
+INFO_MEMORY_MAP equ 6
+
+section .multiboot2 progbits alloc noexec nowrite align=8
+
+header:
+    dd MAGIC
+    dd I386
+    dd header.end - header
+    dd -(MAGIC + I386 + (header.end - header)) & 0xffffffff
+
+.request:
+    dw TAG_REQUEST
+    dw 0                                ; not optional
+    dd .request_end - .request
+    dd INFO_MEMORY_MAP
+.request_end:
+    align 8, db 0
+
+    dw TAG_ALIGN
+    dw 0
+    dd 8
+
+    dw TAG_END
+    dw 0
+    dd 8
+.end:

@@ -1,0 +1,88 @@
+/* The mistakes that fault=NAME can make. */
+#include "kernel/fault.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/image.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+
+static void read_null(void)
+{
+    /* volatile: the compiler may not reason about the mistake */
+    volatile uintptr_t null = 0;
+    (void)*(volatile char *)null;
+}
+
+static void write_text(void)
+{
+    *(volatile char *)text_start = 0;
+}
+
+static void write_constant(void)
+{
+    *(volatile char *)rodata_start = 0;
+}
+
+static void execute_data(void)
+{
+    volatile uintptr_t data = (uintptr_t)data_start;
+    ((void (*)(void))data)();
+}
+
+/* volatile depth: a call that the compiler may not turn into a loop */
+static unsigned overrun(volatile unsigned depth)
+{
+    return depth == UINT32_MAX ? 0 : overrun(depth + 1) + depth;
+}
+
+static void stack(void)
+{
+    overrun(0);
+}
+
+static void divide(void)
+{
+    __asm__ volatile("xor %%edx, %%edx\n\t"
+                     "xor %%ecx, %%ecx\n\t"
+                     "div %%ecx"
+                     :
+                     :
+                     : "eax", "ecx", "edx", "cc");
+}
+
+static void assertion(void)
+{
+    volatile unsigned trees = 2;
+    ASSERT(trees == 3, "a copse of %u trees", trees);
+}
+
+static const struct {
+    const char *name;
+    void (*make)(void);
+} mistakes[] = {
+    {"read-null", read_null},
+    {"write-text", write_text},
+    {"write-constant", write_constant},
+    {"execute-data", execute_data},
+    {"stack", stack},
+    {"divide", divide},
+    {"assert", assertion},
+};
+
+#define MISTAKE_COUNT (sizeof(mistakes) / sizeof(mistakes[0]))
+
+void fault_make(const char *name)
+{
+    for (size_t i = 0; i < MISTAKE_COUNT; i++)
+        if (strcmp(mistakes[i].name, name) == 0) {
+            mistakes[i].make();
+            panic("fault=%s went unnoticed", name);
+        }
+    log_line(LOG_WARNING, "fault", "there is no mistake '%s'", name);
+    for (size_t i = 0; i < MISTAKE_COUNT; i++)
+        log_line(LOG_WARNING, "fault", "  known: %s", mistakes[i].name);
+}

@@ -1,0 +1,160 @@
+/* The boot, in order. */
+#include "boot/multiboot2.h"
+#include "drivers/debug_exit.h"
+#include "kernel/console.h"
+#include "kernel/cpu.h"
+#include "kernel/fault.h"
+#include "kernel/gdt.h"
+#include "kernel/image.h"
+#include "kernel/log.h"
+#include "kernel/monitor.h"
+#include "kernel/options.h"
+#include "kernel/panic.h"
+#include "kernel/report.h"
+#include "kernel/selftest.h"
+#include "kernel/trap.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/heap/backend.h"
+#include "mm/heap_range.h"
+#include "mm/kernel_space.h"
+#include "mm/platform.h"
+
+#define HEAP_DEFAULT "list"
+
+/* What boot/start32.asm mapped: the loader's block lies below it. */
+#define EARLY_MAPPED (4 * GIB)
+
+static struct boot_info boot_info;
+
+static void read_boot_information(uint32_t address)
+{
+    struct multiboot2_problems problems = {0};
+    enum multiboot2_error error = multiboot2_parse(
+        phys_to_virt(address), address, EARLY_MAPPED - address,
+        cpu_get()->paddr_bits, &boot_info, &problems);
+    if (error != MULTIBOOT2_OK)
+        panic("the boot information at 0x%x is unusable: tag %u at offset "
+              "0x%x: %s\n(%s)",
+              address, problems.last.tag, problems.last.offset,
+              multiboot2_error_text(error), multiboot2_error_name(error));
+
+    enum mm_error full =
+        boot_info_reserve(&boot_info, (uintptr_t)image_start - KERNEL_BASE,
+                          (uintptr_t)image_end - KERNEL_BASE);
+    if (full != MM_OK)
+        panic("cannot reserve what is in use: %s", mm_error_text(full));
+}
+
+static void read_options(void)
+{
+    options_init(boot_info.command_line);
+    if (boot_info.command_line_cut)
+        log_line(LOG_WARNING, "options",
+                 "the command line was cut after %zu characters",
+                 strlen(boot_info.command_line));
+    const char *name = option("loglevel");
+    enum log_level level;
+    if (name == NULL)
+        return;
+    if (log_level_find(name, &level))
+        log_set_level(level);
+    else
+        log_line(LOG_WARNING, "options",
+                 "loglevel=%s is none of error, warning, info, debug", name);
+}
+
+static void build_kernel_space(void)
+{
+    const struct kernel_image image = {
+        .text = (vaddr_t)text_start,
+        .text_end = (vaddr_t)text_end,
+        .rodata = (vaddr_t)rodata_start,
+        .rodata_end = (vaddr_t)rodata_end,
+        .data = (vaddr_t)data_start,
+        .data_end = (vaddr_t)data_end,
+        .stack_guard = (vaddr_t)boot_stack_guard,
+    };
+    enum mm_error error = kernel_space_init(&boot_info.map, &image);
+    if (error != MM_OK)
+        panic("cannot build the kernel's page table: %s",
+              mm_error_text(error));
+    log_line(LOG_INFO, "space", "page table at 0x%lx, low half unmapped",
+             kernel_space_table()->root);
+}
+
+static void build_frame_trees(void)
+{
+    enum mm_error error = frame_init(&boot_info.map, DIRECT_MAP_BYTES);
+    if (error != MM_OK)
+        panic("cannot build the frame trees over %lu KiB of usable RAM: %s",
+              memory_map_bytes(&boot_info.map, MEMORY_USABLE) / KIB,
+              mm_error_text(error));
+    kernel_space_use_frames();
+    struct frame_stats stats;
+    frame_stats(&stats);
+    log_line(LOG_INFO, "frame", "%lu MiB in %lu GiB nodes, %lu KiB metadata",
+             stats.managed_bytes / MIB, stats.gibs,
+             stats.metadata_bytes / KIB);
+}
+
+static const struct heap_backend *choose_heap(void)
+{
+    const char *name = option("heap");
+    if (name == NULL)
+        name = HEAP_DEFAULT;
+    const struct heap_backend *backend = heap_backend_find(name);
+    if (backend != NULL)
+        return backend;
+    log_line(LOG_WARNING, "heap", "there is no back-end '%s'; taking '%s' of:",
+             name, HEAP_DEFAULT);
+    for (unsigned i = 0; heap_backends[i] != NULL; i++)
+        log_line(LOG_WARNING, "heap", "  %-8s %s", heap_backends[i]->name,
+                 heap_backends[i]->help);
+    return heap_backend_find(HEAP_DEFAULT);
+}
+
+static void build_heap(void)
+{
+    const struct heap_backend *backend = choose_heap();
+    enum mm_error error = heap_range_init_kernel(backend);
+    if (error != MM_OK)
+        panic("cannot set up the heap '%s': %s", backend->name,
+              mm_error_text(error));
+    log_line(LOG_INFO, "heap", "back-end '%s' at 0x%lx", backend->name,
+             HEAP_BASE);
+}
+
+/* Self-tests leave QEMU with their result; other machines go on to the
+ * prompt. */
+static void run_what_was_asked(void)
+{
+    if (option("fault") != NULL)
+        fault_make(option("fault"));
+    const char *suite = option("selftest");
+    if (suite != NULL)
+        debug_exit(selftest_run(suite, &boot_info) ? DEBUG_EXIT_SUCCESS
+                                                   : DEBUG_EXIT_FAILURE);
+}
+
+/* Called by boot/start64.asm on the boot stack, interrupts off, with the first
+ * 4 GiB mapped low, at DIRECT_MAP_BASE, and the first one at KERNEL_BASE. */
+_Noreturn void kernel_main(uint32_t boot_information);
+
+void kernel_main(uint32_t boot_information)
+{
+    report_begin();                          /* what time it is */
+    console_init();                          /* serial port */
+    gdt_init();                              /* segments, interrupt stacks */
+    trap_init();                             /* use them */
+    cpu_init();                              /* global pages */
+    read_boot_information(boot_information); /* copied and checked */
+    read_options();                          /* command line */
+    build_kernel_space();                    /* our own page tables */
+    build_frame_trees();                     /* 4K, 2M, 1G frames */
+    build_heap();                            /* kmalloc */
+    run_what_was_asked();                    /* self-tests, a fault */
+    report_print(&boot_info);                /* one screen */
+    monitor_run(&boot_info);                 /* the prompt */
+}

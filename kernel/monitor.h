@@ -1,0 +1,10 @@
+/* The prompt. */
+#ifndef KERNEL_MONITOR_H
+#define KERNEL_MONITOR_H
+
+#include "boot/boot_info.h"
+
+/* Reads commands and runs them, for ever. */
+_Noreturn void monitor_run(const struct boot_info *info);
+
+#endif

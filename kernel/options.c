@@ -1,0 +1,96 @@
+/* The options and their parser. */
+#include "kernel/options.h"
+
+#include <stdarg.h>
+
+#include "kernel/console.h"
+#include "kernel/log.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+
+static const struct {
+    const char *name, *help;
+} options[] = {
+    {"selftest", "run all self-tests, or selftest=SUITE, and leave QEMU"},
+    {"heap", "heap=NAME: the heap's back-end"},
+    {"loglevel", "loglevel=error|warning|info|debug: what is logged"},
+    {"fault", "fault=NAME: make a mistake, to see its report"},
+};
+
+#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+
+static struct {
+    bool given;
+    char value[OPTION_VALUE_MAX];
+} values[OPTION_COUNT];
+
+/* The first part of a word of any length, for a message. */
+#define SHOWN 40
+
+static void warn_unknown(const char *word, size_t length)
+{
+    log_line(LOG_WARNING, "options", "unknown option '%.*s'%s is ignored",
+             (int)(length < SHOWN ? length : SHOWN), word,
+             length < SHOWN ? "" : "...");
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        log_line(LOG_WARNING, "options", "  known: %-10s %s", options[i].name,
+                 options[i].help);
+}
+
+static void take_word(const char *word, size_t length)
+{
+    size_t name_length = 0;
+    while (name_length < length && word[name_length] != '=')
+        name_length++;
+    const char *value = word + name_length;
+    size_t value_length = length - name_length;
+    if (value_length > 0) { /* the '=' */
+        value++;
+        value_length--;
+    }
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (strlen(options[i].name) != name_length ||
+            strncmp(options[i].name, word, name_length) != 0)
+            continue;
+        if (value_length >= OPTION_VALUE_MAX) {
+            log_line(LOG_WARNING, "options",
+                     "the value of '%s' has %zu characters, at most %d are "
+                     "possible: ignored",
+                     options[i].name, value_length, OPTION_VALUE_MAX - 1);
+            return;
+        }
+        values[i].given = true;
+        memcpy(values[i].value, value, value_length);
+        values[i].value[value_length] = '\0';
+        return;
+    }
+    warn_unknown(word, length);
+}
+
+void options_init(const char *line)
+{
+    memset(values, 0, sizeof(values));
+    while (*line != '\0') {
+        size_t length = 0;
+        while (line[length] != ' ' && line[length] != '\0')
+            length++;
+        if (length > 0)
+            take_word(line, length);
+        line += length + (line[length] == ' ');
+    }
+}
+
+const char *option(const char *name)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return values[i].given ? values[i].value : NULL;
+    ASSERT(false, "option '%s' is not in the table", name);
+    return NULL;
+}
+
+void options_print(void)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        printf("  %-10s %s\n", options[i].name, options[i].help);
+}

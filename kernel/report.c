@@ -1,0 +1,111 @@
+/* One screen about the machine and its memory. */
+#include "kernel/report.h"
+
+#include "drivers/clock.h"
+#include "kernel/console.h"
+#include "kernel/cpu.h"
+#include "kernel/image.h"
+#include "lib/bits.h"
+#include "mm/frame.h"
+#include "mm/heap/backend.h"
+#include "mm/kernel_space.h"
+#include "version.h" /* made by the Makefile */
+
+/* Ranges are shown up to this many, so that the report stays on its screen;
+ * a firmware's map can have a hundred. */
+#define RANGES_SHOWN 12
+
+/* "123 MiB", "640 KiB": the largest unit that still shows 3 digits. */
+static void print_bytes(uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    unsigned unit = 0;
+    while (bytes >= 10 * KIB && unit < 4) {
+        bytes /= KIB;
+        unit++;
+    }
+    printf("%5lu %-3s", bytes, units[unit]);
+}
+
+static void print_map(const struct memory_map *map)
+{
+    printf("memory map, %u ranges, usable ", map->count);
+    print_bytes(memory_map_bytes(map, MEMORY_USABLE) +
+                memory_map_bytes(map, MEMORY_BOOT_SERVICES));
+    printf("\n");
+    for (unsigned i = 0; i < map->count && i < RANGES_SHOWN; i++) {
+        const struct memory_range *range = &map->range[i];
+        printf("  %012lx-%012lx ", range->start, range->end - 1);
+        print_bytes(range->end - range->start);
+        printf("  %s\n", memory_type_name(range->type));
+    }
+    if (map->count > RANGES_SHOWN)
+        printf("  and %u more\n", map->count - RANGES_SHOWN);
+}
+
+static void print_frames(void)
+{
+    struct frame_stats stats;
+    frame_stats(&stats);
+    printf("frames, free:  %lu x 1G   %lu x 2M   %lu x 4K   = ",
+           stats.free[FRAME_1G], stats.free[FRAME_2M], stats.free[FRAME_4K]);
+    print_bytes(stats.free_bytes);
+    printf(" of ");
+    print_bytes(stats.managed_bytes);
+    uint64_t described = stats.gibs * SIZE_1G;
+    uint64_t ppm = (stats.metadata_bytes * 1000000 + described / 2) / described;
+    printf("\nmetadata:      %lu bytes for %lu GiB nodes: %lu.%04lu %%, "
+           "%lu bytes a GiB\n",
+           stats.metadata_bytes, stats.gibs, ppm / 10000, ppm % 10000,
+           stats.metadata_bytes / stats.gibs);
+}
+
+static void print_heap(void)
+{
+    struct heap *heap = heap_kernel();
+    struct heap_stats stats = heap_stats(heap);
+    printf("heap:          %s: %zu blocks, %zu bytes asked for, ",
+           heap->backend->name, stats.blocks, stats.requested);
+    print_bytes(stats.region);
+    printf(" backed\n");
+}
+
+void report_print_memory(const struct boot_info *info)
+{
+    print_map(&info->map);
+    print_frames();
+    print_heap();
+}
+
+static uint64_t begun;
+
+void report_begin(void)
+{
+    begun = clock_ticks();
+}
+
+static void print_time(void)
+{
+    uint64_t now = clock_ticks(), per_ms = clock_ticks_per_ms();
+    if (per_ms == 0)
+        printf("time:          not known: there is no running PIT\n");
+    else
+        printf("time:          %lu ms since power-on, %lu ms of them ours\n",
+               now / per_ms, (now - begun) / per_ms);
+}
+
+void report_print(const struct boot_info *info)
+{
+    const struct cpu *cpu = cpu_get();
+    printf("\nCopse " COPSE_VERSION "\n\n"
+           "cpu:           %s, %u physical bits, 1G pages: %s\n"
+           "loader:        %s\n"
+           "image:         ",
+           cpu->name, cpu->paddr_bits, cpu->pages_1g ? "yes" : "no",
+           info->loader_name);
+    print_bytes((uint64_t)(image_end - image_start));
+    printf(" at 0x%lx\n", (uintptr_t)image_start - KERNEL_BASE);
+    print_time();
+    report_print_memory(info);
+    printf("\nType 'help' for the commands.\n");
+}

@@ -1,0 +1,15 @@
+/* The report: what the machine is and how its memory is used, on a screen. */
+#ifndef KERNEL_REPORT_H
+#define KERNEL_REPORT_H
+
+#include "boot/boot_info.h"
+
+/* Takes the time at which the kernel began. */
+void report_begin(void);
+
+void report_print(const struct boot_info *info);
+
+/* What of it changes: the memory map in use, frames and heap. */
+void report_print_memory(const struct boot_info *info);
+
+#endif

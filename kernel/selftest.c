@@ -1,0 +1,128 @@
+/* Runs the self-tests and tells TAP 13 of them. */
+#include "kernel/selftest.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "kernel/console.h"
+#include "lib/format.h"
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+
+/* Pointers, so that no compiler can pad between them. */
+extern const struct selftest *const selftests_start[], *const selftests_end[];
+
+static struct {
+    bool failed;
+    const char *file, *condition;
+    int line;
+    char values[200];
+} current;
+
+void selftest_fail(const char *file, int line, const char *condition,
+                   const char *format, ...)
+{
+    if (current.failed)
+        return;
+    current.failed = true;
+    current.file = file;
+    current.line = line;
+    current.condition = condition;
+    va_list arguments;
+    va_start(arguments, format);
+    format_string_v(current.values, sizeof(current.values), format, arguments);
+    va_end(arguments);
+}
+
+static unsigned test_count(void)
+{
+    return (unsigned)(selftests_end - selftests_start);
+}
+
+static bool selected(const struct selftest *test, const char *suite)
+{
+    return *suite == '\0' || strcmp(test->suite, suite) == 0;
+}
+
+static void print_result(const struct selftest *test, unsigned number)
+{
+    printf("%sok %u - %s: %s\n", current.failed ? "not " : "", number,
+           test->suite, test->name);
+    if (current.failed)
+        printf("  ---\n  file: %s\n  line: %d\n  expected: \"%s\"\n"
+               "  values: \"%s\"\n  ...\n",
+               current.file, current.line, current.condition, current.values);
+}
+
+static uint64_t free_bytes(void)
+{
+    struct frame_stats stats;
+    frame_stats(&stats);
+    return stats.free_bytes;
+}
+
+static void check_the_house(void)
+{
+    if (!frame_check())
+        selftest_fail(__FILE__, __LINE__, "frame_check()",
+                      "the frame trees are damaged");
+    struct heap_flaw flaw = heap_check(heap_kernel());
+    if (flaw.place != NULL)
+        selftest_fail(__FILE__, __LINE__, "heap_check()", "%s, at %p",
+                      flaw.what, flaw.place);
+}
+
+/* Each test runs twice: the first may make the heap or a page table grow for
+ * good, the second must leave as many frames free as it found. */
+static void run_test(const struct selftest *test)
+{
+    current.failed = false;
+    test->run();
+    uint64_t before = free_bytes();
+    if (!current.failed)
+        test->run();
+    uint64_t after = free_bytes();
+    if (before != after)
+        selftest_fail(__FILE__, __LINE__, "before == after",
+                      "%lu bytes of frames were free before, %lu after",
+                      before, after);
+    check_the_house();
+}
+
+static void print_suites(void)
+{
+    const char *last = "";
+    printf("# suites:");
+    for (unsigned i = 0; i < test_count(); i++)
+        if (strcmp(selftests_start[i]->suite, last) != 0) {
+            last = selftests_start[i]->suite;
+            printf(" %s", last);
+        }
+    printf("\n");
+}
+
+const struct boot_info *selftest_boot_info;
+
+bool selftest_run(const char *suite, const struct boot_info *info)
+{
+    selftest_boot_info = info;
+    unsigned planned = 0, number = 0, failures = 0;
+    for (unsigned i = 0; i < test_count(); i++)
+        planned += selected(selftests_start[i], suite);
+    printf("TAP version 13\n1..%u\n", planned);
+    if (planned == 0) {
+        printf("# there is no suite '%s'\n", suite);
+        print_suites();
+    }
+    for (unsigned i = 0; i < test_count(); i++) {
+        const struct selftest *test = selftests_start[i];
+        if (!selected(test, suite))
+            continue;
+        run_test(test);
+        print_result(test, ++number);
+        failures += current.failed;
+    }
+    printf("# %u of %u self-tests passed\n", number - failures, planned);
+    return planned > 0 && failures == 0;
+}

@@ -1,0 +1,112 @@
+/* Every heap back-end, on memory of the machine. */
+#include "kernel/selftest.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/heap/backend.h"
+#include "mm/heap_range.h"
+#include "mm/kernel_space.h"
+#include "mm/platform.h"
+#include "tests/shared/heap_conformance.h"
+
+#define RANGE_BYTES (2 * MIB)
+
+static char array[64 * KIB] __attribute__((aligned(4096)));
+
+/* 16 KiB, too much for the stack. */
+static struct heap_conformance run;
+static struct heap_range range;
+
+static void report(struct heap_conformance *failed,
+                   const struct heap_conformance_failure *failure)
+{
+    selftest_fail(failure->file, failure->line, failure->condition,
+                  "%s in %s, operation %lu: 0x%lx, 0x%lx",
+                  failed->backend->name, failed->region_name,
+                  failure->operation, failure->values[0], failure->values[1]);
+}
+
+static void prepare(const struct heap_backend *backend)
+{
+    memset(&run, 0, sizeof(run));
+    run.backend = backend;
+    run.seed = 1;
+    run.operations = 3000;
+    run.failed = report;
+}
+
+static void run_in_array(const struct heap_backend *backend)
+{
+    for (unsigned i = 0; heap_conformance_checks[i].name != NULL; i++) {
+        prepare(backend);
+        run.region = heap_region_array(array, sizeof(array));
+        run.region_name = "an array";
+        if (!heap_conformance_run(&run, &heap_conformance_checks[i]))
+            return;
+    }
+}
+
+static void run_in_range(const struct heap_backend *backend)
+{
+    for (unsigned i = 0; heap_conformance_checks[i].name != NULL; i++) {
+        prepare(backend);
+        run.region = heap_range_region(&range, SCRATCH_BASE, RANGE_BYTES);
+        run.region_name = "a growing range";
+        bool sound = heap_conformance_run(&run, &heap_conformance_checks[i]);
+        heap_range_release(&range);
+        if (!sound)
+            return;
+    }
+}
+
+SELFTEST(heap, conforms_in_an_array)
+{
+    for (unsigned i = 0; heap_backends[i] != NULL; i++)
+        run_in_array(heap_backends[i]);
+}
+
+SELFTEST(heap, conforms_in_a_growing_range)
+{
+    for (unsigned i = 0; heap_backends[i] != NULL; i++)
+        run_in_range(heap_backends[i]);
+}
+
+SELFTEST(heap, kmalloc_family)
+{
+    prepare(heap_kernel()->backend);
+    run.region_name = "the kernel's heap";
+    heap_conformance_kmalloc(&run);
+}
+
+/* A heap that can get no frame says so, and works again when it can. */
+SELFTEST(heap, survives_out_of_frames)
+{
+    prepare(heap_backend_find("list"));
+    struct heap_region region = heap_range_region(&range, SCRATCH_BASE, GIB);
+    enum mm_error made = heap_init(&run.heap, run.backend, region);
+    EXPECT(made == MM_OK, "%s", mm_error_name(made));
+
+    /* Hide all frames behind one chain: each holds the address of the next. */
+    paddr_t chain = PADDR_NONE;
+    for (enum frame_size left = 3; left-- > 0;)
+        for (paddr_t frame; (frame = frame_alloc(left)) != PADDR_NONE;
+             chain = frame)
+            *(paddr_t *)phys_to_virt(frame) = chain;
+    void *none = heap_alloc_in(&run.heap, (struct layout){MIB, 16});
+    enum mm_error error = heap_error_in(&run.heap);
+    unsigned refused = 0;
+    while (chain != PADDR_NONE) {
+        paddr_t next = *(paddr_t *)phys_to_virt(chain);
+        refused += frame_free(chain) != MM_OK;
+        chain = next;
+    }
+    void *some = heap_alloc_in(&run.heap, (struct layout){MIB, 16});
+    if (some != NULL)
+        heap_dealloc_in(&run.heap, some, (struct layout){MIB, 16});
+    heap_fini(&run.heap);
+    heap_range_release(&range);
+    EXPECT(none == NULL && error == MM_OUT_OF_MEMORY, "%p, %s", none,
+           mm_error_name(error));
+    EXPECT(refused == 0, "%u frames were refused back", refused);
+    EXPECT(some != NULL, "still nothing with all frames free");
+}

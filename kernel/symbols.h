@@ -1,0 +1,32 @@
+/* The names of the kernel's functions, for reports.
+ *
+ * The table is made from the linked image by tools/symbols.awk and linked into
+ * it a second time, at its end, so that nothing moves.
+ */
+#ifndef KERNEL_SYMBOLS_H
+#define KERNEL_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct symbol {
+    uint64_t address;
+    const char *name;
+};
+
+/* In the order of their addresses. */
+extern const struct symbol symbol_table[];
+extern const unsigned symbol_count;
+
+struct symbol_place {
+    const char *name; /* NULL: not in the kernel's code */
+    uint64_t offset;  /* bytes after the function's start */
+};
+
+struct symbol_place symbol_find(uint64_t address);
+
+/* Whether a saved frame pointer may be followed: 16 bytes of it lie in the
+ * kernel's data, where all its stacks are. */
+bool symbol_is_stack(uint64_t address);
+
+#endif

@@ -1,0 +1,147 @@
+/* Exceptions: names, and what a page fault was about. */
+#include "kernel/trap.h"
+
+#include <stddef.h>
+
+#include "kernel/console.h"
+#include "kernel/gdt.h"
+#include "kernel/panic.h"
+#include "kernel/x86.h"
+#include "mm/kernel_space.h"
+#include "mm/page_table.h"
+
+enum { VECTOR_NMI = 2, VECTOR_DF = 8, VECTOR_PF = 14, VECTOR_MC = 18 };
+
+/* AMD64 manual, volume 2, section 8.2. */
+static const char *const names[32] = {
+    "divide error (#DE)",
+    "debug (#DB)",
+    "non-maskable interrupt (NMI)",
+    "breakpoint (#BP)",
+    "overflow (#OF)",
+    "bound range (#BR)",
+    "invalid opcode (#UD)",
+    "device not available (#NM)",
+    "double fault (#DF)",
+    "coprocessor segment overrun",
+    "invalid TSS (#TS)",
+    "segment not present (#NP)",
+    "stack (#SS)",
+    "general protection (#GP)",
+    "page fault (#PF)",
+    "reserved vector 15",
+    "x87 floating point (#MF)",
+    "alignment check (#AC)",
+    "machine check (#MC)",
+    "SIMD floating point (#XF)",
+    "virtualization (#VE)",
+    "control protection (#CP)",
+    "reserved vector 22",
+    "reserved vector 23",
+    "reserved vector 24",
+    "reserved vector 25",
+    "reserved vector 26",
+    "reserved vector 27",
+    "hypervisor injection (#HV)",
+    "VMM communication (#VC)",
+    "security (#SX)",
+    "reserved vector 31",
+};
+
+const char *trap_name(uint64_t vector)
+{
+    return vector < 32 ? names[vector] : "unexpected interrupt";
+}
+
+/* AMD64 manual, volume 2, section 8.4.2: the error code of a page fault. */
+enum {
+    PF_PROTECTION = 1 << 0,
+    PF_WRITE = 1 << 1,
+    PF_USER = 1 << 2,
+    PF_RESERVED = 1 << 3,
+    PF_FETCH = 1 << 4,
+};
+
+static const char *access_name(uint64_t error_code)
+{
+    if (error_code & PF_FETCH)
+        return "instruction fetch from";
+    return error_code & PF_WRITE ? "write to" : "read of";
+}
+
+static const char *reason(uint64_t error_code)
+{
+    if (error_code & PF_RESERVED)
+        return "a reserved bit is set in a page-table entry";
+    return error_code & PF_PROTECTION ? "the page does not allow it"
+                                      : "no page is mapped there";
+}
+
+static const char *region_name(vaddr_t address)
+{
+    const struct region *region = kernel_space_find(address);
+    return region != NULL ? region->name : "none of the kernel's regions";
+}
+
+static void print_walk(vaddr_t address)
+{
+    struct page_walk walk;
+    enum mm_error error = page_walk(kernel_space_table(), address, &walk);
+    if (error != MM_NON_CANONICAL)
+        for (unsigned level = LEVEL_PML4 + 1; level-- > walk.last;) {
+            char line[PAGE_WALK_LINE];
+            page_walk_line(&walk, address, level, line, sizeof(line));
+            printf("  %s\n", line);
+        }
+    if (error != MM_OK)
+        printf("  %s: %s\n", mm_error_name(error), mm_error_text(error));
+}
+
+static void explain_page_fault(const struct trap_frame *frame)
+{
+    uint64_t address = read_cr2();
+    printf("%s 0x%016lx: %s\n", access_name(frame->error_code), address,
+           reason(frame->error_code));
+    printf("region: %s\n", region_name(address));
+    print_walk(address);
+}
+
+static void explain_double_fault(const struct trap_frame *frame)
+{
+    printf("the CPU could not deliver an exception: rsp was 0x%016lx (%s),\n"
+           "the address of the last page fault 0x%016lx (%s)\n",
+           frame->rsp, region_name(frame->rsp), read_cr2(),
+           region_name(read_cr2()));
+}
+
+static void explain(const struct trap_frame *frame)
+{
+    if (frame->vector == VECTOR_PF)
+        explain_page_fault(frame);
+    else if (frame->vector == VECTOR_DF)
+        explain_double_fault(frame);
+}
+
+void trap_handle(struct trap_frame *frame)
+{
+    panic_trap(frame, explain);
+}
+
+/* An interrupt gate: boot/start64.asm filled in all but the stack. */
+struct gate {
+    uint16_t offset_low, selector;
+    uint8_t stack, type;
+    uint16_t offset_middle;
+    uint32_t offset_high, reserved;
+};
+
+_Static_assert(sizeof(struct gate) == 16, "AMD64 manual 2, section 4.8.4");
+
+extern struct gate idt[256];
+
+void trap_init(void)
+{
+    idt[VECTOR_DF].stack = STACK_DOUBLE_FAULT;
+    idt[VECTOR_NMI].stack = STACK_NMI;
+    idt[VECTOR_MC].stack = STACK_MACHINE_CHECK;
+}

@@ -1,0 +1,28 @@
+/* Exceptions: what the CPU tells when an instruction cannot go on. */
+#ifndef KERNEL_TRAP_H
+#define KERNEL_TRAP_H
+
+#include <stdint.h>
+
+/* The stack as kernel/trap_entry.asm leaves it: lowest address first. */
+struct trap_frame {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+    uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t vector, error_code;
+    uint64_t rip, cs, rflags, rsp, ss; /* AMD64 manual 2, section 8.9.3 */
+};
+
+_Static_assert(sizeof(struct trap_frame) == 22 * 8, "as trap_entry.asm pushes");
+
+/* Gives double fault, NMI and machine check the stacks of their own.  Before
+ * it every vector is reported as well, but on the stack that is current.
+ * After gdt_init. */
+void trap_init(void);
+
+/* "page fault (#PF)"; any vector is answered for. */
+const char *trap_name(uint64_t vector);
+
+/* Called by kernel/trap_entry.asm. */
+void trap_handle(struct trap_frame *frame);
+
+#endif

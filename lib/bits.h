@@ -1,0 +1,36 @@
+/* Arithmetic on powers of two and on single words. */
+#ifndef LIB_BITS_H
+#define LIB_BITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define TIB (UINT64_C(1) << 40)
+
+static inline bool is_power_of_two(uint64_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* Both take an alignment that is a power of two. */
+static inline uint64_t align_down(uint64_t value, uint64_t alignment)
+{
+    return value & ~(alignment - 1);
+}
+
+/* Wraps to 0 if the next multiple lies past the last 64-bit value: a caller
+ * with such values checks first. */
+static inline uint64_t align_up(uint64_t value, uint64_t alignment)
+{
+    return align_down(value + (alignment - 1), alignment);
+}
+
+static inline bool is_aligned(uint64_t value, uint64_t alignment)
+{
+    return (value & (alignment - 1)) == 0;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* The few string functions the kernel uses, with their C standard meaning.
+ *
+ * The compiler itself emits calls of the first four.  On the host the C
+ * library's own serve, so that the sanitizers see through them.
+ */
+#ifndef LIB_STRING_H
+#define LIB_STRING_H
+
+#if __STDC_HOSTED__
+#include <string.h>
+#else
+#include <stddef.h>
+
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
+void *memmove(void *to, const void *from, size_t bytes);
+void *memset(void *to, int byte, size_t bytes);
+int memcmp(const void *a, const void *b, size_t bytes);
+
+size_t strlen(const char *s);
+size_t strnlen(const char *s, size_t most);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t most);
+char *strchr(const char *s, int c);
+#endif
+
+#endif

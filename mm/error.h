@@ -1,0 +1,33 @@
+/* The errors of mm/: one list, each with a name and a sentence. */
+#ifndef MM_ERROR_H
+#define MM_ERROR_H
+
+#define MM_ERRORS(X)                                                           \
+    X(MM_OK, "no error")                                                       \
+    X(MM_NOT_READY, "called before its init")                                  \
+    X(MM_BAD_ARGUMENT, "an argument outside its documented values")            \
+    X(MM_OUT_OF_MEMORY, "no memory of the kind asked for is free")             \
+    X(MM_TABLE_FULL, "a table of fixed size has no entry left")                \
+    X(MM_EMPTY_RANGE, "a range of length 0")                                   \
+    X(MM_RANGE_WRAPS, "a range that runs past the last address")               \
+    X(MM_OUT_OF_RANGE, "an address beyond all memory that is managed")         \
+    X(MM_MISALIGNED, "an address or size off its alignment")                   \
+    X(MM_RESERVED, "memory that is reserved and never was handed out")         \
+    X(MM_NOT_HELD, "a frame that is free: freed twice, or never allocated")    \
+    X(MM_INSIDE_LARGER, "an address inside a larger frame, not its start")     \
+    X(MM_NON_CANONICAL, "a virtual address that is not canonical")             \
+    X(MM_ALREADY_MAPPED, "a page that is mapped already")                      \
+    X(MM_NOT_MAPPED, "a page that is not mapped")
+
+enum mm_error {
+#define MM_ERROR_ENUM(name, sentence) name,
+    MM_ERRORS(MM_ERROR_ENUM)
+#undef MM_ERROR_ENUM
+};
+
+/* "MM_MISALIGNED", and the sentence that goes with it.  Any value is answered
+ * for; both strings live for ever. */
+const char *mm_error_name(enum mm_error error);
+const char *mm_error_text(enum mm_error error);
+
+#endif

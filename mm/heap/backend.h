@@ -1,0 +1,97 @@
+/* What a back-end of the heap is: one file in mm/heap/, one struct
+ * heap_backend.
+ *
+ * mm/heap.c checks layouts, takes the lock, counts, and reports misuse; a
+ * back-end decides where blocks lie, and has no state outside its region.  All
+ * functions are called with the heap's lock held, and none may panic because
+ * of what a caller of the heap did: it returns a fault, so that the report is
+ * made with the lock free and the heap sound.
+ */
+#ifndef MM_HEAP_BACKEND_H
+#define MM_HEAP_BACKEND_H
+
+#include "mm/heap.h"
+
+/* What a pointer that came back to the heap may have wrong with it. */
+#define HEAP_FAULTS(X)                                                         \
+    X(HEAP_NO_FAULT, "no fault")                                               \
+    X(HEAP_DOUBLE_FREE, "a block that is free already")                        \
+    X(HEAP_NOT_A_START, "a pointer that is not the start of a block")          \
+    X(HEAP_FOREIGN, "a pointer that is not of this heap")                      \
+    X(HEAP_WRONG_LAYOUT, "a size or alignment that is not the block's")        \
+    X(HEAP_OVERRUN, "a block that was written past its end")
+
+enum heap_fault {
+#define HEAP_FAULT_ENUM(name, sentence) name,
+    HEAP_FAULTS(HEAP_FAULT_ENUM)
+#undef HEAP_FAULT_ENUM
+};
+
+/* What a back-end knows of one block.  With a fault it is the block concerned,
+ * as far as it can be told: start is NULL if it cannot. */
+struct heap_block {
+    void *start;
+    struct layout layout; /* as asked for */
+    size_t usable;        /* bytes from start on that are the owner's */
+    size_t held;          /* bytes of the region that it takes */
+};
+
+struct heap_totals {
+    size_t blocks, requested, held;
+};
+
+struct heap_backend {
+    const char *name;
+    const char *help; /* one sentence */
+
+    /* Bytes of region without which init cannot work. */
+    size_t region_min;
+
+    /* Makes the region, of which at least region_min bytes are usable, an empty
+     * heap. */
+    void (*init)(struct heap *heap);
+
+    /* Finds room for a layout that layout_error passes and that is no larger
+     * than the region's limit, growing the region if it must.  *dirty becomes
+     * the number of the block's first bytes that may be other than 0: the size
+     * where nothing is known.  False if there is no room. */
+    bool (*alloc)(struct heap *heap, struct layout layout,
+                  struct heap_block *block, size_t *dirty);
+
+    /* The same for a long-lived block, from another end of the region; NULL for
+     * a back-end that has no such place. */
+    bool (*alloc_back)(struct heap *heap, struct layout layout,
+                       struct heap_block *block, size_t *dirty);
+
+    /* The live block that starts at pointer. */
+    enum heap_fault (*find)(const struct heap *heap, const void *pointer,
+                            struct heap_block *block);
+
+    /* Frees a block that find has found just now. */
+    void (*dealloc)(struct heap *heap, const struct heap_block *block);
+
+    /* Gives a block that find has found just now another layout, of the kind
+     * that alloc is given, without moving it; its start is aligned for it.
+     * Updates *block.  False if it cannot, and then nothing has changed. */
+    bool (*resize)(struct heap *heap, struct heap_block *block,
+                   struct layout layout);
+
+    /* Verifies every invariant, and adds up the live blocks. */
+    struct heap_flaw (*check)(const struct heap *heap,
+                              struct heap_totals *totals);
+};
+
+/* Makes at least bytes (a multiple of HEAP_GRANULE) more of the region usable:
+ * for back-ends.  False, with nothing changed, if it cannot. */
+bool heap_grow(struct heap *heap, size_t bytes);
+
+/* The first address behind what is usable of the region now. */
+static inline vaddr_t heap_end(const struct heap *heap)
+{
+    return (vaddr_t)heap->region.start + heap->region.size;
+}
+
+extern const struct heap_backend heap_bump;
+extern const struct heap_backend heap_list;
+
+#endif

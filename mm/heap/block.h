@@ -1,0 +1,198 @@
+/* A block with a header in front: what the back-ends bump and list deal in.
+ *
+ *     0                8        12      13      14      15      16
+ *     +----------------+--------+-------+-------+-------+-------+---------//-+
+ *     | size           | mark   | slack | align | after |   0   | payload    |
+ *     |                |        |       | shift | free  |       |            |
+ *     +----------------+--------+-------+-------+-------+-------+---------//-+
+ *     ^ a multiple of HEAP_GRANULE                              ^ what the
+ *                                                                 owner has
+ *
+ * Blocks lie one behind another with nothing in between: the next one starts
+ * size bytes further on.  So a walk from the first meets them all, and what an
+ * alignment leaves over in front of a block is a free block, too.
+ *
+ * The mark tells whether a header is that of a live or a free block.  It is
+ * mixed with its own address, so that neither a copy of it elsewhere nor chance
+ * makes a header.  Freeing leaves the header behind with the mark of a free
+ * block even if the block merges with a neighbour: a second free is told as
+ * long as nobody has written over it.
+ */
+#ifndef MM_HEAP_BLOCK_H
+#define MM_HEAP_BLOCK_H
+
+#include "lib/bits.h"
+#include "mm/heap/backend.h"
+
+struct block {
+    size_t size;         /* header and payload: a multiple of HEAP_GRANULE */
+    uint32_t mark;       /* block_mark of its kind */
+    uint8_t slack;       /* bytes of the payload beyond those asked for */
+    uint8_t align_shift; /* log2 of the alignment asked for */
+    uint8_t after_free;  /* the block in front is free (kept by bump only) */
+    uint8_t unused;
+};
+
+_Static_assert(sizeof(struct block) == HEAP_GRANULE,
+               "a payload starts on a granule");
+
+/* The smallest block: a header, and room for what a back-end keeps in the
+ * payload of a free block. */
+#define BLOCK_MIN (sizeof(struct block) + HEAP_GRANULE)
+
+/* No address: no block fits behind it. */
+#define BLOCK_NOWHERE (~(vaddr_t)0)
+
+enum block_kind {
+    BLOCK_LIVE = 0x6c697665,
+    BLOCK_FREE = 0x66726565,
+};
+
+static inline uint32_t block_mark(const struct block *block,
+                                  enum block_kind kind)
+{
+    /* Knuth's multiplicative hash: neighbours get unlike marks */
+    return (uint32_t)((vaddr_t)block / HEAP_GRANULE) * 2654435761u ^
+           (uint32_t)kind;
+}
+
+static inline bool block_is(const struct block *block, enum block_kind kind)
+{
+    return block->mark == block_mark(block, kind);
+}
+
+static inline void *block_payload(const struct block *block)
+{
+    return (void *)((vaddr_t)block + sizeof(*block));
+}
+
+static inline struct block *block_of(const void *payload)
+{
+    return (struct block *)((vaddr_t)payload - sizeof(struct block));
+}
+
+static inline vaddr_t block_end(const struct block *block)
+{
+    return (vaddr_t)block + block->size;
+}
+
+/* The size of the block for a request: the only place that rounds one. */
+static inline size_t block_size_for(size_t requested)
+{
+    return sizeof(struct block) + align_up(requested, HEAP_GRANULE);
+}
+
+/* The lowest address, from this one on, where a block with an aligned payload
+ * may start: here, or far enough on for a free block in between. */
+static inline vaddr_t block_place(vaddr_t from, size_t align)
+{
+    size_t step = align > HEAP_GRANULE ? align : HEAP_GRANULE;
+    vaddr_t at =
+        align_up(from + sizeof(struct block), step) - sizeof(struct block);
+
+    if (at != from && at - from < BLOCK_MIN)
+        at += step;
+    /* near the last address the sums wrap */
+    return at >= from && at + sizeof(struct block) > at ? at : BLOCK_NOWHERE;
+}
+
+static inline bool block_fits(vaddr_t at, size_t size, vaddr_t end)
+{
+    return at <= end && end - at >= size;
+}
+
+static inline struct block *block_write(vaddr_t at, size_t size,
+                                        enum block_kind kind)
+{
+    struct block *block = (struct block *)at;
+
+    *block = (struct block){.size = size, .mark = block_mark(block, kind)};
+    return block;
+}
+
+/* Notes in the header what was asked for. */
+static inline void block_note_layout(struct block *block, struct layout layout)
+{
+    block->slack = (uint8_t)(block->size - sizeof(struct block) - layout.size);
+    block->align_shift = (uint8_t)__builtin_ctzll(layout.align);
+}
+
+static inline void block_describe(const struct block *block,
+                                  struct heap_block *description)
+{
+    size_t usable = block->size - sizeof(*block);
+
+    *description = (struct heap_block){
+        .start = block_payload(block),
+        .layout = {usable - block->slack, (size_t)1 << block->align_shift},
+        .usable = usable,
+        .held = block->size,
+    };
+}
+
+static inline void block_add_up(const struct block *block,
+                                struct heap_totals *totals)
+{
+    totals->blocks++;
+    totals->requested += block->size - sizeof(*block) - block->slack;
+    totals->held += block->size;
+}
+
+/* What is wrong with the header of a block that should end by end, or NULL. */
+static inline const char *block_flaw(const struct block *block, vaddr_t end)
+{
+    if (!block_is(block, BLOCK_LIVE) && !block_is(block, BLOCK_FREE))
+        return "a header that was written over";
+    if (block->size < BLOCK_MIN || !is_aligned(block->size, HEAP_GRANULE) ||
+        !block_fits((vaddr_t)block, block->size, end))
+        return "a block of an impossible size";
+    /* a granule less one from rounding, a granule too small for a block */
+    if (block->slack >= BLOCK_MIN ||
+        block->slack >= block->size - sizeof(*block))
+        return "a block with more slack than rounding makes";
+    if (block->align_shift > SHIFT_1G)
+        return "a block of an impossible alignment";
+    if (block_is(block, BLOCK_LIVE) &&
+        !is_aligned((vaddr_t)block_payload(block),
+                    (size_t)1 << block->align_shift))
+        return "a block off its alignment";
+    return NULL;
+}
+
+/* Among the blocks from first up to end, the one that starts at pointer; with a
+ * fault, the one concerned. */
+static inline enum heap_fault block_find(vaddr_t first, vaddr_t end,
+                                         const void *pointer,
+                                         struct heap_block *description)
+{
+    vaddr_t address = (vaddr_t)pointer;
+    const struct block *block = block_of(pointer);
+
+    if (is_aligned(address, HEAP_GRANULE) && !block_flaw(block, end)) {
+        block_describe(block, description);
+        if (block_is(block, BLOCK_FREE))
+            return HEAP_DOUBLE_FREE;
+        block = (const struct block *)block_end(block);
+        return (vaddr_t)block == end || !block_flaw(block, end) ? HEAP_NO_FAULT
+                                                                : HEAP_OVERRUN;
+    }
+    for (block = (const struct block *)first;
+         (vaddr_t)block < end && !block_flaw(block, end);
+         block = (const struct block *)block_end(block))
+        if (address < block_end(block)) {
+            block_describe(block, description);
+            break;
+        }
+    return HEAP_NOT_A_START;
+}
+
+/* For alloc_zeroed: how many of size bytes at start lie below the address that
+ * nothing was written from on. */
+static inline size_t block_dirty(vaddr_t start, size_t size, vaddr_t fresh)
+{
+    if (fresh <= start)
+        return 0;
+    return fresh - start < size ? fresh - start : size;
+}
+
+#endif

@@ -1,0 +1,120 @@
+package CopseBoot;
+# Boots Copse in QEMU and talks to it over the serial port.
+#
+#     my $run = CopseBoot->start(args => 'selftest', mem => '4G');
+#     $run->expect(qr/copse> $/) and $run->type("help\r");
+#     my $status = $run->finish;     # 33, 35, 37: see drivers/debug_exit.h
+#     my $text = $run->text;
+#
+# Every wait is bounded: by `seconds` for the whole run (default 60).
+#
+# The port's output goes through a file: a pipe or socket whose reader is late
+# on a busy host makes QEMU drop bytes.
+
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use IO::Handle;
+use POSIX qw(WNOHANG);
+use Time::HiRes qw(sleep time);
+
+our $build = $ENV{BUILD} // 'build';
+$ENV{SOURCE_DATE_EPOCH} //= 315532800; # 1980, the first year of FAT
+
+use constant { SUCCESS => 33, PANIC => 35, FAILURE => 37 };
+
+# An ISO that boots at once with this command line.
+sub iso {
+    my ($dir, $args, $kernel) = @_;
+    $kernel //= "$build/copse.elf";
+    open my $config, '>', "$dir/grub.cfg" or die "$dir/grub.cfg: $!";
+    open my $pipe, '-|', 'tools/grub-config', $args or die "grub-config: $!";
+    print {$config} <$pipe>;
+    close $pipe or die "grub-config failed\n";
+    close $config or die "$dir/grub.cfg: $!";
+    system('tools/make-iso', "$dir/boot.iso", $kernel, "$dir/grub.cfg",
+        "$build/grub") == 0 or die "make-iso failed\n";
+    return "$dir/boot.iso";
+}
+
+# Options: args or iso, and mem, cpu, machine, firmware, seconds.
+sub start {
+    my ($class, %option) = @_;
+    my $dir = tempdir('copse-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    my $iso = $option{iso} // iso($dir, $option{args} // '', $option{kernel});
+    my $self = bless {
+        text => '', begun => time,
+        deadline => time + ($option{seconds} // 60),
+    }, $class;
+
+    pipe my $keys, $self->{keys} or die "pipe: $!";
+    $self->{keys}->autoflush;
+    $self->{pid} = fork // die "fork: $!";
+    if (!$self->{pid}) {
+        close $self->{keys};
+        $ENV{MEM} = $option{mem} // '256M';
+        $ENV{CPU} = $option{cpu} // 'max';
+        $ENV{MACHINE} = $option{machine} // 'pc';
+        $ENV{FIRMWARE} = $option{firmware} // 'bios';
+        $ENV{SERIAL} = 'stdio';
+        $ENV{QEMU_STATUS} = 1;
+        $ENV{TIMEOUT} = ($option{seconds} // 60) + 5;
+        open STDIN, '<&', $keys or die $!;
+        open STDOUT, '>', "$dir/serial" or die $!;
+        open STDERR, '>', "$dir/qemu.log" or die $!;
+        exec 'tools/run-qemu', $iso, @{ $option{qemu} // [] } or die $!;
+    }
+    close $keys;
+    sleep 0.01 until open $self->{port}, '<:raw', "$dir/serial";
+    return $self;
+}
+
+# Takes in what has been printed since; false at QEMU's end or that of the time.
+sub more {
+    my ($self) = @_;
+    my $before = length $self->{text};
+    while (time < $self->{deadline}) {
+        my $ended = defined $self->{status}
+            || waitpid($self->{pid}, WNOHANG) == $self->{pid};
+        $self->{status} //= $? >> 8 if $ended;
+        seek $self->{port}, 0, 1;    # forget the end of file
+        sysread $self->{port}, $self->{text}, 65536, length $self->{text};
+        return 1 if length $self->{text} > $before;
+        return 0 if $ended;
+        sleep 0.01;
+    }
+    return 0;
+}
+
+# Waits for text that matches; false if the run ends before.
+sub expect {
+    my ($self, $pattern) = @_;
+    until ($self->{text} =~ $pattern) { $self->more or return 0 }
+    return 1;
+}
+
+sub type {
+    my ($self, $keys) = @_;
+    print { $self->{keys} } $keys;
+    return;
+}
+
+# Seconds since QEMU was started.
+sub elapsed { return time - $_[0]{begun} }
+
+# Waits for QEMU's end and returns its status; 124 if it had to be stopped.
+sub finish {
+    my ($self) = @_;
+    1 while $self->more;
+    return $self->{status} if defined $self->{status};
+    kill 'TERM', $self->{pid};
+    waitpid $self->{pid}, 0;
+    return 124;
+}
+
+sub text {
+    my ($self) = @_;
+    return $self->{text} =~ s/\r//gr;
+}
+
+1;

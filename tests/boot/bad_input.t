@@ -1,0 +1,100 @@
+#!/usr/bin/perl
+# Machines, loaders and command lines that are not what the kernel wants.
+use strict;
+use warnings;
+use Test::More;
+use File::Temp qw(tempdir);
+use CopseBoot;
+
+# CPUs that cannot run it.
+my @cpus = (
+    ['qemu32', qr/this CPU has no long mode/],
+    ['pentium3', qr/this CPU has no long mode/],
+    ['qemu64,-lm', qr/this CPU has no long mode/],
+    ['qemu64,-nx', qr/this CPU has no NX bit/],
+);
+for (@cpus) {
+    my ($cpu, $message) = @$_;
+    my $run = CopseBoot->start(args => '', cpu => $cpu);
+    is($run->finish, CopseBoot::PANIC, "$cpu: stops");
+    like($run->text, qr/^Copse cannot start: /m, "$cpu: says so");
+    like($run->text, $message, "$cpu: and why");
+}
+
+# A multiboot 1 loader: the same kernel with that header in place of ours.
+{
+    my $dir = tempdir(CLEANUP => 1);
+    open my $in, '<:raw', "$CopseBoot::build/copse.elf" or die $!;
+    my $image = do { local $/; <$in> };
+    my $magic = 0x1badb002;
+    my $header = pack 'L<3', $magic, 0, (0 - $magic) & 0xffffffff;
+    my $at = index $image, pack('L<', 0xe85250d6);
+    cmp_ok($at, '>=', 0, 'the multiboot2 header is there');
+    substr $image, $at, length($header), $header;
+    open my $out, '>:raw', "$dir/copse.elf" or die $!;
+    print {$out} $image;
+    close $out or die $!;
+
+    open my $config, '>', "$dir/grub.cfg" or die $!;
+    print {$config} "set timeout=0\nmenuentry x {\nmultiboot /boot/copse.elf\n}\n";
+    close $config or die $!;
+    system('tools/make-iso', "$dir/boot.iso", "$dir/copse.elf",
+        "$dir/grub.cfg", "$CopseBoot::build/grub") == 0 or die 'make-iso';
+    my $run = CopseBoot->start(iso => "$dir/boot.iso");
+    is($run->finish, CopseBoot::PANIC, 'multiboot 1: stops');
+    like($run->text, qr/it was not loaded by multiboot2/, 'and says why');
+}
+
+# Command lines: a sane default, and a word about what was wrong.
+my @lines = (
+    ['bananas', qr/unknown option 'bananas' is ignored/],
+    ['bananas', qr/known: selftest/],
+    ['heap=nonsense', qr/there is no back-end 'nonsense'; taking 'list'/],
+    ['heap=nonsense', qr/ bump /],
+    ['heap=' . 'x' x 200, qr/the value of 'heap' has 200 characters/],
+    ['loglevel=loud', qr/loglevel=loud is none of error/],
+    ['fault=nonsense', qr/there is no mistake 'nonsense'/],
+    ['=', qr/unknown option '='/],
+    ['x' x 4000, qr/the command line was cut after 1023 characters/],
+    [join(' ', ('loglevel=info') x 290), qr/the command line was cut/],
+);
+for (@lines) {
+    my ($args, $message) = @$_;
+    my $name = length $args > 30 ? substr($args, 0, 30) . '...' : $args;
+    my $run = CopseBoot->start(args => $args);
+    ok($run->expect(qr/copse> \z/), "'$name': boots to the prompt")
+        or diag($run->text);
+    like($run->text, $message, "'$name': $message");
+    $run->type("poweroff\r");
+    is($run->finish, CopseBoot::SUCCESS, "'$name': and goes on working");
+}
+
+# The last of two counts, and silence can be asked for.
+{
+    my $run = CopseBoot->start(args => 'heap=bump heap=list loglevel=error');
+    ok($run->expect(qr/copse> \z/), 'two heaps: boots');
+    like($run->text, qr/^heap: +list/m, 'the last one is taken');
+    unlike($run->text, qr/^# /m, 'loglevel=error logs no facts');
+    $run->type("poweroff\r");
+    $run->finish;
+}
+
+# As little memory as GRUB can live in.
+for my $mem (qw(4M 5M 8M)) {
+    my $run = CopseBoot->start(args => '', mem => $mem);
+    ok($run->expect(qr/copse> \z/), "$mem: boots to the prompt")
+        or diag($run->text);
+    $run->type("poweroff\r");
+    is($run->finish, CopseBoot::SUCCESS, "$mem: and ends well");
+}
+
+# No serial port: nothing to see, but the kernel must not wait for it.
+{
+    my $dir = tempdir(CLEANUP => 1);
+    local $ENV{SERIAL} = 'none';
+    my $iso = CopseBoot::iso($dir, 'selftest');
+    local $ENV{TIMEOUT} = 60;
+    is(system('tools/run-qemu', $iso), 0, 'no UART: the self-tests pass');
+}
+
+done_testing();

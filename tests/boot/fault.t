@@ -1,0 +1,56 @@
+#!/usr/bin/perl
+# Each mistake has its report, and ends the run as a panic at once.
+use strict;
+use warnings;
+use Test::More;
+use CopseBoot;
+
+my %report = (
+    'read-null' => [
+        qr/page fault \(#PF\)/, qr/^read of 0x0{16}: no page is mapped/m,
+        qr/^region: low half$/m, qr/PML4\[  0\].*not present/,
+        qr/at +\w+ +read_null\+/, qr/from +\w+ +kernel_main\+/,
+    ],
+    'write-text' => [
+        qr/page fault/, qr/^write to .*: the page does not allow it/m,
+        qr/^region: kernel text$/m, qr/^  PT  \[/m, qr/write_text\+/,
+    ],
+    'write-constant' => [
+        qr/page fault/, qr/^write to .*: the page does not allow it/m,
+        qr/^region: kernel constants$/m, qr/write_constant\+/,
+    ],
+    'execute-data' => [
+        qr/page fault/, qr/^instruction fetch from .*does not allow it/m,
+        qr/^region: kernel data$/m, qr/from +\w+ +kernel_main\+/,
+    ],
+    'stack' => [
+        qr/double fault \(#DF\)/, qr/guard page below the boot stack/,
+        qr/overrun\+/, qr/and \d{3,} times more/, qr/kernel_main\+/,
+    ],
+    'divide' => [qr/divide error \(#DE\)/, qr/at +\w+ +divide\+/],
+    'assert' => [
+        qr{kernel/fault\.c:\d+: assertion failed: trees == 3},
+        qr/a copse of 2 trees/, qr/fault_make\+/,
+    ],
+);
+
+for my $cpu (qw(max qemu64)) {
+    for my $name (sort keys %report) {
+        my $run = CopseBoot->start(args => "fault=$name", cpu => $cpu);
+        my $status = $run->finish;
+        is($status, CopseBoot::PANIC, "$cpu: fault=$name ends as a panic");
+        for my $pattern (qr/^Bail out! Copse panicked\.$/m, @{ $report{$name} })
+        {
+            like($run->text, $pattern, "$name: $pattern");
+        }
+        unlike($run->text, qr/again|unnoticed/, "$name: one report only");
+    }
+}
+
+# A panic in the middle of the self-tests ends them as a failure.
+{
+    my $run = CopseBoot->start(args => 'selftest fault=divide');
+    is($run->finish, CopseBoot::PANIC, 'a panic beats the self-tests');
+}
+
+done_testing();

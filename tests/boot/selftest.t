@@ -1,0 +1,59 @@
+#!/usr/bin/perl
+# The self-tests on every kind of machine: each test of the kernel is one here.
+use strict;
+use warnings;
+use Test::More;
+use CopseBoot;
+
+my @machines;
+for my $firmware (qw(bios uefi)) {
+    push @machines, map { { firmware => $firmware, mem => $_, cpu => 'max' } }
+        qw(64M 256M 4G 64G);
+    push @machines,
+        map { { firmware => $firmware, mem => $_, cpu => 'qemu64' } }
+        qw(64M 256M 4G 64G);
+}
+push @machines, { firmware => 'bios', mem => '4G', cpu => 'Haswell' };
+push @machines, { firmware => 'bios', mem => '4G', machine => 'q35' };
+push @machines, { firmware => 'bios', mem => '1T' };
+push @machines, { firmware => 'bios', mem => '6M' };
+push @machines, { firmware => 'bios', args => 'selftest heap=bump' };
+push @machines, { firmware => 'bios', args => 'selftest heap=list' };
+
+# Shows a TAP stream's tests as tests of this file.
+sub repeat_results {
+    my ($name, $text) = @_;
+    my ($plan) = $text =~ /^1\.\.(\d+)$/m;
+    my $seen = 0;
+    while ($text =~ /^(not )?ok (\d+) - (.*)\n(  ---\n(?:  .*\n)*?  \.\.\.\n)?/mg)
+    {
+        $seen++;
+        ok(!defined $1 && $2 == $seen, "$name: $3") or diag($4 // '');
+    }
+    is($seen, $plan // 'missing', "$name: as many results as planned");
+    cmp_ok($seen, '>=', 20, "$name: the suites were there");
+    return;
+}
+
+for my $machine (@machines) {
+    my $name = join ' ', map { $machine->{$_} } sort keys %$machine;
+    my $run = CopseBoot->start(args => 'selftest', seconds => 120, %$machine);
+    my $status = $run->finish;
+    repeat_results($name, $run->text);
+    is($status, CopseBoot::SUCCESS, "$name: QEMU's status says success")
+        or diag($run->text);
+}
+
+# One suite alone; one that is not there must not pass.
+{
+    my $run = CopseBoot->start(args => 'selftest=map');
+    is($run->finish, CopseBoot::SUCCESS, 'selftest=map ends well');
+    unlike($run->text, qr/^ok \d+ - (?!map:)/m, 'and runs no other suite');
+
+    $run = CopseBoot->start(args => 'selftest=nonsense');
+    is($run->finish, CopseBoot::FAILURE, 'selftest=nonsense fails');
+    like($run->text, qr/there is no suite 'nonsense'/, 'and says why');
+    like($run->text, qr/suites:.* frame/, 'and names those there are');
+}
+
+done_testing();

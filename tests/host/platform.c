@@ -1,0 +1,89 @@
+/* mm/platform.h and lib/assert.h on the host. */
+#include "tests/host/platform_host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "lib/assert.h"
+
+/* Where the direct map of the host's machine lies: a constant, as in a kernel,
+ * at a place that ASan, TSan and the C library all leave free. */
+#define ARENA UINT64_C(0x7e9000000000)
+
+const vaddr_t platform_direct_map = ARENA;
+unsigned char *const host_memory = (unsigned char *)ARENA;
+
+unsigned host_paddr_bits = 40;
+int host_has_1g_pages = 1;
+unsigned host_tlb_invalidations, host_tlb_flushes;
+void (*host_on_invalidate)(vaddr_t page);
+void (*host_on_flush)(void);
+paddr_t host_page_table = PADDR_NONE;
+unsigned host_log_lines;
+char host_log_last[256];
+
+__attribute__((constructor)) static void map_memory(void)
+{
+    void *got = mmap(host_memory, HOST_MEMORY_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+                         MAP_FIXED_NOREPLACE,
+                     -1, 0);
+    if (got != host_memory) {
+        perror("mmap of the host's machine memory");
+        exit(1);
+    }
+}
+
+void assert_failed(const char *file, int line, const char *condition,
+                   const char *format, ...)
+{
+    static char text[512]; /* cmocka prints it after this frame is gone */
+    int length = snprintf(text, sizeof(text), "%s: ", condition);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + length, sizeof(text) - (size_t)length, format, arguments);
+    va_end(arguments);
+    /* Inside expect_assert_failure this jumps back; else it fails the test. */
+    mock_assert(0, text, file, line);
+    fprintf(stderr, "%s:%d: %s\n", file, line, text);
+    abort();
+}
+
+void platform_log(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(host_log_last, sizeof(host_log_last), format, arguments);
+    va_end(arguments);
+    host_log_lines++;
+}
+
+unsigned platform_paddr_bits(void)
+{
+    return host_paddr_bits;
+}
+
+int platform_has_1g_pages(void)
+{
+    return host_has_1g_pages;
+}
+
+void platform_tlb_invalidate(vaddr_t page)
+{
+    host_tlb_invalidations++;
+    if (host_on_invalidate != NULL)
+        host_on_invalidate(page);
+}
+
+void platform_tlb_flush(void)
+{
+    host_tlb_flushes++;
+    if (host_on_flush != NULL)
+        host_on_flush();
+}
+
+void platform_load_page_table(paddr_t root)
+{
+    host_page_table = root;
+}

@@ -1,0 +1,33 @@
+/* The host under mm/: a machine of a few megabytes that tests can look into. */
+#ifndef TESTS_HOST_PLATFORM_HOST_H
+#define TESTS_HOST_PLATFORM_HOST_H
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "mm/platform.h"
+
+/* Physical memory: sparse, so that only what is touched costs memory. */
+#define HOST_MEMORY_BYTES (UINT64_C(64) << 20)
+extern unsigned char *const host_memory;
+
+/* What the CPU says of itself; a test sets them as it needs. */
+extern unsigned host_paddr_bits;
+extern int host_has_1g_pages;
+
+/* What mm/ asked of the TLB so far, and what a test wants called then. */
+extern unsigned host_tlb_invalidations, host_tlb_flushes;
+extern void (*host_on_invalidate)(vaddr_t page);
+extern void (*host_on_flush)(void);
+
+/* The root that platform_load_page_table was last given. */
+extern paddr_t host_page_table;
+
+/* How many lines were logged, and the last of them. */
+extern unsigned host_log_lines;
+extern char host_log_last[256];
+
+#endif
