@@ -37,7 +37,42 @@ sub iso {
     return "$dir/boot.iso";
 }
 
-# Options: args or iso, and mem, cpu, machine, firmware, seconds.
+sub slurp {
+    my ($file) = @_;
+    open my $in, '<:raw', $file or die "$file: $!";
+    local $/;
+    return scalar <$in>;
+}
+
+sub spew {
+    my ($file, $bytes) = @_;
+    open my $out, '>:raw', $file or die "$file: $!";
+    print {$out} $bytes;
+    close $out or die "$file: $!";
+    return;
+}
+
+# Where a function's code is in the bytes of copse.elf.
+sub offset_of {
+    my ($function) = @_;
+    my ($symbol) = grep { /\b\Q$function\E$/ } `nm $build/copse.elf`;
+    my ($address) = $symbol =~ /^([0-9a-f]+)/ or die "no $function";
+    my ($start, $offset) =
+        `readelf -SW $build/copse.elf` =~ /\.text +PROGBITS +(\w+) +(\w+)/
+        or die 'no .text';
+    no warnings 'portable';
+    return hex($address) - hex($start) + hex($offset);
+}
+
+# Overwrites the beginning of a function in the bytes of copse.elf, $_[0].
+sub patch {
+    my (undef, $function, $code) = @_;
+    substr $_[0], offset_of($function), length $code, $code;
+    return;
+}
+
+# Options: args or iso, kernel (a file in place of copse.elf), and mem, cpu,
+# machine, firmware, disk (the ISO as a hard disk), seconds.
 sub start {
     my ($class, %option) = @_;
     my $dir = tempdir('copse-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -62,7 +97,8 @@ sub start {
         open STDIN, '<&', $keys or die $!;
         open STDOUT, '>', "$dir/serial" or die $!;
         open STDERR, '>', "$dir/qemu.log" or die $!;
-        exec 'tools/run-qemu', $iso, @{ $option{qemu} // [] } or die $!;
+        $ENV{MEDIUM} = 'disk' if $option{disk};
+        exec 'tools/run-qemu', $iso or die $!;
     }
     close $keys;
     sleep 0.01 until open $self->{port}, '<:raw', "$dir/serial";

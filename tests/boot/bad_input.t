@@ -24,25 +24,57 @@ for (@cpus) {
 # A multiboot 1 loader: the same kernel with that header in place of ours.
 {
     my $dir = tempdir(CLEANUP => 1);
-    open my $in, '<:raw', "$CopseBoot::build/copse.elf" or die $!;
-    my $image = do { local $/; <$in> };
+    my $image = CopseBoot::slurp("$CopseBoot::build/copse.elf");
     my $magic = 0x1badb002;
     my $header = pack 'L<3', $magic, 0, (0 - $magic) & 0xffffffff;
     my $at = index $image, pack('L<', 0xe85250d6);
     cmp_ok($at, '>=', 0, 'the multiboot2 header is there');
     substr $image, $at, length($header), $header;
-    open my $out, '>:raw', "$dir/copse.elf" or die $!;
-    print {$out} $image;
-    close $out or die $!;
+    CopseBoot::spew("$dir/copse.elf", $image);
 
-    open my $config, '>', "$dir/grub.cfg" or die $!;
-    print {$config} "set timeout=0\nmenuentry x {\nmultiboot /boot/copse.elf\n}\n";
-    close $config or die $!;
+    CopseBoot::spew("$dir/grub.cfg",
+        "set timeout=0\nmenuentry x {\nmultiboot /boot/copse.elf\n}\n");
     system('tools/make-iso', "$dir/boot.iso", "$dir/copse.elf",
         "$dir/grub.cfg", "$CopseBoot::build/grub") == 0 or die 'make-iso';
     my $run = CopseBoot->start(iso => "$dir/boot.iso");
     is($run->finish, CopseBoot::PANIC, 'multiboot 1: stops');
     like($run->text, qr/it was not loaded by multiboot2/, 'and says why');
+}
+
+# Kernels with instructions overwritten.
+my $image = CopseBoot::slurp("$CopseBoot::build/copse.elf");
+
+sub boot_patched {
+    my ($name, $patched, @messages) = @_;
+    my $dir = tempdir(CLEANUP => 1);
+    CopseBoot::spew("$dir/copse.elf", $patched);
+    my $run = CopseBoot->start(args => '', kernel => "$dir/copse.elf");
+    is($run->finish, CopseBoot::PANIC, "$name: ends as a panic")
+        or diag($run->text);
+    like($run->text, $_, "$name: says $_") for @messages;
+    return;
+}
+
+{
+    my $patched = $image;
+    CopseBoot::patch($patched, 'kernel_main', "\x0f\x0b"); # ud2
+    boot_patched('a fault in the first C instruction', $patched,
+        qr/invalid opcode \(#UD\)/, qr/at +\w+ +kernel_main\+0x0/);
+
+    $patched = $image; # mov [0x7f0000000000], al: there are no regions yet
+    CopseBoot::patch($patched, 'kernel_main',
+        "\xa2" . pack('L<2', 0, 0x7f00));
+    boot_patched('a page fault there', $patched, qr/page fault \(#PF\)/,
+        qr/write to 0x00007f0000000000: no page is mapped/);
+
+    # start64's last word before the call of kernel_main, mov edi, edi, as
+    # xor edi, edi: boot information at 0, where the BIOS keeps its vectors
+    $patched = $image;
+    my $at = index $patched, "\x89\xff\xe8", CopseBoot::offset_of('start64');
+    substr $patched, $at, 2, "\x31\xff";
+    boot_patched('boot information that is none', $patched,
+        qr/the boot information at 0x0 is unusable: tag \d+ at offset 0x\w+: /,
+        qr/^\(MULTIBOOT2_\w+\)$/m);
 }
 
 # Command lines: a sane default, and a word about what was wrong.
