@@ -9,6 +9,9 @@
 #include "kernel/panic.h"
 #include "lib/assert.h"
 #include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/kernel_space.h"
 
 static void read_null(void)
 {
@@ -31,6 +34,51 @@ static void execute_data(void)
 {
     volatile uintptr_t data = (uintptr_t)data_start;
     ((void (*)(void))data)();
+}
+
+static void execute_heap(void)
+{
+    void *volatile block = kzalloc(64);
+    ((void (*)(void))(uintptr_t)block)();
+}
+
+static void touch_guard(void)
+{
+    *(volatile char *)boot_stack_guard = 0;
+}
+
+static void jump_wild(void)
+{
+    volatile uintptr_t wild = UINT64_C(0x0dead00000000000);
+    ((void (*)(void))wild)();
+}
+
+/* What a bug would do with a page that it has unmapped and forgotten. */
+static void use_unmapped(void)
+{
+    paddr_t frame = frame_alloc(FRAME_4K);
+    struct page_table *table = kernel_space_table();
+    if (frame == PADDR_NONE ||
+        page_map(table, SCRATCH_BASE, frame, PAGE_SIZE, PAGE_WRITE) != MM_OK)
+        panic("no page to unmap");
+    volatile char *page = (volatile char *)SCRATCH_BASE;
+    *page = 1;
+    if (page_unmap(table, SCRATCH_BASE, PAGE_SIZE) != MM_OK)
+        panic("the page cannot be unmapped");
+    *page = 2;
+}
+
+static void faulty_explanation(const struct trap_frame *frame)
+{
+    (void)frame;
+    read_null();
+}
+
+/* A report that itself goes wrong. */
+static void nested(void)
+{
+    struct trap_frame frame = {.vector = 3, .rip = (uintptr_t)nested};
+    panic_trap(&frame, faulty_explanation);
 }
 
 /* volatile depth: a call that the compiler may not turn into a loop */
@@ -68,6 +116,11 @@ static const struct {
     {"write-text", write_text},
     {"write-constant", write_constant},
     {"execute-data", execute_data},
+    {"execute-heap", execute_heap},
+    {"guard", touch_guard},
+    {"jump-wild", jump_wild},
+    {"use-unmapped", use_unmapped},
+    {"nested", nested},
     {"stack", stack},
     {"divide", divide},
     {"assert", assertion},

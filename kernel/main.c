@@ -148,7 +148,7 @@ void kernel_main(uint32_t boot_information)
     console_init();                          /* serial port */
     gdt_init();                              /* segments, interrupt stacks */
     trap_init();                             /* use them */
-    cpu_init();                              /* global pages */
+    cpu_init();                              /* all its protections */
     read_boot_information(boot_information); /* copied and checked */
     read_options();                          /* command line */
     build_kernel_space();                    /* our own page tables */

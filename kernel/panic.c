@@ -6,6 +6,7 @@
 
 #include "drivers/debug_exit.h"
 #include "kernel/console.h"
+#include "kernel/image.h"
 #include "kernel/symbols.h"
 #include "kernel/x86.h"
 #include "lib/assert.h"
@@ -129,6 +130,18 @@ static void print_registers(const struct trap_frame *f)
            read_cr4());
 }
 
+/* The bytes of the instruction at rip and after it: for a disassembler. */
+static void print_code(uint64_t rip)
+{
+    const unsigned shown = 16;
+    if (rip < (uint64_t)text_start || rip > (uint64_t)text_end - shown)
+        return;
+    printf("\ncode at rip:\n ");
+    for (unsigned i = 0; i < shown; i++)
+        printf(" %02x", ((const uint8_t *)rip)[i]);
+    printf("\n");
+}
+
 void panic_trap(const struct trap_frame *frame,
                 void (*explain)(const struct trap_frame *))
 {
@@ -139,6 +152,7 @@ void panic_trap(const struct trap_frame *frame,
     if (depth == 1) {
         explain(frame);
         print_registers(frame);
+        print_code(frame->rip);
         print_backtrace(frame->rip, frame->rbp);
     }
     stop();

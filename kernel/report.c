@@ -77,6 +77,18 @@ void report_print_memory(const struct boot_info *info)
     print_heap();
 }
 
+static void print_protections(void)
+{
+    printf("protection:   ");
+    for (unsigned i = 0; i < CPU_PROTECTION_COUNT; i++)
+        if (cpu_protection_is_on(i))
+            printf(" %s", cpu_protection_name(i));
+    for (unsigned i = 0; i < CPU_PROTECTION_COUNT; i++)
+        if (!cpu_protection_is_on(i))
+            printf(" (no %s)", cpu_protection_name(i));
+    printf("\n");
+}
+
 static uint64_t begun;
 
 void report_begin(void)
@@ -99,10 +111,11 @@ void report_print(const struct boot_info *info)
     const struct cpu *cpu = cpu_get();
     printf("\nCopse " COPSE_VERSION "\n\n"
            "cpu:           %s, %u physical bits, 1G pages: %s\n"
-           "loader:        %s\n"
-           "image:         ",
+           "loader:        %s\n",
            cpu->name, cpu->paddr_bits, cpu->pages_1g ? "yes" : "no",
            info->loader_name);
+    print_protections();
+    printf("image:         ");
     print_bytes((uint64_t)(image_end - image_start));
     printf(" at 0x%lx\n", (uintptr_t)image_start - KERNEL_BASE);
     print_time();

@@ -10,7 +10,16 @@
 #include "mm/kernel_space.h"
 #include "mm/page_table.h"
 
-enum { VECTOR_NMI = 2, VECTOR_DF = 8, VECTOR_PF = 14, VECTOR_MC = 18 };
+enum {
+    VECTOR_NMI = 2,
+    VECTOR_DF = 8,
+    VECTOR_TS = 10,
+    VECTOR_NP = 11,
+    VECTOR_SS = 12,
+    VECTOR_GP = 13,
+    VECTOR_PF = 14,
+    VECTOR_MC = 18,
+};
 
 /* AMD64 manual, volume 2, section 8.2. */
 static const char *const names[32] = {
@@ -114,12 +123,57 @@ static void explain_double_fault(const struct trap_frame *frame)
            region_name(read_cr2()));
 }
 
+/* AMD64 manual, volume 2, section 8.4.1: a selector's error code. */
+static void explain_selector(uint64_t error_code)
+{
+    static const char *const tables[] = {"the GDT", "the IDT", "the LDT",
+                                         "the IDT"};
+    if (error_code == 0)
+        return;
+    printf("about entry %lu of %s%s\n", error_code >> 3 & 0x1fff,
+           tables[error_code >> 1 & 3],
+           error_code & 1 ? ", for an event from outside" : "");
+}
+
+/* An access through such an address is what #GP and #SS with error code 0 are
+ * most often about. */
+static void explain_non_canonical(const struct trap_frame *f)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } registers[] = {
+        {"rax", f->rax}, {"rbx", f->rbx}, {"rcx", f->rcx}, {"rdx", f->rdx},
+        {"rsi", f->rsi}, {"rdi", f->rdi}, {"rbp", f->rbp}, {"rsp", f->rsp},
+        {"r8", f->r8},   {"r9", f->r9},   {"r10", f->r10}, {"r11", f->r11},
+        {"r12", f->r12}, {"r13", f->r13}, {"r14", f->r14}, {"r15", f->r15},
+        {"rip", f->rip},
+    };
+    for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
+        if (!page_is_canonical(registers[i].value))
+            printf("%s holds 0x%016lx, which is not a canonical address\n",
+                   registers[i].name, registers[i].value);
+}
+
 static void explain(const struct trap_frame *frame)
 {
-    if (frame->vector == VECTOR_PF)
+    switch (frame->vector) {
+    case VECTOR_PF:
         explain_page_fault(frame);
-    else if (frame->vector == VECTOR_DF)
+        break;
+    case VECTOR_DF:
         explain_double_fault(frame);
+        break;
+    case VECTOR_TS:
+    case VECTOR_NP:
+    case VECTOR_SS:
+    case VECTOR_GP:
+        explain_selector(frame->error_code);
+        explain_non_canonical(frame);
+        break;
+    default:
+        break;
+    }
 }
 
 void trap_handle(struct trap_frame *frame)

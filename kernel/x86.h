@@ -5,7 +5,14 @@
 
 #include <stdint.h>
 
-#define CR4_PGE (UINT64_C(1) << 7)
+/* AMD64 manual, volume 2, sections 3.1.1, 3.1.3 and 3.1.7. */
+#define CR0_WP   (UINT64_C(1) << 16)
+#define CR4_PGE  (UINT64_C(1) << 7)
+#define CR4_UMIP (UINT64_C(1) << 11)
+#define CR4_SMEP (UINT64_C(1) << 20)
+#define CR4_SMAP (UINT64_C(1) << 21)
+#define MSR_EFER 0xc0000080u
+#define EFER_NXE (UINT64_C(1) << 11)
 
 struct cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -48,12 +55,20 @@ static inline uint64_t read_cr4(void)
     return value;
 }
 
-static inline uint64_t read_efer(void)
+static inline uint64_t read_msr(uint32_t number)
 {
-    const uint32_t efer = 0xc0000080;
     uint32_t low, high;
-    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(efer));
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
     return (uint64_t)high << 32 | low;
+}
+
+static inline void write_msr(uint32_t number, uint64_t value)
+{
+    __asm__ volatile("wrmsr"
+                     :
+                     : "c"(number), "a"((uint32_t)value),
+                       "d"((uint32_t)(value >> 32))
+                     : "memory");
 }
 
 static inline void write_cr3(uint64_t value)

@@ -1,6 +1,7 @@
 /* What the boot must have left behind. */
 #include <stdint.h>
 
+#include "kernel/cpu.h"
 #include "kernel/image.h"
 #include "kernel/selftest.h"
 #include "kernel/x86.h"
@@ -24,12 +25,14 @@ SELFTEST(boot, runs_on_its_own_page_table)
            read_cr3(), kernel_space_table()->root);
 }
 
-/* AMD64 manual, volume 2, sections 3.1.1, 3.1.7. */
-SELFTEST(boot, protections_are_on)
+SELFTEST(boot, every_protection_of_the_cpu_is_on)
 {
-    const uint64_t cr0_wp = UINT64_C(1) << 16, efer_nxe = 1 << 11;
-    EXPECT(read_cr0() & cr0_wp, "cr0 is 0x%lx", read_cr0());
-    EXPECT(read_efer() & efer_nxe, "efer is 0x%lx", read_efer());
+    for (unsigned i = 0; i < CPU_PROTECTION_COUNT; i++)
+        EXPECT(cpu_protection_is_on(i) == cpu_get()->has[i], "%s: %s, %s",
+               cpu_protection_name(i), cpu_get()->has[i] ? "there" : "missing",
+               cpu_protection_is_on(i) ? "on" : "off");
+    EXPECT(cpu_get()->has[CPU_NX] && cpu_get()->has[CPU_WP],
+           "start32.asm lets no CPU without NX pass");
 }
 
 SELFTEST(boot, the_assembly_has_the_same_layout)

@@ -23,6 +23,21 @@ my %report = (
         qr/page fault/, qr/^instruction fetch from .*does not allow it/m,
         qr/^region: kernel data$/m, qr/from +\w+ +kernel_main\+/,
     ],
+    'execute-heap' => [
+        qr/^instruction fetch from .*does not allow it/m, qr/^region: heap$/m,
+    ],
+    'guard' => [
+        qr/^write to .*: no page is mapped/m,
+        qr/^region: guard page below the boot stack$/m, qr/touch_guard\+/,
+    ],
+    'jump-wild' => [
+        qr/general protection \(#GP\)/,
+        qr/holds 0x0dead00000000000, which is not a canonical address/,
+    ],
+    'use-unmapped' => [
+        qr/^write to .*: no page is mapped/m, qr/^region: self-test scratch$/m,
+        qr/use_unmapped\+/,
+    ],
     'stack' => [
         qr/double fault \(#DF\)/, qr/guard page below the boot stack/,
         qr/overrun\+/, qr/and \d{3,} times more/, qr/kernel_main\+/,
@@ -34,7 +49,7 @@ my %report = (
     ],
 );
 
-for my $cpu (qw(max qemu64)) {
+for my $cpu (qw(max Haswell qemu64)) {
     for my $name (sort keys %report) {
         my $run = CopseBoot->start(args => "fault=$name", cpu => $cpu);
         my $status = $run->finish;
@@ -44,7 +59,16 @@ for my $cpu (qw(max qemu64)) {
             like($run->text, $pattern, "$name: $pattern");
         }
         unlike($run->text, qr/again|unnoticed/, "$name: one report only");
+        like($run->text, qr/^registers:$/m, "$name: registers")
+            unless $name eq 'assert';
     }
+
+    my $run = CopseBoot->start(args => 'fault=nested', cpu => $cpu);
+    is($run->finish, CopseBoot::PANIC, "$cpu: fault=nested ends as a panic");
+    like($run->text, qr/breakpoint \(#BP\)/, 'nested: the first report begins');
+    like($run->text, qr/panicked again, while it reported the first/,
+        'nested: and tells that it went wrong itself');
+    like($run->text, qr/page fault \(#PF\), .* at 0x/, 'nested: and how');
 }
 
 # A panic in the middle of the self-tests ends them as a failure.
