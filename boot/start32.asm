@@ -5,6 +5,8 @@
 ; section 3.3).  This code is linked where it is loaded; all that it shares
 ; with the kernel is linked KERNEL_BASE higher.  It checks the machine, maps
 ; the first 4 GiB by 2 MiB pages, and leaves through a far jump for start64.
+; Its memory is given to the frame allocator once the kernel has page tables of
+; its own.
 ;
 ; A check that fails is told on the first serial port and on the EGA text
 ; screen, then QEMU is left by its debug exit, and any other machine halts.
@@ -49,7 +51,6 @@ DEBUG_EXIT       equ 0xf4
 DEBUG_EXIT_PANIC equ 0x11               ; the same as in drivers/debug_exit.h
 
 extern boot_stack_top, start64
-extern early_pml4, early_pdpt, early_pdpt_high, early_pd
 
 section .boot.text progbits alloc exec nowrite align=16
 bits 32
@@ -110,20 +111,19 @@ extended_features:
     ret
 
 ; The first 4 GiB, three times over: at 0 for this code, in the direct map for
-; C, and the first of them at KERNEL_BASE.  The loader cleared the tables with
-; the rest of .bss.
+; C, and the first of them at KERNEL_BASE.  The loader cleared the tables.
 build_early_tables:
-    mov eax, PHYSICAL(early_pdpt) + (PAGE_P | PAGE_RW)
-    mov [PHYSICAL(early_pml4)], eax
-    mov [PHYSICAL(early_pml4) + 8 * ((DIRECT_MAP_BASE >> 39) & 511)], eax
-    mov eax, PHYSICAL(early_pdpt_high) + (PAGE_P | PAGE_RW)
-    mov [PHYSICAL(early_pml4) + 8 * ((KERNEL_BASE >> 39) & 511)], eax
+    mov eax, early_pdpt + (PAGE_P | PAGE_RW)
+    mov [early_pml4], eax
+    mov [early_pml4 + 8 * ((DIRECT_MAP_BASE >> 39) & 511)], eax
+    mov eax, early_pdpt_high + (PAGE_P | PAGE_RW)
+    mov [early_pml4 + 8 * ((KERNEL_BASE >> 39) & 511)], eax
 
-    mov eax, PHYSICAL(early_pd) + (PAGE_P | PAGE_RW)
-    mov [PHYSICAL(early_pdpt_high) + 8 * ((KERNEL_BASE >> 30) & 511)], eax
+    mov eax, early_pd + (PAGE_P | PAGE_RW)
+    mov [early_pdpt_high + 8 * ((KERNEL_BASE >> 30) & 511)], eax
     xor ecx, ecx
 .pdpt:
-    mov [PHYSICAL(early_pdpt) + ecx * 8], eax
+    mov [early_pdpt + ecx * 8], eax
     add eax, PAGE_BYTES
     inc ecx
     cmp ecx, 4
@@ -132,7 +132,7 @@ build_early_tables:
     mov eax, PAGE_P | PAGE_RW | PAGE_PS
     xor ecx, ecx
 .pd:
-    mov [PHYSICAL(early_pd) + ecx * 8], eax
+    mov [early_pd + ecx * 8], eax
     add eax, 2 * 1024 * 1024
     inc ecx
     cmp ecx, 4 * 512
@@ -144,7 +144,7 @@ enter_long_mode:
     mov eax, cr4
     or eax, CR4_PAE
     mov cr4, eax
-    mov eax, PHYSICAL(early_pml4)
+    mov eax, early_pml4
     mov cr3, eax
     mov ecx, MSR_EFER
     rdmsr
@@ -232,6 +232,13 @@ boot_gdt_end:
 boot_gdt_pointer:
     dw boot_gdt_end - boot_gdt - 1
     dq boot_gdt
+
+section .boot.bss nobits alloc noexec write align=4096
+
+early_pml4:      resb PAGE_BYTES
+early_pdpt:      resb PAGE_BYTES
+early_pdpt_high: resb PAGE_BYTES
+early_pd:        resb 4 * PAGE_BYTES
 
 section .boot.text
 bits 64

@@ -64,12 +64,6 @@ idt_pointer:
 
 section .bss nobits alloc noexec write align=4096
 
-global early_pml4, early_pdpt, early_pdpt_high, early_pd
-early_pml4:      resb PAGE_BYTES
-early_pdpt:      resb PAGE_BYTES
-early_pdpt_high: resb PAGE_BYTES
-early_pd:        resb 4 * PAGE_BYTES
-
 ; The page below the stack is left unmapped by kernel_space_init.
 global boot_stack_guard, boot_stack, boot_stack_top
 boot_stack_guard: resb PAGE_BYTES

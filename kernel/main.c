@@ -40,9 +40,15 @@ static void read_boot_information(uint32_t address)
               address, problems.last.tag, problems.last.offset,
               multiboot2_error_text(error), multiboot2_error_name(error));
 
+    /* All of the image stays, but for its first part: code and tables that led
+     * here, which build_kernel_space leaves behind. */
+    paddr_t start = (uintptr_t)image_start - KERNEL_BASE;
+    paddr_t kept = (uintptr_t)text_start - KERNEL_BASE;
+    paddr_t end = (uintptr_t)image_end - KERNEL_BASE;
     enum mm_error full =
-        boot_info_reserve(&boot_info, (uintptr_t)image_start - KERNEL_BASE,
-                          (uintptr_t)image_end - KERNEL_BASE);
+        memory_map_add(&boot_info.map, start, kept - start, MEMORY_BOOT_ONLY);
+    if (full == MM_OK)
+        full = boot_info_reserve(&boot_info, kept, end);
     if (full != MM_OK)
         panic("cannot reserve what is in use: %s", mm_error_text(full));
 }

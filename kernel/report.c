@@ -29,9 +29,12 @@ static void print_bytes(uint64_t bytes)
 
 static void print_map(const struct memory_map *map)
 {
+    uint64_t usable = 0;
+    for (unsigned i = 0; i < map->count; i++)
+        if (memory_type_is_free(map->range[i].type))
+            usable += map->range[i].end - map->range[i].start;
     printf("memory map, %u ranges, usable ", map->count);
-    print_bytes(memory_map_bytes(map, MEMORY_USABLE) +
-                memory_map_bytes(map, MEMORY_BOOT_SERVICES));
+    print_bytes(usable);
     printf("\n");
     for (unsigned i = 0; i < map->count && i < RANGES_SHOWN; i++) {
         const struct memory_range *range = &map->range[i];

@@ -64,11 +64,6 @@ static paddr_t address_of(const struct frame_tree *tree, uint32_t number)
 
 /* ---- Start-up ---- */
 
-static bool is_given_out(enum memory_type type)
-{
-    return type == MEMORY_USABLE || type == MEMORY_BOOT_SERVICES;
-}
-
 /* Calls visit with every GiB that holds frames of ours, once, in order. */
 static void for_each_gib(const struct memory_map *map,
                          void (*visit)(uint64_t gib))
@@ -76,7 +71,7 @@ static void for_each_gib(const struct memory_map *map,
     uint64_t next = 0;
     for (unsigned i = 0; i < map->count; i++) {
         const struct memory_range *range = &map->range[i];
-        if (!is_given_out(range->type))
+        if (!memory_type_is_free(range->type))
             continue;
         uint64_t first = range->start >> SHIFT_1G;
         uint64_t last = (range->end - 1) >> SHIFT_1G;
@@ -173,7 +168,7 @@ static void give_all(const struct memory_map *map)
 {
     for (unsigned i = 0; i < map->count; i++) {
         const struct memory_range *range = &map->range[i];
-        if (!is_given_out(range->type))
+        if (!memory_type_is_free(range->type))
             continue;
         for (paddr_t start = range->start, end; start < range->end;
              start = end) {
@@ -258,7 +253,7 @@ static bool is_reserved(paddr_t frame)
     if (!(frames.partly_reserved[node][i / 64] >> i % 64 & 1))
         return false;
     const struct memory_range *range = memory_map_find(frames.map, frame);
-    return range == NULL || !is_given_out(range->type);
+    return range == NULL || !memory_type_is_free(range->type);
 }
 
 static enum mm_error check_address(paddr_t frame)

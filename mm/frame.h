@@ -25,8 +25,9 @@
 #include "mm/frame_tree.h"
 #include "mm/memory_map.h"
 
-/* Builds the trees from the map and makes all its usable memory and all that
- * the boot services left available.  Takes the metadata from the map, below
+/* Builds the trees from the map and makes all memory of its free types
+ * available (memory_type_is_free): so after kernel_space_init, which is done
+ * with the boot code.  Takes the metadata from the map, below
  * limit (what is mapped).  The map must stay, and must not change any more.
  *
  * MM_OUT_OF_MEMORY if the metadata does not fit or nothing is usable;

@@ -32,6 +32,8 @@
     X(MEMORY_USABLE, "usable")                                                 \
     /* code and data of EFI boot services: free once they were left */         \
     X(MEMORY_BOOT_SERVICES, "boot services")                                   \
+    /* what the kernel started with: free once it has its own page table */    \
+    X(MEMORY_BOOT_ONLY, "boot code")                                           \
     /* ACPI tables: free once they were read */                                \
     X(MEMORY_ACPI_RECLAIMABLE, "ACPI reclaimable")                             \
     /* usable but below 1 MiB, kept for what only works down there */          \
@@ -55,6 +57,12 @@ enum memory_type {
     MEMORY_TYPES(MEMORY_TYPE_ENUM)
 #undef MEMORY_TYPE_ENUM
 };
+
+/* Whether the frame allocator manages memory of this type. */
+static inline bool memory_type_is_free(enum memory_type type)
+{
+    return type <= MEMORY_BOOT_ONLY;
+}
 
 /* "usable", "ACPI NVS".  Any value is answered for; the string lives for
  * ever. */

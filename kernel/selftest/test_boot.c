@@ -8,8 +8,6 @@
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
 
-extern char early_pml4[];
-
 SELFTEST(boot, the_low_half_is_gone)
 {
     const uint64_t *root = phys_to_virt(read_cr3());
@@ -19,10 +17,25 @@ SELFTEST(boot, the_low_half_is_gone)
 
 SELFTEST(boot, runs_on_its_own_page_table)
 {
-    paddr_t early = (uintptr_t)early_pml4 - KERNEL_BASE;
-    EXPECT(read_cr3() != early, "cr3 is still the early 0x%lx", early);
     EXPECT(read_cr3() == kernel_space_table()->root, "cr3 0x%lx, root 0x%lx",
            read_cr3(), kernel_space_table()->root);
+}
+
+/* The code and tables that led here are free memory, and no longer mapped
+ * where they were linked or in the image. */
+SELFTEST(boot, boot_only_memory_is_given_back)
+{
+    const struct memory_map *map = &selftest_boot_info->map;
+    paddr_t start = (uintptr_t)image_start - KERNEL_BASE;
+    paddr_t end = (uintptr_t)text_start - KERNEL_BASE;
+    uint64_t bytes = memory_map_bytes(map, MEMORY_BOOT_ONLY);
+    EXPECT(bytes >= end - start - 2 * PAGE_SIZE && bytes <= end - start,
+           "%lu bytes of 0x%lx-0x%lx", bytes, start, end);
+    for (paddr_t p = start; p < end; p += PAGE_SIZE) {
+        paddr_t low = page_translate(kernel_space_table(), p);
+        paddr_t high = page_translate(kernel_space_table(), KERNEL_BASE + p);
+        EXPECT(low == PADDR_NONE && high == PADDR_NONE, "0x%lx is mapped", p);
+    }
 }
 
 SELFTEST(boot, every_protection_of_the_cpu_is_on)
@@ -33,16 +46,4 @@ SELFTEST(boot, every_protection_of_the_cpu_is_on)
                cpu_protection_is_on(i) ? "on" : "off");
     EXPECT(cpu_get()->has[CPU_NX] && cpu_get()->has[CPU_WP],
            "start32.asm lets no CPU without NX pass");
-}
-
-SELFTEST(boot, the_assembly_has_the_same_layout)
-{
-    /* start32.asm's tables lie where both sides must agree on KERNEL_BASE and
-     * DIRECT_MAP_BASE for these to be the entries in use. */
-    const uint64_t *root =
-        phys_to_virt((uintptr_t)early_pml4 - KERNEL_BASE);
-    EXPECT(root[page_index(DIRECT_MAP_BASE, LEVEL_PML4)] == root[0],
-           "the direct map's entry is not the low one's");
-    EXPECT(root[page_index(KERNEL_BASE, LEVEL_PML4)] != 0,
-           "the image has no entry");
 }

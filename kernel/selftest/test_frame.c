@@ -61,11 +61,6 @@ struct seen {
     uint64_t *bits;      /* one a 4K, for SLOT_4K */
 };
 
-static bool free_type(const struct memory_range *range)
-{
-    return range->type == MEMORY_USABLE || range->type == MEMORY_BOOT_SERVICES;
-}
-
 /* Whether the whole block lies in ranges that may be given out. */
 static bool check_map(paddr_t frame, enum frame_size size)
 {
@@ -73,7 +68,7 @@ static bool check_map(paddr_t frame, enum frame_size size)
     paddr_t end = frame + frame_bytes(size);
     for (paddr_t p = frame; p < end;) {
         const struct memory_range *range = memory_map_find(map, p);
-        if (range == NULL || !free_type(range)) {
+        if (range == NULL || !memory_type_is_free(range->type)) {
             selftest_fail(__FILE__, __LINE__, "is free in the map",
                           "0x%lx of the %s at 0x%lx is %s", p, size_name(size),
                           frame,
@@ -122,7 +117,7 @@ static bool seen_new(struct seen *seen)
     const struct memory_map *map = &selftest_boot_info->map;
     *seen = (struct seen){.first = PADDR_NONE};
     for (unsigned i = 0; i < map->count; i++) {
-        if (!free_type(&map->range[i]))
+        if (!memory_type_is_free(map->range[i].type))
             continue;
         if (seen->first == PADDR_NONE)
             seen->first = align_down(map->range[i].start, SIZE_1G);

@@ -17,8 +17,7 @@ static bool is_free_type(paddr_t page)
 {
     const struct memory_range *range =
         memory_map_find(&selftest_boot_info->map, page);
-    return range != NULL && (range->type == MEMORY_USABLE ||
-                             range->type == MEMORY_BOOT_SERVICES);
+    return range != NULL && memory_type_is_free(range->type);
 }
 
 SELFTEST(map, reserves_what_is_in_use)
@@ -26,7 +25,7 @@ SELFTEST(map, reserves_what_is_in_use)
     const struct boot_info *info = selftest_boot_info;
     for (paddr_t p = 0; p < MIB; p += PAGE_SIZE)
         EXPECT(!is_free_type(p), "low page 0x%lx", p);
-    for (paddr_t p = (uintptr_t)image_start - KERNEL_BASE;
+    for (paddr_t p = (uintptr_t)text_start - KERNEL_BASE;
          p < (uintptr_t)image_end - KERNEL_BASE; p += PAGE_SIZE)
         EXPECT(!is_free_type(p), "page 0x%lx of the image", p);
     for (paddr_t p = info->block_start; p < info->block_start + info->block_size;

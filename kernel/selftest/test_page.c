@@ -137,8 +137,7 @@ SELFTEST(page, all_ram_is_in_the_direct_map)
     const struct memory_map *map = &selftest_boot_info->map;
     for (unsigned i = 0; i < map->count; i++) {
         const struct memory_range *range = &map->range[i];
-        if (range->type != MEMORY_USABLE &&
-            range->type != MEMORY_BOOT_SERVICES)
+        if (!memory_type_is_free(range->type))
             continue;
         /* 2M steps: no leaf of the direct map is smaller */
         for (paddr_t p = range->start; p < range->end; p += SIZE_2M) {

@@ -59,8 +59,7 @@ static void start(const struct machine *machine)
 static bool is_ours(paddr_t page)
 {
     const struct memory_range *range = memory_map_find(&map, page);
-    return range != NULL && (range->type == MEMORY_USABLE ||
-                             range->type == MEMORY_BOOT_SERVICES);
+    return range != NULL && memory_type_is_free(range->type);
 }
 
 /* ---- The model ---- */
