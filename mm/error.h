@@ -17,7 +17,10 @@
     X(MM_INSIDE_LARGER, "an address inside a larger frame, not its start")     \
     X(MM_NON_CANONICAL, "a virtual address that is not canonical")             \
     X(MM_ALREADY_MAPPED, "a page that is mapped already")                      \
-    X(MM_NOT_MAPPED, "a page that is not mapped")
+    X(MM_NOT_MAPPED, "a page that is not mapped")                              \
+    X(MM_BAD_ALIGNMENT, "an alignment that is no power of two, or too large")  \
+    X(MM_TOO_SMALL, "a range too small for what it is to hold")                \
+    X(MM_OVERLAP, "a range that overlaps another one in use")
 
 enum mm_error {
 #define MM_ERROR_ENUM(name, sentence) name,

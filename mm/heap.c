@@ -41,7 +41,7 @@ enum mm_error layout_error(struct layout layout)
     if (layout.size == 0)
         return MM_EMPTY_RANGE;
     if (!is_power_of_two(layout.align) || layout.align > HEAP_ALIGN_MAX)
-        return MM_BAD_ARGUMENT;
+        return MM_BAD_ALIGNMENT;
     if (layout.size > (size_t)PTRDIFF_MAX - (layout.align - 1))
         return MM_RANGE_WRAPS;
     return MM_OK;
@@ -62,7 +62,7 @@ static enum mm_error region_error(const struct heap_backend *backend,
         (!region->grow && region->size < region->limit))
         return MM_BAD_ARGUMENT;
     if (region->limit < backend->region_min)
-        return MM_OUT_OF_MEMORY;
+        return MM_TOO_SMALL;
     return MM_OK;
 }
 
@@ -94,7 +94,7 @@ static enum mm_error enter(struct heap *heap,
         return error;
     spinlock_lock(&heaps_lock);
     if (rival(heap, region)) {
-        error = MM_BAD_ARGUMENT;
+        error = MM_OVERLAP;
     } else {
         *heap =
             (struct heap){.backend = backend, .region = *region, .next = heaps};

@@ -46,7 +46,7 @@ struct layout {
 
 /* Why no heap would serve this layout, or MM_OK:
  *   MM_EMPTY_RANGE   its size is 0
- *   MM_BAD_ARGUMENT  its alignment is no power of two, or above HEAP_ALIGN_MAX
+ *   MM_BAD_ALIGNMENT its alignment is no power of two, or above HEAP_ALIGN_MAX
  *   MM_RANGE_WRAPS   its size, rounded up to its alignment, is over
  *                    PTRDIFF_MAX (the limit of Rust's Layout) */
 enum mm_error layout_error(struct layout layout);
@@ -111,10 +111,11 @@ const struct heap_backend *heap_backend_find(const char *name);
  * nothing, with
  *   MM_MISALIGNED     start, size or limit is no multiple of HEAP_GRANULE
  *   MM_RANGE_WRAPS    the region runs past the last address
- *   MM_BAD_ARGUMENT   size and limit do not fit each other and grow, the region
- *                     overlaps that of another heap, or heap is in use already
- *   MM_OUT_OF_MEMORY  the region is too small for the back-end, even empty, or
- *                     the first grow failed
+ *   MM_BAD_ARGUMENT   size and limit do not fit each other and grow
+ *   MM_OVERLAP        the region overlaps that of another heap, or heap is in
+ *                     use already
+ *   MM_TOO_SMALL      the region is too small for the back-end, even empty
+ *   MM_OUT_OF_MEMORY  the first grow failed
  * and a line in the log. */
 __attribute__((warn_unused_result)) enum mm_error
 heap_init(struct heap *heap, const struct heap_backend *backend,

@@ -249,7 +249,7 @@ static void test_kernel_heap_by_layout(void **state)
         assert_int_equal(block[0] | block[199], 0);
         heap_dealloc(block, layout);
         assert_null(heap_alloc((struct layout){8, 3}));
-        assert_int_equal(heap_last_error(), MM_BAD_ARGUMENT);
+        assert_int_equal(heap_last_error(), MM_BAD_ALIGNMENT);
         /* its natural alignment would be above the largest there is */
         assert_null(kmalloc(4 * HEAP_ALIGN_MAX));
         assert_int_equal(heap_last_error(), MM_OUT_OF_MEMORY);
@@ -534,9 +534,9 @@ static void test_bad_regions_are_refused(void **state)
         {8, 4096, 4096, NULL, MM_MISALIGNED},
         {0, 4090, 4090, NULL, MM_MISALIGNED},
         {0, 4096, 8200, grow_never, MM_MISALIGNED},
-        {0, 0, 0, NULL, MM_OUT_OF_MEMORY},
-        {0, 32, 32, NULL, MM_OUT_OF_MEMORY},
-        {0, 0, 32, grow_never, MM_OUT_OF_MEMORY},
+        {0, 0, 0, NULL, MM_TOO_SMALL},
+        {0, 32, 32, NULL, MM_TOO_SMALL},
+        {0, 0, 32, grow_never, MM_TOO_SMALL},
         {0, 0, 4096, grow_never, MM_OUT_OF_MEMORY},
         {0, 4096, 8192, NULL, MM_BAD_ARGUMENT},
         {0, 8192, 4096, grow_never, MM_BAD_ARGUMENT},
@@ -575,7 +575,7 @@ static void test_bad_regions_are_refused(void **state)
         end_heap(&heap);
         assert_int_equal(make_heap(&heap, heap_backends[i],
                                    heap_region_array(array, least - 16)),
-                         MM_OUT_OF_MEMORY);
+                         MM_TOO_SMALL);
     }
 }
 
@@ -585,11 +585,11 @@ static void test_overlapping_regions_are_refused(void **state)
         size_t start, size;
         enum mm_error error;
     } rows[] = {
-        {8192, 4096, MM_BAD_ARGUMENT},       {4096, 8192, MM_BAD_ARGUMENT},
-        {8192, 8192, MM_BAD_ARGUMENT},       {4096, 16384, MM_BAD_ARGUMENT},
-        {4096, 4096 + 16, MM_BAD_ARGUMENT},  {4096, 4096, MM_OK},
-        {12288 - 16, 4096, MM_BAD_ARGUMENT}, {12288, 4096, MM_BAD_ARGUMENT},
-        {16384 - 16, 4096, MM_BAD_ARGUMENT}, {16384, 4096, MM_OK},
+        {8192, 4096, MM_OVERLAP},       {4096, 8192, MM_OVERLAP},
+        {8192, 8192, MM_OVERLAP},       {4096, 16384, MM_OVERLAP},
+        {4096, 4096 + 16, MM_OVERLAP},  {4096, 4096, MM_OK},
+        {12288 - 16, 4096, MM_OVERLAP}, {12288, 4096, MM_OVERLAP},
+        {16384 - 16, 4096, MM_OVERLAP}, {16384, 4096, MM_OK},
     };
     /* 4096 bytes usable, and 4096 more it may grow to: all of it is taken */
     struct heap_region region = {
@@ -611,14 +611,14 @@ static void test_overlapping_regions_are_refused(void **state)
 
     /* the same heap twice */
     region = heap_region_array(array + 65536, 4096);
-    assert_int_equal(make_heap(&heap, &heap_list, region), MM_BAD_ARGUMENT);
+    assert_int_equal(make_heap(&heap, &heap_list, region), MM_OVERLAP);
     assert_ptr_equal(heap.region.start, array + 8192);
 
     /* its region when it is gone, and that of one made later, which is not */
     assert_int_equal(make_heap(&other_heap, &heap_list, region), MM_OK);
     end_heap(&heap);
     expect_assert_failure(heap_fini(&heap));
-    assert_int_equal(make_heap(&heap, &heap_bump, region), MM_BAD_ARGUMENT);
+    assert_int_equal(make_heap(&heap, &heap_bump, region), MM_OVERLAP);
     region = heap_region_array(array + 8192, 4096);
     assert_int_equal(make_heap(&heap, &heap_bump, region), MM_OK);
     end_heap(&heap);
