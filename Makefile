@@ -4,7 +4,12 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
+# `make DEBUG=1 ...`: stack canaries, and an audit after each step of the boot.
+ifdef DEBUG
+BUILD ?= build/debug
+else
 BUILD ?= build
+endif
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -51,11 +56,16 @@ CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mno-red-zone \
     -mcmodel=kernel -mgeneral-regs-only -fcf-protection=none \
     -fno-stack-protector -fno-asynchronous-unwind-tables \
     -fno-omit-frame-pointer $(WARNINGS)
+ifdef DEBUG
+CFLAGS += -DCOPSE_DEBUG -fstack-protector-strong \
+    -mstack-protector-guard=global
+endif
 LDFLAGS := -nostdlib -static -z max-page-size=0x1000 -z noexecstack \
     --build-id=none
 
 C_SOURCES   := $(wildcard boot/*.c lib/*.c mm/*.c mm/heap/*.c drivers/*.c \
     kernel/*.c kernel/selftest/*.c)
+C_SOURCES   += $(wildcard bench/*.c)
 ASM_SOURCES := $(wildcard boot/*.asm kernel/*.asm)
 SHARED_TEST_SOURCES := $(wildcard tests/shared/*.c)
 OBJECTS := $(patsubst %,$(BUILD)/kernel/%.o,$(ASM_SOURCES) $(C_SOURCES) \
@@ -170,6 +180,42 @@ test: $(BUILD)/copse.iso $(HOST_TESTS) | $(BUILD)/need-test
 	    ASAN_OPTIONS=detect_leaks=1 \
 	    tools/run-tests -j 2 $(HOST_TESTS) $(BOOT_TESTS)
 
+# ---- Benchmarks ----
+
+# mm/ for the host with the kernel's code generation: without
+# -mgeneral-regs-only, vector loads of words that were just stored would stall.
+BENCH_CFLAGS := $(filter-out -mcmodel=kernel,$(CFLAGS))
+BENCH_OBJECTS := $(patsubst %,$(BUILD)/bench-host/%.o, \
+    lib/string.c $(wildcard bench/*.c mm/heap/*.c) \
+    $(filter-out mm/kernel_space.c mm/heap_range.c mm/page_audit.c, \
+        $(wildcard mm/*.c)))
+
+$(BUILD)/bench-host/%.c.o: %.c Makefile | $(BUILD)/need-build
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(CC) $(BENCH_CFLAGS) $(CFLAGS_$*) -I. -MMD -MP -c $< -o $@
+
+$(BUILD)/copse-bench: bench/host/main.c lib/format.c $(BENCH_OBJECTS)
+	$(call say,BENCH,$@)
+	$(Q)$(CC) -std=gnu11 -O2 -g -no-pie $(WARNINGS) -I. -MMD -MP -MF $@.d \
+	    $^ -o $@
+
+# The host's times, then the kernel's exact counts of instructions.
+.PHONY: bench
+bench: $(BUILD)/copse-bench $(BUILD)/copse.iso | $(BUILD)/need-run
+	@$(BUILD)/copse-bench -o $(BUILD)/bench.jsonl $(NAME)
+	@bench/run-kernel $(BUILD) $(NAME) >$(BUILD)/bench.log || \
+	    { cat $(BUILD)/bench.log; exit 1; }
+	@sed '1,/^# compiler/d; /^{/d' $(BUILD)/bench.log
+	@grep '^{' $(BUILD)/bench.log >>$(BUILD)/bench.jsonl
+
+# What the kernel counts now is right: tests/boot/bench.t compares with it.
+.PHONY: bench-accept
+bench-accept: $(BUILD)/copse.iso | $(BUILD)/need-run
+	@bench/run-kernel $(BUILD) >$(BUILD)/bench.log
+	@bench/counts $(BUILD)/bench.log >bench/instructions.txt.new
+	@mv bench/instructions.txt.new bench/instructions.txt
+
 # ---- Tools ----
 
 $(BUILD)/need-build: tools/need
@@ -200,9 +246,14 @@ help:
 	@echo '              CPUS=1 CPU=max FIRMWARE=bios|uefi MACHINE=pc|q35 TIMEOUT=0'
 	@echo 'make test     all tests: on the host, and in QEMU under BIOS and UEFI'
 	@echo 'make iso      build/copse.iso, for BIOS and UEFI, CD, disk and USB stick'
+	@echo 'make bench    benchmarks on the host and, by instructions, in the kernel;'
+	@echo '              NAME=page is one suite or workload'
+	@echo 'make bench-accept  keep the instruction counts that the tests compare'
 	@echo 'make debug    the same as run, stopped at kernel_main under gdb'
 	@echo 'make doctor   the tools, their versions and their Debian packages'
 	@echo 'make clean    remove build/'
+	@echo 'DEBUG=1 builds with stack canaries and audits, in build/debug'
 	@echo 'CC=clang builds with clang; BUILD=dir builds elsewhere; V=1 shows commands'
 
 -include $(OBJECTS:.o=.d) $(HOST_TESTS:=.d)
+-include $(BENCH_OBJECTS:.o=.d) $(BUILD)/copse-bench.d

@@ -5,7 +5,12 @@ MAGIC        equ 0xe85250d6
 I386         equ 0                      ; entered in 32-bit protected mode
 TAG_END      equ 0
 TAG_REQUEST  equ 1                      ; information request
+TAG_CONSOLE  equ 4                      ; which consoles we can use
+TAG_SCREEN   equ 5                      ; a framebuffer is welcome
 TAG_ALIGN    equ 6                      ; modules on page boundaries
+
+OPTIONAL     equ 1                      ; a tag's flag
+EGA_TEXT     equ 1 << 1                 ; TAG_CONSOLE: EGA text will do
 
 INFO_MEMORY_MAP equ 6
 
@@ -28,6 +33,22 @@ header:
     dw TAG_ALIGN
     dw 0
     dd 8
+
+    dw TAG_CONSOLE
+    dw OPTIONAL
+    dd 12
+    dd EGA_TEXT
+    align 8, db 0
+
+.screen:
+    dw TAG_SCREEN
+    dw OPTIONAL
+    dd .screen_end - .screen
+    dd 1024                             ; preferred width, height, bits a pixel
+    dd 768
+    dd 32
+.screen_end:
+    align 8, db 0
 
     dw TAG_END
     dw 0

@@ -8,14 +8,28 @@
 ; Its memory is given to the frame allocator once the kernel has page tables of
 ; its own.
 ;
-; A check that fails is told on the first serial port and on the EGA text
-; screen, then QEMU is left by its debug exit, and any other machine halts.
+; A check that fails is told on the first serial port and on the screen, EGA
+; text or the loader's framebuffer of 32 bits a pixel; then QEMU is left by its
+; debug exit, and any other machine halts.
 
 %include "boot/layout.inc"
 
 %define PHYSICAL(symbol) (symbol - KERNEL_BASE)
 
 MULTIBOOT2_MAGIC equ 0x36d76289
+
+; Multiboot2 Specification, section 3.6.12: framebuffer information
+TAG_FRAMEBUFFER equ 8
+FB_ADDRESS      equ 8                   ; 64 bits
+FB_PITCH        equ 16
+FB_WIDTH        equ 20
+FB_BITS         equ 28                  ; a byte, a pixel's
+FB_TYPE         equ 29                  ; a byte
+FB_RGB          equ 1
+
+FONT_FIRST  equ ' '                     ; as in drivers/font.h
+FONT_WIDTH  equ 8
+FONT_HEIGHT equ 16
 
 ; AMD64 Architecture Programmer's Manual, volume 2, chapter 3
 CR0_PG   equ 1 << 31
@@ -50,7 +64,7 @@ EGA_WHITE_RED equ 0x4f
 DEBUG_EXIT       equ 0xf4
 DEBUG_EXIT_PANIC equ 0x11               ; the same as in drivers/debug_exit.h
 
-extern boot_stack_top, start64
+extern boot_stack_top, start64, font_8x16
 
 section .boot.text progbits alloc exec nowrite align=16
 bits 32
@@ -62,9 +76,11 @@ start:
     mov esp, PHYSICAL(boot_stack_top)
     mov edi, ebx                        ; the first argument of kernel_main
 
+    xor ebp, ebp                        ; no boot information to look into
     mov esi, message_loader
     cmp eax, MULTIBOOT2_MAGIC
     jne fail
+    mov ebp, ebx
 
     call has_cpuid
     mov esi, message_cpuid
@@ -156,14 +172,18 @@ enter_long_mode:
     lgdt [boot_gdt_pointer]
     jmp KERNEL_CODE:long_mode
 
-; esi: a message that ends in 0.  Does not come back.
+; esi: a message that ends in 0; ebp: boot information, or 0.  Does not come
+; back.
 fail:
+    push esi
+    call find_framebuffer
     mov edi, EGA_TEXT
     mov ecx, EGA_CELLS
     mov eax, (EGA_WHITE_RED << 8) | ' '
     rep stosw
     mov edi, EGA_TEXT
-    push esi
+    xor ebp, ebp                        ; column and row of the framebuffer
+    xor ebx, ebx
     mov esi, message_prefix
     call print
     pop esi
@@ -176,7 +196,45 @@ fail:
     hlt
     jmp .halt
 
-; Prints esi to the serial port and to the text screen at edi.
+; Keeps what is known of a framebuffer that print can use.
+find_framebuffer:
+    test ebp, ebp
+    jz .none
+    mov ecx, [ebp]                      ; the block's size
+    add ecx, ebp
+    add ebp, 8
+.tag:
+    lea eax, [ebp + FB_TYPE + 1]
+    cmp eax, ecx
+    ja .none
+    cmp dword [ebp], TAG_FRAMEBUFFER
+    je .found
+    mov eax, [ebp + 4]                  ; the tag's size
+    cmp eax, 8
+    jb .none
+    add eax, 7
+    and eax, ~7
+    add ebp, eax
+    jmp .tag
+.found:
+    cmp byte [ebp + FB_TYPE], FB_RGB
+    jne .none
+    cmp byte [ebp + FB_BITS], 32
+    jne .none
+    cmp dword [ebp + FB_ADDRESS + 4], 0
+    jne .none
+    mov eax, [ebp + FB_ADDRESS]
+    mov [framebuffer], eax
+    mov eax, [ebp + FB_PITCH]
+    mov [framebuffer_pitch], eax
+    mov eax, [ebp + FB_WIDTH]
+    shr eax, 3                          ; by FONT_WIDTH
+    mov [framebuffer_columns], eax
+.none:
+    ret
+
+; Prints esi to the serial port, to the text screen at edi and to column ebp,
+; row ebx of the framebuffer.
 print:
     lodsb
     test al, al
@@ -186,8 +244,50 @@ print:
     jb print
     mov ah, EGA_WHITE_RED
     stosw
+    cmp dword [framebuffer], 0
+    je print
+    call put_pixels
     jmp print
 .done:
+    ret
+
+put_pixels:
+    push esi
+    push edi
+    cmp ebp, [framebuffer_columns]
+    jb .place
+    xor ebp, ebp
+    inc ebx
+.place:
+    movzx esi, al
+    sub esi, FONT_FIRST
+    shl esi, 4                          ; by FONT_HEIGHT
+    add esi, PHYSICAL(font_8x16)
+    mov edi, ebx
+    imul edi, [framebuffer_pitch]
+    shl edi, 4
+    add edi, [framebuffer]
+    mov eax, ebp
+    shl eax, 5                          ; FONT_WIDTH pixels of 4 bytes
+    add edi, eax
+    mov ch, FONT_HEIGHT
+.line:
+    mov dl, [esi]
+    mov cl, FONT_WIDTH
+.pixel:
+    shl dl, 1
+    sbb eax, eax                        ; all ones if the bit was 1
+    stosd
+    dec cl
+    jnz .pixel
+    inc esi
+    add edi, [framebuffer_pitch]
+    sub edi, FONT_WIDTH * 4
+    dec ch
+    jnz .line
+    inc ebp
+    pop edi
+    pop esi
     ret
 
 ; Sends al; gives up after a bounded wait where there is no port.
@@ -239,6 +339,10 @@ early_pml4:      resb PAGE_BYTES
 early_pdpt:      resb PAGE_BYTES
 early_pdpt_high: resb PAGE_BYTES
 early_pd:        resb 4 * PAGE_BYTES
+
+framebuffer:         resd 1             ; 0: none, or none that print can use
+framebuffer_pitch:   resd 1
+framebuffer_columns: resd 1
 
 section .boot.text
 bits 64

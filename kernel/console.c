@@ -1,13 +1,22 @@
-/* The console: the first serial port. */
+/* The console: the first serial port, and the screen that GRUB set up. */
 #include "kernel/console.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
 
+#include "boot/boot_info.h"
+#include "drivers/screen.h"
 #include "drivers/serial.h"
+#include "kernel/log.h"
+#include "lib/bits.h"
 #include "lib/format.h"
+#include "mm/kernel_space.h"
+#include "mm/platform.h"
 
-static bool ready;
+/* What boot/start32.asm mapped. */
+#define EARLY_MAPPED (4 * GIB)
+
+static bool ready, has_screen;
 
 void console_init(void)
 {
@@ -15,6 +24,64 @@ void console_init(void)
         return;
     ready = true;
     serial_init();
+}
+
+static struct screen_mode mode_of(const struct boot_framebuffer *fb)
+{
+    return (struct screen_mode){
+        .kind = fb->kind == BOOT_FRAMEBUFFER_TEXT ? SCREEN_EGA_TEXT
+                                                  : SCREEN_PIXELS,
+        .pitch = fb->pitch,
+        .width = fb->width,
+        .height = fb->height,
+        .bits_per_pixel = fb->bits_per_pixel,
+        .red = {fb->red.position, fb->red.size},
+        .green = {fb->green.position, fb->green.size},
+        .blue = {fb->blue.position, fb->blue.size},
+    };
+}
+
+static uint64_t bytes_of(const struct boot_framebuffer *fb)
+{
+    return (uint64_t)fb->pitch * fb->height;
+}
+
+void console_add_screen(const struct boot_framebuffer *fb)
+{
+    if (fb->kind != BOOT_FRAMEBUFFER_RGB && fb->kind != BOOT_FRAMEBUFFER_TEXT) {
+        log_line(LOG_INFO, "console", "the loader set up no screen");
+        return;
+    }
+    bool reachable =
+        fb->address < EARLY_MAPPED && bytes_of(fb) <= EARLY_MAPPED - fb->address;
+    struct screen_mode mode = mode_of(fb);
+    has_screen =
+        screen_init(&mode, reachable ? phys_to_virt(fb->address) : NULL);
+    if (!has_screen)
+        log_line(LOG_WARNING, "console",
+                 "the screen at 0x%lx, %u x %u, %u bits, pitch %u, is of no use",
+                 fb->address, fb->width, fb->height, fb->bits_per_pixel,
+                 fb->pitch);
+}
+
+void console_hide_screen(void)
+{
+    screen_move(NULL);
+}
+
+void console_map_screen(const struct boot_framebuffer *fb)
+{
+    if (!has_screen)
+        return;
+    void *memory;
+    enum mm_error error =
+        kernel_space_map_device(fb->address, bytes_of(fb),
+                                PAGE_WRITE_COMBINING, "screen", &memory);
+    if (error == MM_OK)
+        screen_move(memory);
+    else
+        log_line(LOG_WARNING, "console", "cannot map the screen at 0x%lx: %s",
+                 fb->address, mm_error_text(error));
 }
 
 struct console_sink {
@@ -27,6 +94,7 @@ static void put(struct format_sink *sink, char c)
     if (c == '\n')
         serial_put('\r');
     serial_put(c);
+    screen_put(c);
     ((struct console_sink *)sink)->printed++;
 }
 

@@ -1,4 +1,5 @@
-/* Where the kernel's text goes, and where the keys come from.
+/* Where the kernel's text goes, serial port and screen, and where the keys come
+ * from.
  *
  * Callable in any context, from the first C instruction on.
  */
@@ -7,6 +8,17 @@
 
 /* Sets up the serial port.  Printing before is safe and does it first. */
 void console_init(void);
+
+/* Adds the loader's screen, if it set one up that is of use: for as long as
+ * the early page tables stand.  After the boot information was read. */
+struct boot_framebuffer;
+void console_add_screen(const struct boot_framebuffer *framebuffer);
+
+/* Takes the screen away from memory that will not be mapped any more, and puts
+ * it back, write-combining; what was printed between appears then.  Around
+ * kernel_space_init and frame_init. */
+void console_hide_screen(void);
+void console_map_screen(const struct boot_framebuffer *framebuffer);
 
 /* As the C library's, with the conversions of lib/format.h. */
 int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -92,6 +92,16 @@ static void stack(void)
     overrun(0);
 }
 
+/* One byte too many, again and again: it meets the return address in the end.
+ * A debug build's canary lies before that. */
+static void smash_stack(void)
+{
+    char small[16];
+    volatile char *volatile at = small;
+    for (unsigned i = 0; i < 64; i++)
+        at[i] = 0x55;
+}
+
 static void divide(void)
 {
     __asm__ volatile("xor %%edx, %%edx\n\t"
@@ -122,6 +132,7 @@ static const struct {
     {"use-unmapped", use_unmapped},
     {"nested", nested},
     {"stack", stack},
+    {"smash-stack", smash_stack},
     {"divide", divide},
     {"assert", assertion},
 };

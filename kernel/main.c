@@ -1,6 +1,8 @@
 /* The boot, in order. */
 #include "boot/multiboot2.h"
 #include "drivers/debug_exit.h"
+#include "kernel/canary.h"
+#include "kernel/bench.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/fault.h"
@@ -132,8 +134,8 @@ static void build_heap(void)
              HEAP_BASE);
 }
 
-/* Self-tests leave QEMU with their result; other machines go on to the
- * prompt. */
+/* Self-tests and benchmarks leave QEMU with their result; other machines go on
+ * to the prompt. */
 static void run_what_was_asked(void)
 {
     if (option("fault") != NULL)
@@ -142,6 +144,10 @@ static void run_what_was_asked(void)
     if (suite != NULL)
         debug_exit(selftest_run(suite, &boot_info) ? DEBUG_EXIT_SUCCESS
                                                    : DEBUG_EXIT_FAILURE);
+    const char *bench = option("bench");
+    if (bench != NULL)
+        debug_exit(bench_kernel(bench) ? DEBUG_EXIT_SUCCESS
+                                       : DEBUG_EXIT_FAILURE);
 }
 
 /* Called by boot/start64.asm on the boot stack, interrupts off, with the first
@@ -150,15 +156,19 @@ _Noreturn void kernel_main(uint32_t boot_information);
 
 void kernel_main(uint32_t boot_information)
 {
+    canary_init();                           /* for debug builds */
     report_begin();                          /* what time it is */
     console_init();                          /* serial port */
     gdt_init();                              /* segments, interrupt stacks */
     trap_init();                             /* use them */
     cpu_init();                              /* all its protections */
     read_boot_information(boot_information); /* copied and checked */
+    console_add_screen(&boot_info.framebuffer);
     read_options();                          /* command line */
+    console_hide_screen();                   /* its mapping goes */
     build_kernel_space();                    /* our own page tables */
     build_frame_trees();                     /* 4K, 2M, 1G frames */
+    console_map_screen(&boot_info.framebuffer);
     build_heap();                            /* kmalloc */
     run_what_was_asked();                    /* self-tests, a fault */
     report_print(&boot_info);                /* one screen */

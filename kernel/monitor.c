@@ -8,21 +8,68 @@
 #include "kernel/console.h"
 #include "kernel/options.h"
 #include "kernel/report.h"
+#include "kernel/trap.h"
 #include "lib/string.h"
+#include "mm/kernel_space.h"
+#include "mm/page_audit.h"
 
 #define LINE_MAX 128
 
 static const struct boot_info *boot_info;
 
-static void command_help(void);
+static void command_help(const char *rest);
 
-static void command_mem(void)
+static void command_mem(const char *rest)
 {
+    (void)rest;
     report_print_memory(boot_info);
 }
 
-static void command_poweroff(void)
+static void command_space(const char *rest)
 {
+    (void)rest;
+    kernel_space_print(printf);
+}
+
+static void command_audit(const char *rest)
+{
+    (void)rest;
+    static struct page_offence offence;
+    if (page_audit(&offence))
+        printf("Every mapping is as it should be.\n");
+    else
+        printf("%s\n", offence.sentence);
+}
+
+/* Hexadecimal, with 0x or without; false if it is none of 1 to 16 digits. */
+static bool parse_address(const char *text, uint64_t *address)
+{
+    if (strncmp(text, "0x", 2) == 0)
+        text += 2;
+    size_t digits = strlen(text);
+    *address = 0;
+    for (; *text != '\0'; text++) {
+        const char *hex = "0123456789abcdef", *digit = strchr(hex, *text | 0x20);
+        if (digit == NULL)
+            return false;
+        *address = *address << 4 | (uint64_t)(digit - hex);
+    }
+    return digits >= 1 && digits <= 16;
+}
+
+static void command_walk(const char *rest)
+{
+    uint64_t address;
+    if (parse_address(rest, &address))
+        trap_print_address(address);
+    else
+        printf("walk wants an address in hexadecimal: walk "
+               "ffff800000100000\n");
+}
+
+static void command_poweroff(const char *rest)
+{
+    (void)rest;
     power_off();
     printf("This machine does not switch off in a way that Copse knows:\n"
            "use its power button.\n");
@@ -30,17 +77,21 @@ static void command_poweroff(void)
 
 static const struct {
     const char *name, *help;
-    void (*run)(void);
+    void (*run)(const char *rest); /* of the line, after the name */
 } commands[] = {
     {"help", "this list", command_help},
     {"mem", "memory: map, frames, heap", command_mem},
+    {"space", "the regions of the address space", command_space},
+    {"walk", "walk ADDRESS: what is there, and the page walk", command_walk},
+    {"audit", "hold every mapping against the plan", command_audit},
     {"poweroff", "switch the machine off", command_poweroff},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static void command_help(void)
+static void command_help(const char *rest)
 {
+    (void)rest;
     printf("Commands:\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].help);
@@ -88,14 +139,22 @@ static char *trim(char *line)
 
 static void run_command(const char *line)
 {
-    if (*line == '\0')
+    size_t length = 0;
+    while (line[length] != ' ' && line[length] != '\0')
+        length++;
+    const char *rest = line + length;
+    while (*rest == ' ')
+        rest++;
+    if (length == 0)
         return;
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (strcmp(commands[i].name, line) == 0) {
-            commands[i].run();
+        if (strlen(commands[i].name) == length &&
+            strncmp(commands[i].name, line, length) == 0) {
+            commands[i].run(rest);
             return;
         }
-    printf("No command '%s'. Type 'help' for the list.\n", line);
+    printf("No command '%.*s'. Type 'help' for the list.\n", (int)length,
+           line);
 }
 
 void monitor_run(const struct boot_info *info)

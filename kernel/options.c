@@ -12,6 +12,7 @@ static const struct {
     const char *name, *help;
 } options[] = {
     {"selftest", "run all self-tests, or selftest=SUITE, and leave QEMU"},
+    {"bench", "bench[=NAME]: run all benchmarks, or a suite, or a workload"},
     {"heap", "heap=NAME: the heap's back-end"},
     {"loglevel", "loglevel=error|warning|info|debug: what is logged"},
     {"fault", "fault=NAME: make a mistake, to see its report"},

@@ -19,7 +19,8 @@ static unsigned depth;
 _Noreturn static void stop(void)
 {
     debug_exit(DEBUG_EXIT_PANIC);
-    printf("The machine is halted.\n");
+    if (depth <= 2)
+        printf("The machine is halted.\n");
     halt_for_ever();
 }
 
@@ -33,27 +34,38 @@ static void begin(void)
            depth == 1 ? "" : " again, while it reported the first panic");
 }
 
-static void print_place(const char *word, uint64_t address)
+static void print_symbol(const char *word, uint64_t address,
+                         struct symbol_place place, uint64_t after)
 {
-    struct symbol_place place = symbol_find(address);
     if (place.name == NULL)
         printf("  %s 0x%016lx\n", word, address);
     else
         printf("  %s 0x%016lx  %s+0x%lx\n", word, address, place.name,
-               place.offset);
+               place.offset + after);
 }
+
+static void print_place(const char *word, uint64_t address)
+{
+    print_symbol(word, address, symbol_find(address), 0);
+}
+
+/* A return address comes after its call, which may be the last instruction of
+ * the function: the byte before is in the right one. */
+static void print_return(const char *word, uint64_t address)
+{
+    print_symbol(word, address, symbol_find(address - 1), 1);
+}
+
+#define BACKTRACE "\nbacktrace, innermost first:\n"
 
 #define BACKTRACE_MAX 10000 /* a stack has no room for more */
 #define SHOWN_MAX     24
 
-/* Follows the chain of saved rbp; a broken chain ends the list, not the
- * report: frames must lie in the kernel's own data and go upwards.  A function
- * that called itself is shown once, with a count. */
-static void print_backtrace(uint64_t rip, uint64_t rbp)
+/* Follows the chain of saved rbp, from the frame of the place `last`.  A broken
+ * chain ends the list, not the report: frames must lie in the kernel's own data
+ * and go upwards.  A function that called itself is shown once, with a count. */
+static void print_backtrace(uint64_t last, uint64_t rbp)
 {
-    printf("\nbacktrace, innermost first:\n");
-    print_place("at  ", rip);
-    uint64_t last = rip;
     unsigned repeated = 0;
     for (unsigned i = 0, shown = 0;
          i < BACKTRACE_MAX && shown < SHOWN_MAX && symbol_is_stack(rbp); i++) {
@@ -66,7 +78,7 @@ static void print_backtrace(uint64_t rip, uint64_t rbp)
             repeated = 0;
             if (saved[1] == 0)
                 break;
-            print_place("from", saved[1]);
+            print_return("from", saved[1]);
             shown++;
         }
         last = saved[1];
@@ -80,8 +92,11 @@ _Noreturn static void report(const char *what, uint64_t rip, uint64_t rbp)
 {
     begin();
     printf("%s\n", what);
-    if (depth == 1)
+    if (depth == 1) {
+        printf(BACKTRACE);
+        print_return("at  ", rip);
         print_backtrace(rip, rbp);
+    }
     stop();
 }
 
@@ -153,6 +168,8 @@ void panic_trap(const struct trap_frame *frame,
         explain(frame);
         print_registers(frame);
         print_code(frame->rip);
+        printf(BACKTRACE);
+        print_place("at  ", frame->rip);
         print_backtrace(frame->rip, frame->rbp);
     }
     stop();

@@ -86,12 +86,6 @@ static const char *reason(uint64_t error_code)
                                       : "no page is mapped there";
 }
 
-static const char *region_name(vaddr_t address)
-{
-    const struct region *region = kernel_space_find(address);
-    return region != NULL ? region->name : "none of the kernel's regions";
-}
-
 static void print_walk(vaddr_t address)
 {
     struct page_walk walk;
@@ -106,21 +100,28 @@ static void print_walk(vaddr_t address)
         printf("  %s: %s\n", mm_error_name(error), mm_error_text(error));
 }
 
+void trap_print_address(uint64_t address)
+{
+    char sentence[KERNEL_SPACE_SENTENCE];
+    kernel_space_explain(address, sentence, sizeof(sentence));
+    printf("0x%016lx is %s\n", address, sentence);
+    print_walk(address);
+}
+
 static void explain_page_fault(const struct trap_frame *frame)
 {
     uint64_t address = read_cr2();
     printf("%s 0x%016lx: %s\n", access_name(frame->error_code), address,
            reason(frame->error_code));
-    printf("region: %s\n", region_name(address));
-    print_walk(address);
+    trap_print_address(address);
 }
 
 static void explain_double_fault(const struct trap_frame *frame)
 {
-    printf("the CPU could not deliver an exception: rsp was 0x%016lx (%s),\n"
-           "the address of the last page fault 0x%016lx (%s)\n",
-           frame->rsp, region_name(frame->rsp), read_cr2(),
-           region_name(read_cr2()));
+    printf("the CPU could not deliver an exception; the stack pointer then\n");
+    trap_print_address(frame->rsp);
+    printf("and the last page fault was at\n");
+    trap_print_address(read_cr2());
 }
 
 /* AMD64 manual, volume 2, section 8.4.1: a selector's error code. */

@@ -22,6 +22,10 @@ void trap_init(void);
 /* "page fault (#PF)"; any vector is answered for. */
 const char *trap_name(uint64_t vector);
 
+/* What an address is, and the way of the page walk to it, entry by entry; any
+ * address. */
+void trap_print_address(uint64_t address);
+
 /* Called by kernel/trap_entry.asm. */
 void trap_handle(struct trap_frame *frame);
 

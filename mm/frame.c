@@ -298,6 +298,19 @@ uint64_t frame_bytes(enum frame_size size)
     return SIZE_4K << (9 * size);
 }
 
+enum frame_state frame_state(paddr_t address)
+{
+    uint64_t gib = address >> SHIFT_1G;
+    if (!frames.ready || gib >= frames.gib_end ||
+        frames.node_of_gib[gib] == NODE_NONE)
+        return FRAME_OUTSIDE;
+    struct frame_place place = place_of(address);
+    spinlock_lock(&frames.lock);
+    enum frame_state state = frame_tree_state(place.tree, place.number);
+    spinlock_unlock(&frames.lock);
+    return state;
+}
+
 void frame_stats(struct frame_stats *stats)
 {
     memset(stats, 0, sizeof(*stats));

@@ -52,6 +52,11 @@ enum mm_error frame_free(paddr_t frame) __attribute__((warn_unused_result));
 /* Bytes in one frame of that size. */
 uint64_t frame_bytes(enum frame_size size);
 
+/* What the 4 KiB at an address are, for audits; any address.  Memory that is
+ * not the allocator's counts as FRAME_HELD_4K, or as FRAME_OUTSIDE if there is
+ * no RAM in all that GiB or frame_init was not called. */
+enum frame_state frame_state(paddr_t address);
+
 struct frame_stats {
     uint64_t managed_bytes;  /* all that is held or free */
     uint64_t free_bytes;

@@ -1,35 +1,44 @@
-/* The kernel's address space: one table of regions, and the page table that
- * is built from it.
+/* The kernel's address space: one table of regions, the page table that is
+ * built from it, and what is mapped there later.
  *
  *   0000000000000000  low half: nothing is mapped, NULL least of all
  *   ffff800000000000  direct map: all RAM, physical 0 first
  *   ffffc00000000000  heap: mapped as it grows
  *   ffffd00000000000  scratch: what self-tests map, and unmap again
+ *   ffffe00000000000  ranges: pages and devices, mapped as they are asked for
  *   ffffffff80000000  the image: text, constants, data, each as it must be
  *
  * Regions are sorted, disjoint and page aligned; an address in none of them is
- * never mapped.  Built once, by one CPU at boot; read-only after that.
+ * never mapped.  The table of them is built once, by one CPU at boot, and
+ * read-only after that.
+ *
+ * Each region that changes has an entry of the PML4 of its own, so one lock for
+ * each is enough: here for "ranges", the heap's own for "heap".
  */
 #ifndef MM_KERNEL_SPACE_H
 #define MM_KERNEL_SPACE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "mm/address.h"
 #include "mm/error.h"
 #include "mm/memory_map.h"
 #include "mm/page_table.h"
+#include "mm/virtual_range.h"
 
 /* The first two are in boot/layout.inc too. */
 #define DIRECT_MAP_BASE UINT64_C(0xffff800000000000)
 #define KERNEL_BASE     UINT64_C(0xffffffff80000000)
 #define HEAP_BASE       UINT64_C(0xffffc00000000000)
 #define SCRATCH_BASE    UINT64_C(0xffffd00000000000)
+#define RANGES_BASE     UINT64_C(0xffffe00000000000)
 
 /* 64 TiB: what the direct map has room for before the heap begins. */
 #define DIRECT_MAP_BYTES (UINT64_C(1) << 46)
 #define HEAP_BYTES       (UINT64_C(1) << 40)
 #define SCRATCH_BYTES    (UINT64_C(1) << 36)
+#define RANGES_BYTES     (UINT64_C(1) << 40)
 
 enum region_kind {
     REGION_MAPPED,    /* wholly, from the start */
@@ -38,12 +47,16 @@ enum region_kind {
     REGION_UNMAPPED,  /* never: whoever touches it has made a mistake */
 };
 
+/* The rights of all its pages, and PAGE_GLOBAL.  Caching is write-back, unless
+ * both of these are there: then as it was asked for, page by page. */
+#define REGION_ANY_CACHING (PAGE_UNCACHED | PAGE_WRITE_COMBINING)
+
 struct region {
-    const char *name;
     vaddr_t start;
     uint64_t bytes;
     enum region_kind kind;
-    unsigned flags; /* PAGE_WRITE, PAGE_EXECUTE, ... of its pages */
+    unsigned flags;
+    const char *name;
 };
 
 /* Where the parts of the image are linked, page aligned; its physical address
@@ -55,24 +68,90 @@ struct kernel_image {
     vaddr_t stack_guard; /* one page inside data that stays unmapped */
 };
 
+/* ---- The space ---- */
+
 /* Builds the space and loads it.  Needs the first 4 GiB mapped at the direct
  * map; takes its tables from the memory map, below 4 GiB.  Afterwards all RAM
- * is reachable by phys_to_virt and the low half is gone.
+ * is reachable by phys_to_virt and the low half is gone.  The map must stay.
  *
  * Whatever error page_map gives, MM_OUT_OF_MEMORY above all: then the old
  * page table still stands. */
 enum mm_error kernel_space_init(struct memory_map *map,
                                 const struct kernel_image *image);
 
-/* From now on tables come from the frame allocator; after frame_init. */
+/* From now on tables come from the frame allocator, and ranges can be had;
+ * after frame_init. */
 void kernel_space_use_frames(void);
 
-/* The live page table.  One CPU at a time may change it. */
+/* The live page table.  One CPU at a time may change what is below one entry
+ * of the PML4. */
 struct page_table *kernel_space_table(void);
 
 /* The regions in order of address, and how many; the region that holds the
  * address, or NULL.  Any context, after kernel_space_init. */
 const struct region *kernel_space_regions(unsigned *count);
 const struct region *kernel_space_find(vaddr_t address);
+
+/* The ranges that were given out in the region "ranges". */
+struct virtual_space *kernel_space_ranges(void);
+
+/* ---- Pages and devices ----
+ *
+ * From any CPU, but not from an interrupt handler.  Names are for reports and
+ * have to live for ever.  After an error nothing has changed; all of them give
+ * MM_NOT_READY before kernel_space_use_frames. */
+
+/* Sets *pages to `bytes` of writable memory, not cleared, in leaves as large as
+ * the bytes, the CPU and the free frames allow.  bytes, alignment, guards: as
+ * for virtual_range_alloc, and so are the errors; MM_OUT_OF_MEMORY also if
+ * there are not enough frames. */
+enum mm_error kernel_space_alloc_pages(uint64_t bytes, uint64_t alignment,
+                                       unsigned guards, const char *name,
+                                       void **pages)
+    __attribute__((warn_unused_result));
+
+/* Unmaps them and gives the frames back.  Errors of virtual_range_free, and
+ * MM_BAD_ARGUMENT for what kernel_space_map_device mapped. */
+enum mm_error kernel_space_free_pages(void *pages)
+    __attribute__((warn_unused_result));
+
+/* How many devices can be mapped at a time. */
+#define KERNEL_SPACE_DEVICES_MAX 64
+
+/* Maps device memory, or what firmware keeps for itself, and sets *at to where
+ * it is.  Neither paddr nor bytes needs an alignment.  If the direct map shows
+ * the same pages, because it rounds RAM outward, it stops to do so: that alone
+ * may also have happened after an error.
+ *
+ * caching: PAGE_UNCACHED, PAGE_WRITE_COMBINING, or 0 for tables in memory that
+ * the firmware reserved.
+ * MM_EMPTY_RANGE, MM_RANGE_WRAPS
+ * MM_BAD_ARGUMENT    other caching, or no name
+ * MM_OUT_OF_RANGE    physical addresses past those that the CPU has
+ * MM_ALREADY_MAPPED  part of it is RAM, which the direct map shows; or is
+ *                    mapped for a device with other caching
+ * MM_TABLE_FULL      too many devices
+ * MM_OUT_OF_MEMORY   no frame for a table, or no gap */
+enum mm_error kernel_space_map_device(paddr_t paddr, uint64_t bytes,
+                                      unsigned caching, const char *name,
+                                      void **at)
+    __attribute__((warn_unused_result));
+
+/* By any address in the first page.  MM_NOT_HELD: no device is mapped there. */
+enum mm_error kernel_space_unmap_device(void *at)
+    __attribute__((warn_unused_result));
+
+/* ---- In words ---- */
+
+/* The regions as a table of lines, in order of address.  print is as the C
+ * library's printf.  Any context. */
+void kernel_space_print(int (*print)(const char *format, ...)
+                            __attribute__((format(printf, 1, 2))));
+
+/* What an address is, as part of a sentence: "guard page behind range 'log'".
+ * Returns as snprintf does; KERNEL_SPACE_SENTENCE bytes suffice unless a name
+ * is long.  Any context, the fault handler above all: it waits for nothing. */
+#define KERNEL_SPACE_SENTENCE 128
+size_t kernel_space_explain(vaddr_t address, char *buffer, size_t size);
 
 #endif

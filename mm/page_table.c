@@ -41,9 +41,10 @@ static void find_run(const struct page_table *table, vaddr_t vaddr,
         (reach + page_level_size(level) - 1) >> page_level_shift(level);
     unsigned most = slots_within(vaddr, level, touched);
     const page_slot *slot = run->path[level];
+    uint64_t leaf = page_leaf_bits(level);
     unsigned count = 0;
 
-    while (count < most && page_entry_is_leaf(slot_load(slot++), level))
+    while (count < most && (slot_load(&slot[count]) & leaf) == leaf)
         count++;
     run->level = level;
     run->count = count;
@@ -76,6 +77,68 @@ static enum mm_error check_flags(unsigned flags, unsigned allowed)
     if ((flags & ~allowed) != 0 || (flags & caching) == caching)
         return MM_BAD_ARGUMENT;
     return MM_OK;
+}
+
+/* ---- Single pages ----
+ *
+ * One 4K page whose table stands is what is asked for most: it takes one walk
+ * and two stores.  Whatever else is found, nothing is done, and the general way
+ * has to see to it: it knows the errors by name. */
+
+struct single {
+    page_slot *leaf, *parent; /* the parent is what points at the leaf's table */
+};
+
+static inline bool find_single(const struct page_table *table, vaddr_t vaddr,
+                               struct single *single)
+{
+    paddr_t frame = table->root;
+
+    if (table->alloc == NULL || !is_aligned(vaddr, PAGE_SIZE) ||
+        !page_is_canonical(vaddr))
+        return false;
+#pragma GCC unroll 4 /* so that every shift is by a constant */
+    for (unsigned level = LEVEL_PML4; level > LEVEL_PT; level--) {
+        single->parent = slot_of(frame, vaddr, level);
+        uint64_t entry = slot_load(single->parent);
+        if (!page_entry_is_table(entry, level))
+            return false;
+        frame = page_entry_table(entry);
+    }
+    single->leaf = slot_of(frame, vaddr, LEVEL_PT);
+    return true;
+}
+
+static inline bool map_single(struct page_table *table, vaddr_t vaddr,
+                              paddr_t paddr, unsigned flags)
+{
+    struct single single;
+
+    if (check_flags(flags, PAGE_FLAGS_MAP) != MM_OK ||
+        !is_aligned(paddr, PAGE_SIZE) || paddr >> table->paddr_bits != 0 ||
+        !find_single(table, vaddr, &single) || slot_load(single.leaf) != 0)
+        return false;
+    slot_store(single.leaf, page_leaf(paddr, LEVEL_PT, flags));
+    slot_store(single.parent, slot_load(single.parent) + ENTRY_COUNT_ONE);
+    return true;
+}
+
+/* Not the last page of its table, which goes then. */
+static inline bool unmap_single(struct page_table *table, vaddr_t vaddr)
+{
+    struct single single;
+
+    if (!find_single(table, vaddr, &single) ||
+        !page_entry_is_leaf(slot_load(single.leaf), LEVEL_PT))
+        return false;
+    uint64_t parent = slot_load(single.parent);
+    if (page_entry_count(parent) <= 1)
+        return false;
+    slot_store(single.leaf, 0);
+    slot_store(single.parent, parent - ENTRY_COUNT_ONE);
+    if (table->live)
+        platform_tlb_invalidate(vaddr);
+    return true;
 }
 
 /* ---- What has to follow a change ---- */
@@ -195,10 +258,11 @@ static void count_less(page_path path, unsigned level, unsigned count,
 static void clear_run(struct run *run, struct aftermath *after)
 {
     page_slot *slot = run->path[run->level];
+    unsigned count = run->count; /* a store may not make it be read again */
 
-    for (unsigned i = 0; i < run->count; i++)
+    for (unsigned i = 0; i < count; i++)
         slot_store(&slot[i], 0);
-    count_less(run->path, run->level, run->count, after);
+    count_less(run->path, run->level, count, after);
 }
 
 /* Empties whatever is mapped in the range, in which every leaf lies whole.  The
@@ -285,8 +349,8 @@ static void drop_branch(struct page_table *table, vaddr_t vaddr, unsigned level,
 }
 
 /* New tables for a slot of level `from` that is empty, down to one of level
- * `to` whose `count` entries from vaddr on will be in use.  Sets *branch to the
- * entry for the slot, and returns the first of those entries, or NULL. */
+ * `to` whose `count` entries from vaddr on the caller will write.  Sets *branch
+ * to the entry for the slot, and returns the first of those entries, or NULL. */
 static page_slot *grow_branch(struct page_table *table, vaddr_t vaddr,
                               unsigned from, unsigned to, unsigned count,
                               uint64_t *branch)
@@ -295,12 +359,14 @@ static page_slot *grow_branch(struct page_table *table, vaddr_t vaddr,
     page_slot *link = &root;
 
     for (unsigned level = from; level > to; level--) {
-        paddr_t frame = take_empty_table(table);
+        unsigned used = level - 1 == to ? count : 1;
+        paddr_t frame = used == PAGE_TABLE_ENTRIES ? take_frame(table)
+                                                   : take_empty_table(table);
         if (frame == PADDR_NONE) {
             drop_branch(table, vaddr, from, slot_load(&root));
             return NULL;
         }
-        slot_store(link, page_table_entry(frame, level - 1 == to ? count : 1));
+        slot_store(link, page_table_entry(frame, used));
         link = slot_of(frame, vaddr, level - 1);
     }
     *branch = slot_load(&root);
@@ -343,14 +409,18 @@ static enum mm_error map_run(struct page_table *table, vaddr_t vaddr,
     page_slot *slot = grow_branch(table, vaddr, end, level, count, &branch);
     if (slot == NULL)
         return MM_OUT_OF_MEMORY;
-    *mapped = fill(slot, count, entry, step);
+    for (unsigned i = 0; i < count; i++)
+        slot_store(&slot[i], entry + i * step);
+    *mapped = count;
     slot_store(path[end], branch);
     count_more(path, end, 1);
     return MM_OK;
 }
 
-enum mm_error page_map(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
-                       uint64_t bytes, unsigned flags)
+/* Apart from page_map, so that a single page need not save registers for it. */
+static __attribute__((noinline)) enum mm_error
+map_range(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
+          uint64_t bytes, unsigned flags)
 {
     enum mm_error error = check_range(table, vaddr, bytes);
 
@@ -382,6 +452,14 @@ enum mm_error page_map(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
         }
     }
     return error;
+}
+
+enum mm_error page_map(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
+                       uint64_t bytes, unsigned flags)
+{
+    if (bytes == PAGE_SIZE && map_single(table, vaddr, paddr, flags))
+        return MM_OK;
+    return map_range(table, vaddr, paddr, bytes, flags);
 }
 
 /* ---- Unmap and protect ---- */
@@ -515,8 +593,9 @@ static enum mm_error isolate(struct page_table *table, vaddr_t vaddr,
     return MM_OK;
 }
 
-enum mm_error page_unmap(struct page_table *table, vaddr_t vaddr,
-                         uint64_t bytes)
+/* Apart from page_unmap for the same reason as map_range. */
+static __attribute__((noinline)) enum mm_error
+unmap_range(struct page_table *table, vaddr_t vaddr, uint64_t bytes)
 {
     struct run run;
     enum mm_error error = check_range(table, vaddr, bytes);
@@ -526,6 +605,14 @@ enum mm_error page_unmap(struct page_table *table, vaddr_t vaddr,
     if (error == MM_OK)
         clear_range(table, vaddr, bytes, &run);
     return error;
+}
+
+enum mm_error page_unmap(struct page_table *table, vaddr_t vaddr,
+                         uint64_t bytes)
+{
+    if (bytes == PAGE_SIZE && unmap_single(table, vaddr))
+        return MM_OK;
+    return unmap_range(table, vaddr, bytes);
 }
 
 /* Gives a leaf other bits where `kept` has 0. */

@@ -15,6 +15,7 @@ use strict;
 use warnings;
 use File::Temp qw(tempdir);
 use IO::Handle;
+use IO::Socket::UNIX;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
@@ -58,7 +59,7 @@ sub offset_of {
     my ($symbol) = grep { /\b\Q$function\E$/ } `nm $build/copse.elf`;
     my ($address) = $symbol =~ /^([0-9a-f]+)/ or die "no $function";
     my ($start, $offset) =
-        `readelf -SW $build/copse.elf` =~ /\.text +PROGBITS +(\w+) +(\w+)/
+        `readelf -SW $build/copse.elf` =~ / \.text +PROGBITS +(\w+) +(\w+)/
         or die 'no .text';
     no warnings 'portable';
     return hex($address) - hex($start) + hex($offset);
@@ -72,7 +73,8 @@ sub patch {
 }
 
 # Options: args or iso, kernel (a file in place of copse.elf), and mem, cpu,
-# machine, firmware, disk (the ISO as a hard disk), seconds.
+# machine, firmware, disk (the ISO as a hard disk), seconds, monitor (allow
+# screendump), stay (no debug-exit device: the machine halts in the end).
 sub start {
     my ($class, %option) = @_;
     my $dir = tempdir('copse-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -98,9 +100,12 @@ sub start {
         open STDOUT, '>', "$dir/serial" or die $!;
         open STDERR, '>', "$dir/qemu.log" or die $!;
         $ENV{MEDIUM} = 'disk' if $option{disk};
-        exec 'tools/run-qemu', $iso or die $!;
+        $ENV{DEBUG_EXIT} = 'no' if $option{stay};
+        my @monitor = ('-monitor', "unix:$dir/monitor,server=on,wait=off");
+        exec 'tools/run-qemu', $iso, $option{monitor} ? @monitor : () or die $!;
     }
     close $keys;
+    $self->{dir} = $dir;
     sleep 0.01 until open $self->{port}, '<:raw', "$dir/serial";
     return $self;
 }
@@ -146,6 +151,31 @@ sub finish {
     kill 'TERM', $self->{pid};
     waitpid $self->{pid}, 0;
     return 124;
+}
+
+# A picture of the screen, as PPM.
+sub screendump {
+    my ($self) = @_;
+    my $file = "$self->{dir}/screen.ppm";
+    unlink $file;
+    my $monitor = IO::Socket::UNIX->new("$self->{dir}/monitor")
+        or die "QEMU's monitor does not answer\n";
+    $monitor->autoflush;
+    print {$monitor} "screendump $file\n";
+    my ($size, $last) = (0, -1);
+    while (time < $self->{deadline} && ($size == 0 || $size != $last)) {
+        sleep 0.3;
+        ($size, $last) = (-s $file // 0, $size);
+    }
+    return slurp($file);
+}
+
+# Ends a machine that stays.
+sub stop {
+    my ($self) = @_;
+    kill 'TERM', $self->{pid};
+    waitpid $self->{pid}, 0;
+    return;
 }
 
 sub text {

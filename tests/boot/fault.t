@@ -8,34 +8,34 @@ use CopseBoot;
 my %report = (
     'read-null' => [
         qr/page fault \(#PF\)/, qr/^read of 0x0{16}: no page is mapped/m,
-        qr/^region: low half$/m, qr/PML4\[  0\].*not present/,
+        qr/^0x0{16} is low half: NULL \+ 0x0$/m, qr/PML4\[  0\].*not present/,
         qr/at +\w+ +read_null\+/, qr/from +\w+ +kernel_main\+/,
     ],
     'write-text' => [
         qr/page fault/, qr/^write to .*: the page does not allow it/m,
-        qr/^region: kernel text$/m, qr/^  PT  \[/m, qr/write_text\+/,
+        qr/^0x\w+ is kernel text/m, qr/^  PT  \[/m, qr/write_text\+/,
     ],
     'write-constant' => [
         qr/page fault/, qr/^write to .*: the page does not allow it/m,
-        qr/^region: kernel constants$/m, qr/write_constant\+/,
+        qr/^0x\w+ is kernel constants/m, qr/write_constant\+/,
     ],
     'execute-data' => [
         qr/page fault/, qr/^instruction fetch from .*does not allow it/m,
-        qr/^region: kernel data$/m, qr/from +\w+ +kernel_main\+/,
+        qr/^0x\w+ is kernel data/m, qr/from +\w+ +kernel_main\+/,
     ],
     'execute-heap' => [
-        qr/^instruction fetch from .*does not allow it/m, qr/^region: heap$/m,
+        qr/^instruction fetch from .*does not allow it/m, qr/^0x\w+ is heap/m,
     ],
     'guard' => [
         qr/^write to .*: no page is mapped/m,
-        qr/^region: guard page below the boot stack$/m, qr/touch_guard\+/,
+        qr/^0x\w+ is guard page below the boot stack/m, qr/touch_guard\+/,
     ],
     'jump-wild' => [
         qr/general protection \(#GP\)/,
         qr/holds 0x0dead00000000000, which is not a canonical address/,
     ],
     'use-unmapped' => [
-        qr/^write to .*: no page is mapped/m, qr/^region: self-test scratch$/m,
+        qr/^write to .*: no page is mapped/m, qr/^0x\w+ is self-test scratch/m,
         qr/use_unmapped\+/,
     ],
     'stack' => [

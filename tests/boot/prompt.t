@@ -5,6 +5,19 @@ use warnings;
 use Test::More;
 use CopseBoot;
 
+# The table of regions in the book.
+sub figure {
+    my $chapter = CopseBoot::slurp('docs/paging.md');
+    my ($figure) = $chapter =~ /^```\n(start .*?)^```$/ms;
+    return $figure;
+}
+
+# The parts of the image move and grow with every change of the kernel.
+sub without_sizes {
+    my ($table) = @_;
+    return $table =~ s/^ffffffff8\w+ +\d+ \w+/image/gmr;
+}
+
 for my $firmware (qw(bios uefi)) {
     my $run = CopseBoot->start(iso => "$CopseBoot::build/copse.iso",
         firmware => $firmware);
@@ -26,6 +39,18 @@ for my $firmware (qw(bios uefi)) {
     ok($run->expect(qr/poweroff .*\n(?s:.*)copse> \z/), 'help lists commands');
     $run->type("  mem \r");
     ok($run->expect(qr/mem \r\n(?s:.*)heap: (?s:.*)copse> \z/), 'mem answers');
+    $run->type("space\r");
+    ok($run->expect(qr/(start +size .*?)copse> \z/s), 'space answers');
+    my ($printed) = $run->text =~ /(start +size .*?)copse> \z/s;
+    is(without_sizes($printed), without_sizes(figure()),
+        'as the figure of docs/paging.md');
+    $run->type("audit\r");
+    ok($run->expect(qr/Every mapping is as it should be/), 'audit answers');
+    $run->type("walk ffff800000100000\r");
+    ok($run->expect(qr/is direct map: physical 0x100000.*PML4\[256\]/s),
+        'walk answers');
+    $run->type("walk nowhere\r");
+    ok($run->expect(qr/wants an address in hexadecimal/), 'walk wants a number');
     $run->type("nonsense\r");
     ok($run->expect(qr/No command 'nonsense'/), 'a mistake is told');
     $run->type("helx\bp" . "\r");

@@ -1,7 +1,8 @@
-/* sources: mm/kernel_space.c mm/page_table.c mm/page_walk.c mm/frame.c mm/frame_tree.c mm/memory_map.c mm/boot_frames.c mm/error.c lib/format.c */
+/* sources: mm/kernel_space.c mm/virtual_range.c mm/page_table.c mm/page_walk.c mm/frame.c mm/frame_tree.c mm/memory_map.c mm/boot_frames.c mm/error.c lib/format.c */
 /* The kernel's address space, built on machines of several shapes. */
 #include "tests/host/platform_host.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/bits.h"
@@ -115,9 +116,9 @@ static void direct_map_shows_all_ram(void **state)
             assert_int_equal(seen, ram ? p : PADDR_NONE);
         }
         struct page_walk walk;
-        assert_int_equal(page_walk(kernel_space_table(),
-                                   DIRECT_MAP_BASE + 5 * GIB, &walk),
-                         MM_OK);
+        assert_int_equal(
+            page_walk(kernel_space_table(), DIRECT_MAP_BASE + 5 * GIB, &walk),
+            MM_OK);
         assert_int_equal(walk.leaf.bytes, large ? SIZE_1G : SIZE_2M);
         assert_true(memory_map_check(&map));
     }
@@ -163,6 +164,454 @@ static void tables_are_frames_later(void **state)
     assert_int_equal(before.free_bytes, after.free_bytes);
 }
 
+/* ---- Pages and devices ---- */
+
+/* A machine of 64 MiB, all of it ready.  Its firmware holds some more RAM, from
+ * the middle of a 2M page on. */
+static void start(void)
+{
+    memory_map_init(&map, 46);
+    add(66 * MIB + 0x10000, 68 * MIB, MEMORY_ACPI_NVS);
+    add(0, 64 * MIB, MEMORY_USABLE);
+    add(0, MIB, MEMORY_RESERVED);
+    add(MIB, MIB + 0x10000, MEMORY_KERNEL);
+    assert_int_equal(kernel_space_init(&map, &image), MM_OK);
+    assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
+    kernel_space_use_frames();
+}
+
+static uint64_t free_bytes(void)
+{
+    struct frame_stats stats;
+    frame_stats(&stats);
+    return stats.free_bytes;
+}
+
+static unsigned leaf_flags(const void *at)
+{
+    struct page_walk walk;
+    if (page_walk(kernel_space_table(), (vaddr_t)at, &walk) != MM_OK)
+        return 0;
+    return walk.leaf.flags | PAGE_ACCESSED; /* never 0 */
+}
+
+static paddr_t shown(paddr_t paddr)
+{
+    return page_translate(kernel_space_table(), DIRECT_MAP_BASE + paddr);
+}
+
+static void explained(vaddr_t address, const char *sentence)
+{
+    char buffer[KERNEL_SPACE_SENTENCE];
+    size_t length = kernel_space_explain(address, buffer, sizeof(buffer));
+    assert_string_equal(buffer, sentence);
+    assert_int_equal(length, strlen(sentence));
+}
+
+static enum mm_error alloc(uint64_t bytes, void **pages)
+{
+    return kernel_space_alloc_pages(bytes, SIZE_4K, VIRTUAL_GUARD_BEHIND,
+                                    "pages", pages);
+}
+
+static void nothing_before_frames_are_used(void **state)
+{
+    (void)state;
+    void *at = &at;
+    assert_int_equal(build(64 * MIB), MM_OK);
+    assert_int_equal(alloc(SIZE_4K, &at), MM_NOT_READY);
+    assert_int_equal(kernel_space_free_pages(at), MM_NOT_READY);
+    assert_int_equal(
+        kernel_space_map_device(GIB, SIZE_4K, PAGE_UNCACHED, "x", &at),
+        MM_NOT_READY);
+    assert_int_equal(kernel_space_unmap_device(at), MM_NOT_READY);
+    assert_ptr_equal(at, &at);
+}
+
+static void pages_come_in_large_leaves_and_go_back(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t bytes, first_leaf, last_leaf;
+    } rows[] = {
+        {SIZE_4K, SIZE_4K, SIZE_4K},
+        {16 * SIZE_4K, SIZE_4K, SIZE_4K},
+        {SIZE_2M, SIZE_2M, SIZE_2M},
+        {2 * SIZE_2M + 100 * SIZE_4K, SIZE_2M, SIZE_4K},
+        {20 * SIZE_2M, SIZE_2M, SIZE_2M},
+    };
+    start();
+    uint64_t before = free_bytes();
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        void *pages;
+        struct page_walk walk;
+        uint64_t bytes = rows[i].bytes;
+        assert_int_equal(alloc(bytes, &pages), MM_OK);
+        vaddr_t at = (vaddr_t)pages;
+        assert_int_equal(page_walk(kernel_space_table(), at, &walk), MM_OK);
+        assert_int_equal(walk.leaf.bytes, rows[i].first_leaf);
+        assert_int_equal(walk.leaf.flags & ~(unsigned)PAGE_ACCESSED,
+                         PAGE_WRITE | PAGE_GLOBAL);
+        assert_int_equal(page_walk(kernel_space_table(), at + bytes - 1, &walk),
+                         MM_OK);
+        assert_int_equal(walk.leaf.bytes, rows[i].last_leaf);
+        assert_int_equal(page_walk(kernel_space_table(), at + bytes, &walk),
+                         MM_NOT_MAPPED);
+        explained(at + bytes, "guard page behind range 'pages'");
+        assert_true(before - free_bytes() >= bytes);
+        assert_int_equal(kernel_space_free_pages(pages), MM_OK);
+        assert_int_equal(page_walk(kernel_space_table(), at, &walk),
+                         MM_NOT_MAPPED);
+        assert_int_equal(free_bytes(), before);
+    }
+    assert_true(frame_check());
+    assert_null(virtual_space_check(kernel_space_ranges()));
+}
+
+/* Where no 2M frame is left, 4K frames serve. */
+static void pages_come_in_pieces_if_they_must(void **state)
+{
+    (void)state;
+    start();
+    void *pages;
+    static paddr_t large[64];
+    unsigned count = 0;
+    while ((large[count] = frame_alloc(FRAME_2M)) != PADDR_NONE)
+        count++;
+    assert_int_equal(frame_free(large[--count]), MM_OK);
+    paddr_t small = frame_alloc(FRAME_4K); /* breaks one if it has to */
+    assert_true(small != PADDR_NONE);
+    enum mm_error error = alloc(SIZE_2M - SIZE_4K, &pages);
+    assert_int_equal(error, MM_OK);
+    assert_int_equal(kernel_space_free_pages(pages), MM_OK);
+    assert_int_equal(alloc(4 * SIZE_2M, &pages), MM_OUT_OF_MEMORY);
+    assert_null(virtual_space_check(kernel_space_ranges()));
+}
+
+static void pages_refuse_nonsense(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t bytes, alignment;
+        unsigned guards;
+        const char *name;
+        enum mm_error error;
+    } rows[] = {
+        {0, SIZE_4K, 0, "x", MM_EMPTY_RANGE},
+        {5, SIZE_4K, 0, "x", MM_MISALIGNED},
+        {SIZE_2M, 3, 0, "x", MM_BAD_ARGUMENT},
+        {SIZE_2M, 3 * SIZE_4K, 0, "x", MM_BAD_ARGUMENT},
+        {SIZE_4K, SIZE_4K, 8, "x", MM_BAD_ARGUMENT},
+        {SIZE_4K, SIZE_4K, 0, NULL, MM_BAD_ARGUMENT},
+        {128 * MIB, SIZE_4K, 0, "x", MM_OUT_OF_MEMORY},
+        {RANGES_BYTES, SIZE_4K, 1, "x", MM_OUT_OF_MEMORY},
+    };
+    start();
+    uint64_t before = free_bytes();
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        void *pages = &pages;
+        assert_int_equal(
+            kernel_space_alloc_pages(rows[i].bytes, rows[i].alignment,
+                                     rows[i].guards, rows[i].name, &pages),
+            rows[i].error);
+        assert_ptr_equal(pages, &pages);
+        assert_int_equal(free_bytes(), before);
+    }
+    char *pages;
+    void *device;
+    assert_int_equal(alloc(2 * SIZE_4K, (void **)&pages), MM_OK);
+    assert_int_equal(
+        kernel_space_map_device(GIB, SIZE_4K, PAGE_UNCACHED, "d", &device),
+        MM_OK);
+    assert_int_equal(kernel_space_free_pages(pages + 1), MM_MISALIGNED);
+    assert_int_equal(kernel_space_free_pages(pages + SIZE_4K),
+                     MM_INSIDE_LARGER);
+    assert_int_equal(kernel_space_free_pages(device), MM_BAD_ARGUMENT);
+    assert_int_equal(kernel_space_free_pages(&before), MM_MISALIGNED);
+    assert_int_equal(kernel_space_free_pages(NULL), MM_OUT_OF_RANGE);
+    assert_int_equal(kernel_space_unmap_device(pages), MM_NOT_HELD);
+    assert_int_equal(kernel_space_free_pages(pages), MM_OK);
+    assert_int_equal(kernel_space_free_pages(pages), MM_NOT_HELD);
+}
+
+static void device_is_mapped_and_unmapped(void **state)
+{
+    (void)state;
+    static const struct {
+        paddr_t paddr;
+        uint64_t bytes;
+        unsigned caching;
+        uint64_t leaf;
+    } rows[] = {
+        {0xfee00000, SIZE_4K, PAGE_UNCACHED, SIZE_4K},
+        {0xfed00010, 8, PAGE_UNCACHED, SIZE_4K},
+        {0xfed00ffe, 4, PAGE_UNCACHED, SIZE_4K}, /* on both sides of a page */
+        {0xfd000000, 16 * MIB, PAGE_WRITE_COMBINING, SIZE_2M},
+        {0x100000000, 2 * GIB, PAGE_UNCACHED, SIZE_1G},
+        {0xe0000, 0x20000, 0, SIZE_4K}, /* the BIOS: ends where RAM begins */
+        {64 * MIB, SIZE_4K, PAGE_UNCACHED, SIZE_4K}, /* begins where it ends */
+        {UINT64_C(1) << 39, SIZE_4K, PAGE_UNCACHED, SIZE_4K},
+    };
+    start();
+    uint64_t before = free_bytes();
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        void *at;
+        struct page_walk walk;
+        assert_int_equal(kernel_space_map_device(rows[i].paddr, rows[i].bytes,
+                                                 rows[i].caching, "device",
+                                                 &at),
+                         MM_OK);
+        vaddr_t first = (vaddr_t)at, last = first + rows[i].bytes - 1;
+        assert_int_equal(page_translate(kernel_space_table(), first),
+                         rows[i].paddr);
+        assert_int_equal(page_translate(kernel_space_table(), last),
+                         rows[i].paddr + rows[i].bytes - 1);
+        assert_int_equal(page_walk(kernel_space_table(), first, &walk), MM_OK);
+        assert_int_equal(walk.leaf.bytes, rows[i].leaf);
+        assert_int_equal(walk.leaf.flags,
+                         PAGE_WRITE | PAGE_GLOBAL | rows[i].caching);
+        assert_int_equal(kernel_space_unmap_device(at), MM_OK);
+        assert_int_equal(leaf_flags(at), 0);
+        struct virtual_range range;
+        assert_int_equal(
+            virtual_range_find(kernel_space_ranges(), first, &range),
+            VIRTUAL_FREED);
+        assert_int_equal(kernel_space_unmap_device(at), MM_NOT_HELD);
+    }
+    assert_int_equal(free_bytes(), before);
+}
+
+static void device_refuses_nonsense(void **state)
+{
+    (void)state;
+    static const struct {
+        paddr_t paddr;
+        uint64_t bytes;
+        unsigned caching;
+        const char *name;
+        enum mm_error error;
+    } rows[] = {
+        {GIB, 0, PAGE_UNCACHED, "x", MM_EMPTY_RANGE},
+        {UINT64_MAX - 10, 12, PAGE_UNCACHED, "x", MM_RANGE_WRAPS},
+        {UINT64_MAX - 10, 11, PAGE_UNCACHED, "x", MM_OUT_OF_RANGE},
+        {UINT64_C(1) << 40, 1, PAGE_UNCACHED, "x", MM_OUT_OF_RANGE},
+        {GIB, SIZE_4K, PAGE_WRITE, "x", MM_BAD_ARGUMENT},
+        {GIB, SIZE_4K, REGION_ANY_CACHING, "x", MM_BAD_ARGUMENT},
+        {GIB, SIZE_4K, PAGE_UNCACHED, NULL, MM_BAD_ARGUMENT},
+        {4 * MIB, 1, PAGE_UNCACHED, "x", MM_ALREADY_MAPPED},
+        {64 * MIB - 1, 2, PAGE_UNCACHED, "x", MM_ALREADY_MAPPED},
+        {0xfffff, 2, PAGE_UNCACHED, "x", MM_ALREADY_MAPPED}, /* the image */
+        {0, GIB, PAGE_UNCACHED, "x", MM_ALREADY_MAPPED},
+        {0xb8000, SIZE_4K, PAGE_WRITE_COMBINING, "x", MM_ALREADY_MAPPED},
+        {0xb8fff, 2, 0, "x", MM_ALREADY_MAPPED},
+    };
+    start();
+    void *screen;
+    assert_int_equal(kernel_space_map_device(0xb8000, SIZE_4K, PAGE_UNCACHED,
+                                             "screen", &screen),
+                     MM_OK);
+    uint64_t before = free_bytes();
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        void *at = &at;
+        enum mm_error error = kernel_space_map_device(
+            rows[i].paddr, rows[i].bytes, rows[i].caching, rows[i].name, &at);
+        if (error != rows[i].error)
+            fail_msg("row %u: %s", i, mm_error_name(error));
+        assert_ptr_equal(at, &at);
+        assert_int_equal(free_bytes(), before);
+    }
+    /* the same caching is fine; and so are so many devices, and no more */
+    void *at[KERNEL_SPACE_DEVICES_MAX], *more;
+    for (unsigned i = 1; i < KERNEL_SPACE_DEVICES_MAX; i++)
+        assert_int_equal(
+            kernel_space_map_device(0xb8000, 8, PAGE_UNCACHED, "again", &at[i]),
+            MM_OK);
+    assert_int_equal(
+        kernel_space_map_device(GIB, 8, PAGE_UNCACHED, "more", &more),
+        MM_TABLE_FULL);
+    for (unsigned i = 1; i < KERNEL_SPACE_DEVICES_MAX; i++)
+        assert_int_equal(kernel_space_unmap_device(at[i]), MM_OK);
+    assert_int_equal(free_bytes(), before);
+}
+
+/* RAM is rounded outward in the direct map; a device there leaves it, and the
+ * RAM beside it stays. */
+static void device_leaves_the_direct_map(void **state)
+{
+    (void)state;
+    void *at;
+    start();
+    assert_int_equal(shown(0xb8000), 0xb8000);
+    assert_int_equal(kernel_space_map_device(0xb8000, 2 * SIZE_4K, 0, "x", &at),
+                     MM_OK);
+    assert_int_equal(shown(0xb8000), 0xb8000); /* no other caching: no harm */
+    assert_int_equal(kernel_space_unmap_device(at), MM_OK);
+    assert_int_equal(
+        kernel_space_map_device(0xb8000, 2 * SIZE_4K, PAGE_UNCACHED, "x", &at),
+        MM_OK);
+    assert_int_equal(shown(0xb7fff), 0xb7fff);
+    assert_int_equal(shown(0xb8000), PADDR_NONE);
+    assert_int_equal(shown(0xb9fff), PADDR_NONE);
+    assert_int_equal(shown(0xba000), 0xba000);
+    assert_int_equal(shown(MIB), MIB);
+    assert_int_equal(kernel_space_unmap_device(at), MM_OK);
+    /* over a hole in it, and up to a large leaf beside it */
+    assert_int_equal(
+        kernel_space_map_device(0xa0000, 0x60000, PAGE_UNCACHED, "x", &at),
+        MM_OK);
+    assert_int_equal(shown(0x9f000), 0x9f000);
+    assert_int_equal(shown(0xa0000), PADDR_NONE);
+    assert_int_equal(shown(0xff000), PADDR_NONE);
+    assert_int_equal(shown(MIB), MIB);
+    assert_int_equal(kernel_space_unmap_device(at), MM_OK);
+    /* from memory that it does not show into a page that is shown for RAM */
+    assert_int_equal(shown(66 * MIB), 66 * MIB);
+    assert_int_equal(kernel_space_map_device(65 * MIB, MIB + 0x10000,
+                                             PAGE_UNCACHED, "x", &at),
+                     MM_OK);
+    assert_int_equal(shown(66 * MIB), PADDR_NONE);
+    assert_int_equal(shown(66 * MIB + 0xffff), PADDR_NONE);
+    assert_int_equal(shown(66 * MIB + 0x10000), 66 * MIB + 0x10000);
+    assert_int_equal(kernel_space_unmap_device(at), MM_OK);
+}
+
+/* What lies behind the direct map is not taken for a part of it. */
+static void device_past_the_direct_map(void **state)
+{
+    (void)state;
+    void *at;
+    host_paddr_bits = 48;
+    start();
+    host_paddr_bits = 40;
+    assert_int_equal(DIRECT_MAP_BASE + DIRECT_MAP_BYTES, HEAP_BASE);
+    vaddr_t heap = HEAP_BASE;
+    assert_int_equal(
+        page_map(kernel_space_table(), heap, MIB, 2 * SIZE_4K, PAGE_WRITE),
+        MM_OK);
+    for (uint64_t behind = 0; behind < 3; behind++) {
+        paddr_t paddr = DIRECT_MAP_BYTES + behind * SIZE_4K - SIZE_4K;
+        assert_int_equal(kernel_space_map_device(paddr, 2 * SIZE_4K,
+                                                 PAGE_UNCACHED, "x", &at),
+                         MM_OK);
+        for (uint64_t i = 0; i < 2 * SIZE_4K; i += SIZE_4K)
+            assert_int_equal(page_translate(kernel_space_table(), heap + i),
+                             MIB + i);
+        assert_int_equal(kernel_space_unmap_device(at), MM_OK);
+    }
+}
+
+/* Every number of free frames from none up to what is needed: refused until
+ * it is enough, and nothing is lost. */
+static void every_frame_in_turn_is_refused(void **state)
+{
+    (void)state;
+    static paddr_t taken[HOST_MEMORY_BYTES / SIZE_4K];
+    start();
+    unsigned count = 0;
+    while ((taken[count] = frame_alloc(FRAME_4K)) != PADDR_NONE)
+        count++;
+    for (int device = 0; device < 2; device++) {
+        unsigned given = 0;
+        for (;; given++) {
+            void *at = &at;
+            uint64_t before = free_bytes();
+            enum mm_error error =
+                device ? kernel_space_map_device(0x90000, SIZE_4K,
+                                                 PAGE_UNCACHED, "x", &at)
+                       : alloc(5 * SIZE_4K, &at);
+            assert_null(virtual_space_check(kernel_space_ranges()));
+            if (error == MM_OK) {
+                assert_int_equal(device ? kernel_space_unmap_device(at)
+                                        : kernel_space_free_pages(at),
+                                 MM_OK);
+                break;
+            }
+            assert_int_equal(error, MM_OUT_OF_MEMORY);
+            assert_ptr_equal(at, &at);
+            assert_int_equal(free_bytes(), before);
+            assert_int_equal(shown(0x90000), 0x90000);
+            assert_int_equal(frame_free(taken[--count]), MM_OK);
+        }
+        /* node, PDPT, PD and PT; then 5 pages, or a PT for the direct map's
+         * leaf of 2M */
+        assert_int_equal(given, device ? 5 : 9);
+        while ((taken[count] = frame_alloc(FRAME_4K)) != PADDR_NONE)
+            count++;
+    }
+}
+
+/* ---- In words ---- */
+
+static void addresses_are_explained(void **state)
+{
+    (void)state;
+    void *pages;
+    start();
+    explained(0, "low half: NULL + 0x0");
+    explained(0x18, "low half: NULL + 0x18");
+    explained(0x400000, "low half: never mapped");
+    explained(UINT64_C(1) << 47, "not canonical: no CPU has this address");
+    explained(DIRECT_MAP_BASE + 4 * MIB + 5,
+              "direct map: physical 0x400005, usable");
+    explained(DIRECT_MAP_BASE + 64 * MIB,
+              "direct map: no RAM at physical 0x4000000");
+    explained(DIRECT_MAP_BASE + 0x1000,
+              "direct map: physical 0x1000, reserved");
+    explained(HEAP_BASE + 5, "heap, not yet backed");
+    explained(HEAP_BASE + HEAP_BYTES, "in none of the kernel's regions");
+    explained(IMAGE + 0x1002, "kernel text + 0x2");
+    explained(IMAGE + 0x9008, "guard page below the boot stack");
+    explained(UINT64_MAX, "in none of the kernel's regions");
+
+    assert_int_equal(
+        kernel_space_alloc_pages(SIZE_4K, SIZE_4K, 3, "log", &pages), MM_OK);
+    vaddr_t at = (vaddr_t)pages;
+    explained(at + 16, "range 'log' + 0x10 of 0x1000 bytes");
+    explained(at - 1, "guard page before range 'log'");
+    explained(at + 0x1000, "guard page behind range 'log'");
+    explained(at + 0x2000, "ranges: never given out");
+    assert_int_equal(kernel_space_free_pages(pages), MM_OK);
+    explained(at + 16, "freed range 'log': it was 0x1000 bytes at "
+                       "0xffffe00000001000");
+    spinlock_lock(&kernel_space_ranges()->lock);
+    explained(at, "ranges: they were being changed, so not known whose");
+    spinlock_unlock(&kernel_space_ranges()->lock);
+
+    char little[8];
+    assert_int_equal(kernel_space_explain(0x18, little, sizeof(little)), 21);
+    assert_string_equal(little, "low hal");
+}
+
+static char printed[4096];
+
+static int print_here(const char *format, ...)
+{
+    size_t length = strlen(printed);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(printed + length, sizeof(printed) - length, format, arguments);
+    va_end(arguments);
+    return 0;
+}
+
+static void layout_fits_on_a_screen(void **state)
+{
+    (void)state;
+    start();
+    printed[0] = '\0';
+    kernel_space_print(print_here);
+    unsigned lines = 0, count;
+    kernel_space_regions(&count);
+    for (char *line = strtok(printed, "\n"); line != NULL;
+         line = strtok(NULL, "\n")) {
+        assert_in_range(strlen(line), 20, 79);
+        print_message("# %s\n", line);
+        lines++;
+    }
+    assert_int_equal(lines, count + 1);
+    assert_in_range(lines, 8, 24);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +620,17 @@ int main(void)
         cmocka_unit_test(direct_map_shows_all_ram),
         cmocka_unit_test(runs_out_of_memory_with_a_name),
         cmocka_unit_test(tables_are_frames_later),
+        cmocka_unit_test(nothing_before_frames_are_used),
+        cmocka_unit_test(pages_come_in_large_leaves_and_go_back),
+        cmocka_unit_test(pages_come_in_pieces_if_they_must),
+        cmocka_unit_test(pages_refuse_nonsense),
+        cmocka_unit_test(device_is_mapped_and_unmapped),
+        cmocka_unit_test(device_refuses_nonsense),
+        cmocka_unit_test(device_leaves_the_direct_map),
+        cmocka_unit_test(device_past_the_direct_map),
+        cmocka_unit_test(every_frame_in_turn_is_refused),
+        cmocka_unit_test(addresses_are_explained),
+        cmocka_unit_test(layout_fits_on_a_screen),
     };
     return cmocka_run_group_tests_name("kernel_space", tests, NULL, NULL);
 }

@@ -92,8 +92,8 @@ static void check_space(void)
 static vaddr_t must_alloc(uint64_t bytes, uint64_t alignment, unsigned guards)
 {
     vaddr_t start = 0;
-    enum mm_error error = virtual_range_alloc(&space, bytes, alignment, guards,
-                                              "test", &start);
+    enum mm_error error =
+        virtual_range_alloc(&space, bytes, alignment, guards, "test", &start);
     CHECK(error == MM_OK, "0x%lx bytes at 0x%lx: %s", bytes, alignment,
           mm_error_name(error));
     CHECK(start % alignment == 0 && start >= BASE, "start 0x%lx", start);
@@ -127,6 +127,8 @@ static void init_refuses_nonsense(void **state)
         {BASE, SIZE_4K + 1, MM_MISALIGNED},
         {UINT64_MAX - 0xfff, SIZE_4K, MM_RANGE_WRAPS},
         {BASE, UINT64_C(1) << 63, MM_RANGE_WRAPS},
+        {BASE, VIRTUAL_SPACE_MAX + SIZE_4K, MM_BAD_ARGUMENT},
+        {BASE, VIRTUAL_SPACE_MAX, MM_OK},
     };
     for (unsigned i = 0; i < COUNT(rows); i++)
         assert_int_equal(
@@ -140,9 +142,9 @@ static void a_space_that_was_not_set_up_says_so(void **state)
     static struct virtual_space none;
     vaddr_t start = 17;
     struct virtual_range range;
-    assert_int_equal(virtual_range_alloc(&none, SIZE_4K, SIZE_4K, 0, "x",
-                                         &start),
-                     MM_NOT_READY);
+    assert_int_equal(
+        virtual_range_alloc(&none, SIZE_4K, SIZE_4K, 0, "x", &start),
+        MM_NOT_READY);
     assert_int_equal(virtual_range_free(&none, BASE), MM_NOT_READY);
     assert_int_equal(virtual_range_find(&none, BASE, &range), VIRTUAL_OUTSIDE);
     assert_non_null(virtual_space_check(&none));
@@ -200,10 +202,10 @@ static void free_refuses_nonsense(void **state)
     } rows[] = {
         {a + 1, MM_MISALIGNED},
         {a + SIZE_4K, MM_INSIDE_LARGER},
-        {a - SIZE_4K, MM_INSIDE_LARGER},     /* its guard pages */
+        {a - SIZE_4K, MM_INSIDE_LARGER}, /* its guard pages */
         {a + 4 * SIZE_4K, MM_INSIDE_LARGER},
-        {gone, MM_NOT_HELD},                 /* freed twice */
-        {gone + SIZE_4K, MM_NOT_HELD},       /* never allocated */
+        {gone, MM_NOT_HELD},           /* freed twice */
+        {gone + SIZE_4K, MM_NOT_HELD}, /* never allocated */
         {BASE - SIZE_4K, MM_OUT_OF_RANGE},
         {BASE + SIZE_2M, MM_OUT_OF_RANGE},
         {0, MM_OUT_OF_RANGE},
@@ -263,8 +265,12 @@ static void addresses_are_not_used_again_at_once(void **state)
         assert_int_equal(start, BASE + i * SIZE_4K);
         must_free(start);
         assert_int_equal(place_of(start), VIRTUAL_FREED);
+        if (i < VIRTUAL_FREED_MAX)
+            continue;
+        vaddr_t oldest = start - (VIRTUAL_FREED_MAX - 1) * SIZE_4K;
+        assert_int_equal(place_of(oldest), VIRTUAL_FREED);
+        assert_int_equal(place_of(oldest - SIZE_4K), VIRTUAL_FORGOTTEN);
     }
-    assert_int_equal(place_of(BASE), VIRTUAL_FORGOTTEN);
     /* from the start again, and not what was freed last */
     for (unsigned i = 0; i < pages - VIRTUAL_FREED_MAX; i++)
         assert_int_equal(must_alloc(SIZE_4K, SIZE_4K, 0), BASE + i * SIZE_4K);
@@ -276,6 +282,25 @@ static void addresses_are_not_used_again_at_once(void **state)
     assert_int_equal(
         virtual_range_alloc(&space, SIZE_4K, SIZE_4K, 0, "x", &start),
         MM_OUT_OF_MEMORY);
+}
+
+/* The last range is freed and forgotten, so that the place where the search
+ * goes on lies inside a gap: only what is left of it there counts. */
+static void a_gap_is_not_entered_too_late(void **state)
+{
+    (void)state;
+    const uint64_t size = 64 * SIZE_4K;
+    static vaddr_t small[VIRTUAL_FREED_MAX];
+    start_space(VIRTUAL_FREED_MAX * SIZE_4K + 2 * size);
+    for (unsigned i = 0; i < VIRTUAL_FREED_MAX; i++)
+        small[i] = must_alloc(SIZE_4K, SIZE_4K, 0);
+    vaddr_t first = must_alloc(size, SIZE_4K, 0);
+    must_free(first);
+    for (unsigned i = 0; i < VIRTUAL_FREED_MAX; i++)
+        must_free(small[i]);
+    assert_int_equal(place_of(first), VIRTUAL_FORGOTTEN);
+    assert_int_equal(must_alloc(2 * size, SIZE_4K, 0), first);
+    check_space();
 }
 
 static void alignments_up_to_1g(void **state)
@@ -422,7 +447,7 @@ static void model_look(void)
     vaddr_t address = BASE + random_below(PAGES * SIZE_4K);
     enum page page = model[(address - BASE) / SIZE_4K];
     enum virtual_place place = place_of(address);
-    enum page seen = place <= VIRTUAL_BEHIND ? LIVE
+    enum page seen = place <= VIRTUAL_BEHIND  ? LIVE
                      : place == VIRTUAL_FREED ? FREED
                                               : FREE;
     CHECK(seen == page, "0x%lx is %u, not %u", address, place, page);
@@ -482,7 +507,7 @@ static void every_frame_in_turn_is_refused(void **state)
         frames_left = 1;
     }
     assert_int_equal(refused, held_count);
-    assert_in_range(refused, wanted / 60, wanted / 50);
+    assert_in_range(refused, wanted / 64, wanted / 60);
 }
 
 /* ---- Many ---- */
@@ -556,10 +581,9 @@ static void the_check_finds_damage(void **state)
     must_free(many[7]);
     struct virtual_node *victim = space.root->child[0];
     uint64_t *const words[] = {
-        &victim->start,     &victim->end,         &victim->gap,
-        &victim->max_gap,   &space.live_ranges,   &space.live_bytes,
-        &space.node_pages,  &space.limit,         &space.root->gap,
-        &space.freed[0].gap,
+        &victim->start,     &victim->gap,      &victim->max_gap,
+        &space.live_ranges, &space.live_bytes, &space.node_pages,
+        &space.limit,       &space.root->gap,  &space.freed[0].gap,
     };
     for (unsigned i = 0; i < COUNT(words); i++) {
         *words[i] += SIZE_4K;
@@ -567,6 +591,9 @@ static void the_check_finds_damage(void **state)
         *words[i] -= SIZE_4K;
         check_space();
     }
+    victim->pages++;
+    assert_non_null(virtual_space_check(&space));
+    victim->pages--;
     victim->height++;
     assert_non_null(virtual_space_check(&space));
     victim->height--;
@@ -593,6 +620,7 @@ int main(void)
         cmocka_unit_test(free_refuses_nonsense),
         cmocka_unit_test(an_address_is_told),
         cmocka_unit_test(addresses_are_not_used_again_at_once),
+        cmocka_unit_test(a_gap_is_not_entered_too_late),
         cmocka_unit_test(alignments_up_to_1g),
         cmocka_unit_test(two_spaces_do_not_meet),
         cmocka_unit_test(statistics_add_up),

@@ -1,0 +1,201 @@
+/* Benchmarks on the host: bench [-o FILE] [-p PASSES] [NAME]
+ *
+ * What mm/ asks of its surroundings is answered with fakes: memory of which
+ * only the first part is there, and TLBs that are nobody's. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "mm/frame.h"
+#include "mm/memory_map.h"
+#include "mm/platform.h"
+
+/* The direct map of the fake machine: 4K frames come from its bottom, so the
+ * tables of page tables lie in the part that is there. */
+#define ARENA          UINT64_C(0x7e9000000000)
+#define ARENA_BYTES    (256 * MIB)
+#define DEFAULT_BYTES  (8 * GIB)
+#define DEFAULT_PASSES 5
+
+const vaddr_t platform_direct_map = ARENA;
+const vaddr_t bench_scratch = UINT64_C(0xffffd00000000000);
+
+static uint64_t machine_bytes; /* of the machine that frames know */
+static FILE *json_file;
+
+/* ---- mm/platform.h and lib/assert.h ---- */
+
+void assert_failed(const char *file, int line, const char *condition,
+                   const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%s:%d: %s: ", file, line, condition);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\n");
+    va_end(arguments);
+    abort();
+}
+
+void platform_log(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\n");
+    va_end(arguments);
+}
+
+unsigned platform_paddr_bits(void)
+{
+    return 46;
+}
+
+int platform_has_1g_pages(void)
+{
+    return 1;
+}
+
+void platform_tlb_invalidate(vaddr_t page)
+{
+    bench_use((const void *)page);
+}
+
+void platform_tlb_flush(void)
+{
+}
+
+void platform_load_page_table(paddr_t root)
+{
+    (void)root;
+}
+
+/* ---- bench/bench.h ---- */
+
+uint64_t bench_ticks(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void *map_memory(uint64_t at, size_t bytes)
+{
+    void *got = mmap((void *)at, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+                         (at != 0 ? MAP_FIXED_NOREPLACE : 0),
+                     -1, 0);
+    return got == MAP_FAILED ? NULL : got;
+}
+
+void *bench_take(size_t bytes)
+{
+    return map_memory(0, bytes);
+}
+
+void bench_give(void *memory, size_t bytes)
+{
+    munmap(memory, bytes);
+}
+
+bool bench_machine(uint64_t bytes)
+{
+    static struct memory_map map;
+    if (bytes == 0 && machine_bytes == DEFAULT_BYTES)
+        return true;
+    machine_bytes = bytes != 0 ? bytes : DEFAULT_BYTES;
+    memory_map_init(&map, platform_paddr_bits());
+    return memory_map_add(&map, MIB, machine_bytes - MIB, MEMORY_USABLE) ==
+               MM_OK &&
+           frame_init(&map, ARENA_BYTES) == MM_OK;
+}
+
+static paddr_t take_table(void *context)
+{
+    (void)context;
+    return frame_alloc(FRAME_4K);
+}
+
+static void give_table(void *context, paddr_t frame)
+{
+    (void)context;
+    enum mm_error error = frame_free(frame);
+    ASSERT(error == MM_OK, "frame %#llx", (unsigned long long)frame);
+}
+
+/* Live, so that invalidations are asked for as in a kernel. */
+struct page_table *bench_page_table(void)
+{
+    static struct page_table table;
+    bool keep = machine_bytes == DEFAULT_BYTES && table.alloc != NULL;
+    if (keep)
+        return &table;
+    if (!bench_machine(0) ||
+        page_table_init(&table, take_table, give_table, NULL) != MM_OK)
+        return NULL;
+    page_table_load(&table);
+    return &table;
+}
+
+/* ---- The program ---- */
+
+static __attribute__((format(printf, 1, 2))) int print_json(const char *format,
+                                                            ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vfprintf(json_file, format, arguments);
+    va_end(arguments);
+    return length;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "bench [-o FILE] [-p PASSES] [NAME]: the benchmarks of a "
+                    "suite or of a workload, or all\n"
+                    "  -o FILE    the results as lines of JSON\n"
+                    "  -p PASSES  of which the median counts (%d)\n",
+            DEFAULT_PASSES);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    const char *file = "/dev/null";
+    int passes = DEFAULT_PASSES;
+    for (int option; (option = getopt(argc, argv, "o:p:")) != -1;) {
+        if (option == 'o')
+            file = optarg;
+        else if (option == 'p')
+            passes = atoi(optarg);
+        else
+            return usage();
+    }
+    if (passes < 1 || argc - optind > 1)
+        return usage();
+    const char *name = optind < argc ? argv[optind] : "";
+    json_file = fopen(file, "w");
+    if (json_file == NULL) {
+        perror(file);
+        return 1;
+    }
+    if (map_memory(ARENA, ARENA_BYTES) == NULL) {
+        perror("mmap of the fake machine's memory");
+        return 1;
+    }
+    bool any = bench_run(BENCH_HOST, name, (unsigned)passes, "ns", printf,
+                         print_json);
+    if (!any)
+        fprintf(stderr, "bench: there is no suite or workload '%s'\n", name);
+    if (fclose(json_file) != 0) {
+        perror(file);
+        return 1;
+    }
+    return any ? 0 : 1;
+}

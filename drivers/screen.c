@@ -1,0 +1,194 @@
+/* Text on a screen: see drivers/screen.h.
+ *
+ *   text[]    what should be seen, a ring of rows: text[top] is the first
+ *   shown[]   what video memory shows, row by row of the screen
+ */
+#include "drivers/screen.h"
+
+#include <stddef.h>
+
+#include "drivers/font.h"
+
+#define COLUMNS_MIN 20
+#define ROWS_MIN    2
+
+#define EGA_GREY_ON_BLACK 0x0700
+
+static struct {
+    struct screen_mode mode;
+    volatile uint8_t *memory; /* NULL: not mapped */
+    unsigned columns, rows;   /* 0: there is no screen */
+    unsigned top;         /* row of text[] that is the screen's first */
+    unsigned column, row; /* of the screen, where the next character goes */
+    uint32_t white;
+    unsigned pixel_bytes;
+    char text[SCREEN_ROWS_MAX][SCREEN_COLUMNS_MAX];
+    char shown[SCREEN_ROWS_MAX][SCREEN_COLUMNS_MAX];
+} screen;
+
+/* ---- One character in video memory ---- */
+
+static void draw_pixel(volatile uint8_t *at, uint32_t value)
+{
+    switch (screen.pixel_bytes) {
+    case 2:
+        *(volatile uint16_t *)at = (uint16_t)value;
+        break;
+    case 3:
+        at[0] = (uint8_t)value;
+        at[1] = (uint8_t)(value >> 8);
+        at[2] = (uint8_t)(value >> 16);
+        break;
+    default:
+        *(volatile uint32_t *)at = value;
+    }
+}
+
+static void draw_glyph(unsigned row, unsigned column, char c)
+{
+    const uint8_t *glyph = font_8x16[c - FONT_FIRST];
+    volatile uint8_t *line =
+        screen.memory + (size_t)row * FONT_HEIGHT * screen.mode.pitch +
+        (size_t)column * FONT_WIDTH * screen.pixel_bytes;
+    for (unsigned y = 0; y < FONT_HEIGHT; y++) {
+        for (unsigned x = 0; x < FONT_WIDTH; x++)
+            draw_pixel(line + x * screen.pixel_bytes,
+                       glyph[y] & 0x80 >> x ? screen.white : 0);
+        line += screen.mode.pitch;
+    }
+}
+
+static void draw(unsigned row, unsigned column, char c)
+{
+    if (screen.memory == NULL || screen.shown[row][column] == c)
+        return;
+    screen.shown[row][column] = c;
+    if (screen.mode.kind == SCREEN_PIXELS)
+        draw_glyph(row, column, c);
+    else
+        *(volatile uint16_t *)(screen.memory + (size_t)row * screen.mode.pitch +
+                               column * 2) =
+            (uint16_t)(EGA_GREY_ON_BLACK | (uint8_t)c);
+}
+
+/* ---- Text ---- */
+
+static char *text_row(unsigned row)
+{
+    return screen.text[(screen.top + row) % screen.rows];
+}
+
+static void clear_row(unsigned row)
+{
+    char *text = text_row(row);
+    for (unsigned i = 0; i < screen.columns; i++)
+        text[i] = ' ';
+}
+
+static void draw_all(void)
+{
+    for (unsigned row = 0; row < screen.rows; row++) {
+        const char *text = text_row(row);
+        for (unsigned column = 0; column < screen.columns; column++)
+            draw(row, column, text[column]);
+    }
+}
+
+static void new_line(void)
+{
+    screen.column = 0;
+    if (screen.row + 1 < screen.rows) {
+        screen.row++;
+        return;
+    }
+    screen.top = (screen.top + 1) % screen.rows;
+    clear_row(screen.row);
+    draw_all();
+}
+
+static void put_visible(char c)
+{
+    if (screen.column == screen.columns)
+        new_line();
+    text_row(screen.row)[screen.column] = c;
+    draw(screen.row, screen.column, c);
+    screen.column++;
+}
+
+void screen_put(char c)
+{
+    if (screen.columns == 0)
+        return;
+    if (c == '\n')
+        new_line();
+    else if (c == '\r')
+        screen.column = 0;
+    else if (c == '\b' && screen.column > 0)
+        screen.column--;
+    else if (c == '\t')
+        do
+            put_visible(' ');
+        while (screen.column % 8 != 0);
+    else if (c >= ' ' && c <= '~')
+        put_visible(c);
+}
+
+/* ---- Start ---- */
+
+static bool field_fits(struct screen_field field, unsigned bits)
+{
+    return field.size >= 1 && field.size <= 16 &&
+           field.position + field.size <= bits;
+}
+
+static bool pixels_fit(const struct screen_mode *mode)
+{
+    unsigned bits = mode->bits_per_pixel;
+    uint64_t line = (uint64_t)mode->width * ((bits + 7) / 8);
+    return (bits == 15 || bits == 16 || bits == 24 || bits == 32) &&
+           line <= mode->pitch && field_fits(mode->red, bits) &&
+           field_fits(mode->green, bits) && field_fits(mode->blue, bits);
+}
+
+static uint32_t all_of(struct screen_field field)
+{
+    return ((UINT32_C(1) << field.size) - 1) << field.position;
+}
+
+static unsigned smaller(uint32_t value, unsigned most)
+{
+    return value < most ? value : most;
+}
+
+bool screen_init(const struct screen_mode *mode, volatile void *memory)
+{
+    bool pixels = mode->kind == SCREEN_PIXELS;
+    uint32_t columns = pixels ? mode->width / FONT_WIDTH : mode->width;
+    uint32_t rows = pixels ? mode->height / FONT_HEIGHT : mode->height;
+    if (columns < COLUMNS_MIN || rows < ROWS_MIN)
+        return false;
+    if (pixels ? !pixels_fit(mode) : mode->pitch < (uint64_t)mode->width * 2)
+        return false;
+
+    screen.mode = *mode;
+    screen.memory = memory;
+    screen.columns = smaller(columns, SCREEN_COLUMNS_MAX);
+    screen.rows = smaller(rows, SCREEN_ROWS_MAX);
+    screen.top = screen.row = screen.column = 0;
+    screen.pixel_bytes = (mode->bits_per_pixel + 7u) / 8;
+    screen.white =
+        all_of(mode->red) | all_of(mode->green) | all_of(mode->blue);
+    for (unsigned row = 0; row < screen.rows; row++) {
+        clear_row(row);
+        for (unsigned column = 0; column < screen.columns; column++)
+            screen.shown[row][column] = '\0'; /* not known: draw it */
+    }
+    draw_all();
+    return true;
+}
+
+void screen_move(volatile void *memory)
+{
+    screen.memory = memory;
+    draw_all();
+}

@@ -1,0 +1,84 @@
+/* The kernel's side of the benchmarks. */
+#include "kernel/bench.h"
+
+#include "bench/bench.h"
+#include "drivers/clock.h"
+#include "kernel/console.h"
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/kernel_space.h"
+
+#ifdef __clang__
+#define COMPILER_NAME ""
+#else
+#define COMPILER_NAME "gcc "
+#endif
+#ifdef COPSE_DEBUG
+#define COMPILED_FOR ", debug"
+#else
+#define COMPILED_FOR ""
+#endif
+#define COMPILER COMPILER_NAME __VERSION__ COMPILED_FOR
+
+const vaddr_t bench_scratch = SCRATCH_BASE;
+
+_Static_assert(BENCH_SCRATCH_BYTES <= SCRATCH_BYTES, "as much is free");
+
+uint64_t bench_ticks(void)
+{
+    return clock_ticks();
+}
+
+/* Not of the kernel's heap: a heap that is measured may not lie in another. */
+void *bench_take(size_t bytes)
+{
+    void *pages;
+    if (kernel_space_alloc_pages(align_up(bytes, PAGE_SIZE), PAGE_SIZE,
+                                 VIRTUAL_NO_GUARD, "bench", &pages) != MM_OK)
+        return NULL;
+    return memset(pages, 0, bytes);
+}
+
+void bench_give(void *memory, size_t bytes)
+{
+    enum mm_error error = kernel_space_free_pages(memory);
+    ASSERT(error == MM_OK, "%zu bytes at %p: %s", bytes, memory,
+           mm_error_name(error));
+}
+
+bool bench_machine(uint64_t bytes)
+{
+    return bytes == 0;
+}
+
+struct page_table *bench_page_table(void)
+{
+    return kernel_space_table();
+}
+
+/* Whether a tick is an instruction, as under QEMU's -icount: then a known loop
+ * always takes the same number of ticks, that of its instructions and a few. */
+static bool ticks_are_instructions(void)
+{
+    enum { TURNS = 1000, AROUND = 32 };
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t turns = TURNS, begin = clock_ticks();
+        __asm__ volatile("1: dec %0; jnz 1b" : "+r"(turns));
+        uint64_t ticks = clock_ticks() - begin;
+        if (ticks < 2 * TURNS || ticks > 2 * TURNS + AROUND)
+            return false;
+    }
+    return true;
+}
+
+bool bench_kernel(const char *name)
+{
+    const char *tick = ticks_are_instructions() ? "instructions" : "ticks";
+    printf("# compiler: %s\n# %s an operation\n", COMPILER, tick);
+    /* Exact counts need no second look; and others are for the host. */
+    bool any = bench_run(BENCH_KERNEL, name, 1, tick, printf, printf);
+    if (!any)
+        printf("# there is no benchmark, workload or suite '%s'\n", name);
+    return any;
+}

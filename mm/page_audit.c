@@ -1,0 +1,205 @@
+/* Every leaf of the live page table, rule by rule. */
+#include "mm/page_audit.h"
+
+#include <stddef.h>
+
+#include "lib/bits.h"
+#include "lib/format.h"
+#include "mm/frame.h"
+#include "mm/kernel_space.h"
+
+#define RIGHTS  (PAGE_WRITE | PAGE_EXECUTE | PAGE_USER)
+#define CACHING (PAGE_UNCACHED | PAGE_WRITE_COMBINING)
+
+/* Memory outside the direct map, mapped by leaves that follow each other. */
+struct stretch {
+    vaddr_t vaddr;
+    paddr_t paddr;
+    uint64_t bytes;
+    unsigned caching;
+};
+
+/* More than kernel_space_map_device ever maps at a time. */
+#define STRETCHES_MAX 128
+
+struct audit {
+    struct page_offence *offence;
+    unsigned count;
+    struct stretch stretches[STRETCHES_MAX];
+};
+
+/* Records what is wrong with a leaf; false, for the visit to stop. */
+static bool offend(const struct audit *audit, const struct page_leaf *leaf,
+                   const char *wrong)
+{
+    char where[KERNEL_SPACE_SENTENCE];
+    kernel_space_explain(leaf->vaddr, where, sizeof(where));
+    audit->offence->leaf = *leaf;
+    format_string(audit->offence->sentence, sizeof(audit->offence->sentence),
+                  "the leaf at 0x%lx (%s) to 0x%lx %s", leaf->vaddr, where,
+                  leaf->paddr, wrong);
+    return false;
+}
+
+/* ---- Regions ---- */
+
+/* What is wrong with a leaf as a part of its region, or NULL. */
+static const char *wrong_in(const struct region *region,
+                            const struct page_leaf *leaf)
+{
+    if (leaf->vaddr - region->start + leaf->bytes > region->bytes)
+        return "runs out of its region";
+    if ((leaf->flags & RIGHTS) != (region->flags & RIGHTS))
+        return "has other rights than its region";
+    if ((leaf->flags & CACHING) & ~region->flags)
+        return "has other caching than its region";
+    if (region->kind == REGION_RAM &&
+        leaf->paddr != leaf->vaddr - DIRECT_MAP_BASE)
+        return "shows other memory than its place in the direct map";
+    if (region->kind == REGION_MAPPED &&
+        leaf->paddr != leaf->vaddr - KERNEL_BASE)
+        return "shows other memory than the image";
+    return NULL;
+}
+
+/* Whether a leaf of "ranges" has an owner.  If the ranges are being changed,
+ * this one cannot be told, and passes. */
+static bool is_owned(const struct page_leaf *leaf)
+{
+    struct virtual_range range;
+    enum virtual_place place =
+        virtual_range_find(kernel_space_ranges(), leaf->vaddr, &range);
+    if (place == VIRTUAL_BUSY)
+        return true;
+    return place == VIRTUAL_LIVE &&
+           leaf->vaddr - range.start + leaf->bytes <= range.bytes;
+}
+
+/* ---- Frames ---- */
+
+/* The block around a frame that the answer holds for. */
+static uint64_t block_of(enum frame_state state)
+{
+    if (state == FRAME_HELD_1G || state == FRAME_OUTSIDE)
+        return SIZE_1G;
+    return state == FRAME_HELD_2M ? SIZE_2M : SIZE_4K;
+}
+
+/* Leaves and blocks lie at multiples of their sizes: one of two that meet lies
+ * whole in the other.  So a step never leads into the middle of a block. */
+static bool has_free_frame(const struct page_leaf *leaf)
+{
+    for (uint64_t done = 0; done < leaf->bytes;) {
+        enum frame_state state = frame_state(leaf->paddr + done);
+        if (state == FRAME_AVAILABLE)
+            return true;
+        done += block_of(state);
+    }
+    return false;
+}
+
+/* ---- Caching ---- */
+
+/* What the direct map has of a leaf's memory. */
+struct overlap {
+    bool all, otherwise;
+};
+
+static struct overlap with_direct_map(const struct page_leaf *leaf)
+{
+    struct overlap overlap = {.all = true};
+    for (uint64_t done = 0; done < leaf->bytes;) {
+        paddr_t paddr = leaf->paddr + done;
+        struct page_walk walk;
+        if (paddr >= DIRECT_MAP_BYTES) {
+            overlap.all = false;
+            break;
+        }
+        if (page_walk(kernel_space_table(), DIRECT_MAP_BASE + paddr, &walk) !=
+            MM_OK)
+            overlap.all = false;
+        else if ((walk.leaf.flags ^ leaf->flags) & CACHING)
+            overlap.otherwise = true;
+        done += page_level_size(walk.last);
+    }
+    return overlap;
+}
+
+static bool is_cached_otherwise(const struct audit *audit,
+                                const struct page_leaf *leaf)
+{
+    for (unsigned i = 0; i < audit->count; i++) {
+        const struct stretch *other = &audit->stretches[i];
+        if (leaf->paddr < other->paddr + other->bytes &&
+            other->paddr < leaf->paddr + leaf->bytes &&
+            other->caching != (leaf->flags & CACHING))
+            return true;
+    }
+    return false;
+}
+
+/* Makes the leaf a part of the last stretch if it goes on there, or else a new
+ * one; false if there is no room. */
+static bool remember(struct audit *audit, const struct page_leaf *leaf)
+{
+    unsigned caching = leaf->flags & CACHING;
+    if (audit->count > 0) {
+        struct stretch *last = &audit->stretches[audit->count - 1];
+        if (last->vaddr + last->bytes == leaf->vaddr &&
+            last->paddr + last->bytes == leaf->paddr &&
+            last->caching == caching) {
+            last->bytes += leaf->bytes;
+            return true;
+        }
+    }
+    if (audit->count == STRETCHES_MAX)
+        return false;
+    audit->stretches[audit->count++] =
+        (struct stretch){leaf->vaddr, leaf->paddr, leaf->bytes, caching};
+    return true;
+}
+
+static bool check_caching(struct audit *audit, const struct page_leaf *leaf)
+{
+    struct overlap overlap = with_direct_map(leaf);
+    if (overlap.otherwise)
+        return offend(audit, leaf, "is cached otherwise in the direct map");
+    if (overlap.all)
+        return true;
+    if (is_cached_otherwise(audit, leaf))
+        return offend(audit, leaf, "is cached otherwise in another place");
+    return remember(audit, leaf) ||
+           offend(audit, leaf, "is one device too many to be compared");
+}
+
+/* ---- All ---- */
+
+static bool see_leaf(void *context, const struct page_leaf *leaf)
+{
+    struct audit *audit = context;
+    if ((leaf->flags & PAGE_WRITE) && (leaf->flags & PAGE_EXECUTE))
+        return offend(audit, leaf, "is writable and executable");
+    const struct region *region = kernel_space_find(leaf->vaddr);
+    if (region == NULL)
+        return offend(audit, leaf, "is in no region");
+    if (region->kind == REGION_UNMAPPED)
+        return offend(audit, leaf, "is where nothing may be mapped");
+    const char *wrong = wrong_in(region, leaf);
+    if (wrong != NULL)
+        return offend(audit, leaf, wrong);
+    if (region->kind == REGION_RAM)
+        return true;
+    if (region->start == RANGES_BASE && !is_owned(leaf))
+        return offend(audit, leaf, "is in no live range");
+    if (has_free_frame(leaf))
+        return offend(audit, leaf, "maps a frame that is free");
+    return check_caching(audit, leaf);
+}
+
+bool page_audit(struct page_offence *offence)
+{
+    static struct audit audit;
+    audit.offence = offence;
+    audit.count = 0;
+    return page_table_visit(kernel_space_table(), see_leaf, &audit);
+}

@@ -1,0 +1,207 @@
+/* sources: drivers/screen.c drivers/font_8x16.c */
+/* Text on screens of every kind, in memory that ends where the screen does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "drivers/font.h"
+#include "drivers/screen.h"
+
+static const struct screen_mode rgb32 = {
+    SCREEN_PIXELS, 640 * 4, 640, 480, 32, {16, 8}, {8, 8}, {0, 8}};
+static const struct screen_mode modes[] = {
+    {SCREEN_PIXELS, 640 * 4, 640, 480, 32, {16, 8}, {8, 8}, {0, 8}},
+    {SCREEN_PIXELS, 1024 * 4 + 64, 1024, 768, 32, {0, 8}, {8, 8}, {16, 8}},
+    {SCREEN_PIXELS, 1366 * 3 + 2, 1366, 768, 24, {16, 8}, {8, 8}, {0, 8}},
+    {SCREEN_PIXELS, 800 * 2, 800, 600, 16, {11, 5}, {5, 6}, {0, 5}},
+    {SCREEN_PIXELS, 800 * 2, 803, 607, 15, {10, 5}, {5, 5}, {0, 5}},
+    {SCREEN_PIXELS, 3840 * 4, 3840, 2160, 32, {20, 10}, {10, 10}, {0, 10}},
+    {SCREEN_EGA_TEXT, 160, 80, 25, 16, {0, 0}, {0, 0}, {0, 0}},
+};
+
+static uint8_t *memory;
+static const struct screen_mode *mode;
+
+static bool start(const struct screen_mode *with)
+{
+    free(memory);
+    mode = with;
+    size_t size = (size_t)with->pitch * with->height;
+    memory = malloc(size);
+    memset(memory, 0x5a, size); /* left over from the firmware */
+    return screen_init(with, memory);
+}
+
+static uint32_t pixel(unsigned x, unsigned y)
+{
+    unsigned bytes = (mode->bits_per_pixel + 7u) / 8;
+    uint32_t value = 0;
+    memcpy(&value, memory + (size_t)y * mode->pitch + (size_t)x * bytes, bytes);
+    return value;
+}
+
+/* The character seen at a place, by its glyph; 0 if it is none. */
+static char seen(unsigned row, unsigned column)
+{
+    if (mode->kind == SCREEN_EGA_TEXT)
+        return (char)memory[row * mode->pitch + column * 2];
+    for (unsigned i = 0; i < FONT_CHARACTERS; i++) {
+        bool same = true;
+        for (unsigned y = 0; same && y < FONT_HEIGHT; y++)
+            for (unsigned x = 0; same && x < FONT_WIDTH; x++)
+                same = (pixel(column * 8 + x, row * 16 + y) != 0) ==
+                       ((font_8x16[i][y] & 0x80 >> x) != 0);
+        if (same)
+            return (char)(FONT_FIRST + i);
+    }
+    return '\0';
+}
+
+static void print(const char *text)
+{
+    while (*text != '\0')
+        screen_put(*text++);
+}
+
+static void expect_text(unsigned row, unsigned column, const char *text)
+{
+    for (; *text != '\0'; text++)
+        assert_int_equal(seen(row, column++), *text);
+}
+
+static void prints_in_every_mode(void **state)
+{
+    (void)state;
+    for (unsigned m = 0; m < sizeof(modes) / sizeof(modes[0]); m++) {
+        bool fits = modes[m].kind == SCREEN_EGA_TEXT ||
+                    modes[m].pitch >= modes[m].width *
+                                          ((modes[m].bits_per_pixel + 7u) / 8);
+        assert_int_equal(start(&modes[m]), fits);
+        if (!fits)
+            continue;
+        expect_text(0, 0, "    ");
+        print("Copse\n~!\\");
+        expect_text(0, 0, "Copse   ");
+        expect_text(1, 0, "~!\\  ");
+    }
+}
+
+static void moves_and_wraps(void **state)
+{
+    (void)state;
+    assert_true(start(&rgb32)); /* 80 x 30 */
+    print("abc\b\bX\n\tT\rL\a\x01\x7f\xff");
+    expect_text(0, 0, "aXc ");
+    expect_text(1, 0, "L       T");
+    for (unsigned i = 0; i < 81; i++)
+        screen_put('w');
+    expect_text(1, 1, "wwwwwww");
+    print("\b\b\b\b\b\b");
+    assert_true(start(&rgb32));
+    for (unsigned i = 0; i < 80; i++)
+        screen_put('a');
+    expect_text(1, 0, " "); /* a full line does not open the next one yet */
+    print("\nb");
+    expect_text(1, 0, "b");
+}
+
+static void scrolls(void **state)
+{
+    (void)state;
+    for (unsigned m = 0; m < sizeof(modes) / sizeof(modes[0]); m++) {
+        if (!start(&modes[m]))
+            continue;
+        unsigned rows = mode->kind == SCREEN_EGA_TEXT ? 25 : mode->height / 16;
+        if (rows > SCREEN_ROWS_MAX)
+            rows = SCREEN_ROWS_MAX;
+        for (unsigned i = 0; i < 3 * rows + 5; i++) {
+            char line[16];
+            snprintf(line, sizeof(line), "%s%u", i ? "\n" : "", 1000 + i);
+            print(line);
+        }
+        for (unsigned row = 0; row < rows; row += 7) {
+            char line[16];
+            snprintf(line, sizeof(line), "%u ", 1000 + 2 * rows + 5 + row);
+            expect_text(row, 0, line);
+        }
+    }
+}
+
+/* Video memory is never read: changing it behind the screen's back changes
+ * nothing else. */
+static void never_reads(void **state)
+{
+    (void)state;
+    assert_true(start(&rgb32));
+    print("one\ntwo");
+    memset(memory, 0, (size_t)rgb32.pitch * rgb32.height);
+    for (unsigned i = 0; i < 29; i++)
+        print("\n");
+    expect_text(0, 0, "two");
+}
+
+static void refuses_what_is_no_screen(void **state)
+{
+    (void)state;
+    struct screen_mode bad = rgb32;
+    bad.bits_per_pixel = 8;
+    assert_false(start(&bad));
+    bad = rgb32;
+    bad.pitch = 640 * 4 - 1;
+    assert_false(start(&bad));
+    bad = rgb32;
+    bad.width = 100;
+    assert_false(start(&bad));
+    bad = rgb32;
+    bad.height = 31;
+    assert_false(start(&bad));
+    bad = rgb32;
+    bad.red.position = 25;
+    assert_false(start(&bad));
+    bad = rgb32;
+    bad.blue.size = 0;
+    assert_false(start(&bad));
+    bad = modes[6];
+    bad.pitch = 159;
+    assert_false(start(&bad));
+}
+
+static void follows_a_move(void **state)
+{
+    (void)state;
+    assert_true(start(&rgb32));
+    print("here");
+    screen_move(NULL);
+    print("\nnowhere");
+    expect_text(0, 0, "here");
+    expect_text(1, 0, "       ");
+    uint8_t *there = malloc((size_t)rgb32.pitch * rgb32.height);
+    memcpy(there, memory, (size_t)rgb32.pitch * rgb32.height);
+    free(memory);
+    memory = there;
+    screen_move(there);
+    print("\nthere");
+    expect_text(0, 0, "here");
+    expect_text(1, 0, "nowhere");
+    expect_text(2, 0, "there");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prints_in_every_mode),
+        cmocka_unit_test(moves_and_wraps),
+        cmocka_unit_test(scrolls),
+        cmocka_unit_test(never_reads),
+        cmocka_unit_test(refuses_what_is_no_screen),
+        cmocka_unit_test(follows_a_move),
+    };
+    int failed = cmocka_run_group_tests_name("screen", tests, NULL, NULL);
+    free(memory);
+    return failed;
+}
