@@ -184,9 +184,10 @@ test: $(BUILD)/copse.iso $(HOST_TESTS) | $(BUILD)/need-test
 
 # mm/ for the host with the kernel's code generation: without
 # -mgeneral-regs-only, vector loads of words that were just stored would stall.
-BENCH_CFLAGS := $(filter-out -mcmodel=kernel,$(CFLAGS))
+BENCH_CFLAGS := $(filter-out -mcmodel=kernel -fstack-protector-strong \
+    -mstack-protector-guard=global,$(CFLAGS))
 BENCH_OBJECTS := $(patsubst %,$(BUILD)/bench-host/%.o, \
-    lib/string.c $(wildcard bench/*.c mm/heap/*.c) \
+    lib/string.c lib/format.c $(wildcard bench/*.c bench/host/*.c mm/heap/*.c) \
     $(filter-out mm/kernel_space.c mm/heap_range.c mm/page_audit.c, \
         $(wildcard mm/*.c)))
 
@@ -195,16 +196,19 @@ $(BUILD)/bench-host/%.c.o: %.c Makefile | $(BUILD)/need-build
 	$(call say,BENCH,$<)
 	$(Q)$(CC) $(BENCH_CFLAGS) $(CFLAGS_$*) -I. -MMD -MP -c $< -o $@
 
-$(BUILD)/copse-bench: bench/host/main.c lib/format.c $(BENCH_OBJECTS)
-	$(call say,BENCH,$@)
-	$(Q)$(CC) -std=gnu11 -O2 -g -no-pie $(WARNINGS) -I. -MMD -MP -MF $@.d \
-	    $^ -o $@
+# These know the C library.
+$(BUILD)/bench-host/bench/host/%.c.o: BENCH_CFLAGS := -std=gnu11 -O2 -g \
+    $(WARNINGS)
+
+$(BUILD)/copse-bench: $(BENCH_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -no-pie $(BENCH_OBJECTS) -o $@
 
 # The host's times, then the kernel's exact counts of instructions.
 .PHONY: bench
 bench: $(BUILD)/copse-bench $(BUILD)/copse.iso | $(BUILD)/need-run
-	@$(BUILD)/copse-bench -o $(BUILD)/bench.jsonl $(NAME)
-	@bench/run-kernel $(BUILD) $(NAME) >$(BUILD)/bench.log || \
+	@$(BUILD)/copse-bench -o $(BUILD)/bench.jsonl $(BENCH)
+	@bench/run-kernel $(BUILD) $(BENCH) >$(BUILD)/bench.log || \
 	    { cat $(BUILD)/bench.log; exit 1; }
 	@sed '1,/^# compiler/d; /^{/d' $(BUILD)/bench.log
 	@grep '^{' $(BUILD)/bench.log >>$(BUILD)/bench.jsonl
@@ -247,7 +251,7 @@ help:
 	@echo 'make test     all tests: on the host, and in QEMU under BIOS and UEFI'
 	@echo 'make iso      build/copse.iso, for BIOS and UEFI, CD, disk and USB stick'
 	@echo 'make bench    benchmarks on the host and, by instructions, in the kernel;'
-	@echo '              NAME=page is one suite or workload'
+	@echo '              BENCH=page is one suite or workload'
 	@echo 'make bench-accept  keep the instruction counts that the tests compare'
 	@echo 'make debug    the same as run, stopped at kernel_main under gdb'
 	@echo 'make doctor   the tools, their versions and their Debian packages'
@@ -256,4 +260,4 @@ help:
 	@echo 'CC=clang builds with clang; BUILD=dir builds elsewhere; V=1 shows commands'
 
 -include $(OBJECTS:.o=.d) $(HOST_TESTS:=.d)
--include $(BENCH_OBJECTS:.o=.d) $(BUILD)/copse-bench.d
+-include $(BENCH_OBJECTS:.o=.d)

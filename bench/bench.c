@@ -198,8 +198,7 @@ static void print_bytes(bench_print *print, uint64_t bytes)
     print(" %5llu%c", (ull)bytes, " KMGT"[unit]);
 }
 
-static void print_hundredths(bench_print *print, unsigned width,
-                             uint64_t value)
+static void print_hundredths(bench_print *print, unsigned width, uint64_t value)
 {
     print(" %*llu.%02llu", (int)width, (ull)value / 100, (ull)value % 100);
 }

@@ -33,7 +33,7 @@ struct bench {
     const char *(*variant)(unsigned number);
 
     enum bench_role role;
-    uint64_t bytes; /* what is mapped, managed or allocated: says the workload */
+    uint64_t bytes; /* mapped, managed or allocated: the workload tells */
 
     /* Operations in one pass; 0: not a benchmark of that place. */
     uint64_t count[BENCH_PLACES];
@@ -71,8 +71,8 @@ typedef int bench_print(const char *format, ...)
 
 /* Runs the benchmarks of a suite or a workload, or all if the name is "", so
  * many passes of each after one that is not timed, and takes the medians.  tick
- * is what bench_ticks counts.  Prints a table with `table`, then every result as
- * one line of JSON with `json`.  False if there was none. */
+ * is what bench_ticks counts.  Prints a table with `table`, then every result
+ * as one line of JSON with `json`.  False if there was none. */
 bool bench_run(enum bench_place place, const char *name, unsigned passes,
                const char *tick, bench_print *table, bench_print *json);
 

@@ -15,7 +15,7 @@ struct frame_bench {
     uint64_t bytes; /* that are managed */
 
     uint64_t random;
-    uint64_t *held;      /* a bit a 4K, for the random workload */
+    uint64_t *held; /* a bit a 4K, for the random workload */
     uint64_t held_words;
 
     paddr_t *list; /* for the others */
@@ -85,8 +85,8 @@ static struct frame_bench *begin(enum subject subject, uint64_t bytes,
     state->list_room = list_room;
     state->list = bench_take(list_room * sizeof(paddr_t));
     bool well = state->list != NULL;
-    well = well &&
-           (subject == BY_TREE ? make_tree(state) : bench_machine(bytes));
+    well =
+        well && (subject == BY_TREE ? make_tree(state) : bench_machine(bytes));
     if (well)
         return state;
     end(state);
@@ -171,8 +171,8 @@ FOR_EACH_SUBJECT bool bulk_alloc(enum subject subject,
     return well;
 }
 
-FOR_EACH_SUBJECT bool bulk_free(enum subject subject,
-                                struct frame_bench *state, uint64_t count)
+FOR_EACH_SUBJECT bool bulk_free(enum subject subject, struct frame_bench *state,
+                                uint64_t count)
 {
     bool well = true;
     for (uint64_t i = 0; i < count; i++)
@@ -205,8 +205,8 @@ static inline uint32_t random_held(struct frame_bench *state)
 FOR_EACH_SUBJECT bool fill(enum subject subject, struct frame_bench *state)
 {
     uint64_t held = 0, frames = state->bytes / SIZE_4K;
-    for (paddr_t frame;
-         (frame = take(subject, state, FRAME_4K)) != PADDR_NONE; held++)
+    for (paddr_t frame; (frame = take(subject, state, FRAME_4K)) != PADDR_NONE;
+         held++)
         flip(state, (uint32_t)(frame / SIZE_4K));
     bool well = held > frames / 10 * 7;
     for (; well && held > frames / 10 * 7; held--) {
@@ -241,8 +241,7 @@ FOR_EACH_SUBJECT struct frame_bench *begin_random(enum subject subject,
 }
 
 FOR_EACH_SUBJECT bool replace_random(enum subject subject,
-                                     struct frame_bench *state,
-                                     uint64_t count)
+                                     struct frame_bench *state, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
         uint32_t n = random_held(state);
@@ -429,6 +428,7 @@ BOTH_SUBJECTS(tree, BY_TREE)
 #define ROW(name, of, size)                                                    \
     .suite = "frame", .workload = name, .subject = of, .bytes = size
 
+/* clang-format off */
 /* In the kernel, mm/frame.h is measured on the memory of the machine, and the
  * tree on one of 8 GiB. */
 #define PAIRS(name, run_size, size, goal_ns)                                   \
@@ -503,3 +503,4 @@ const struct bench bench_frame[] = {
     WORST(tree, "frame_tree", 4 * SIZE_1G),
     {0},
 };
+/* clang-format on */

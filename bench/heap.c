@@ -6,8 +6,8 @@
 #define REGION_BYTES (16u << 20)
 #define BATCH        1000u
 #define LIVE         10000u
-#define BLOCK_MIN     8u
-#define BLOCK_MAX     1024u
+#define BLOCK_MIN    8u
+#define BLOCK_MAX    1024u
 #define ALIGN        16u
 
 struct heap_bench {
@@ -81,8 +81,8 @@ static bool run_batch(void *context, uint64_t count)
     bool well = true;
     for (uint64_t n = 0; well && n < count; n += BATCH) {
         unsigned got = 0;
-        while (got < BATCH && (state->block[got] = heap_alloc_in(
-                                   &state->heap, layout)) != NULL)
+        while (got < BATCH && (state->block[got] =
+                                   heap_alloc_in(&state->heap, layout)) != NULL)
             got++;
         well = got == BATCH;
         for (unsigned i = 0; i < got; i++)
@@ -93,8 +93,8 @@ static bool run_batch(void *context, uint64_t count)
 
 static bool fill_slot(struct heap_bench *state, uint32_t i)
 {
-    size_t size = BLOCK_MIN + bench_random(&state->random,
-                                          BLOCK_MAX - BLOCK_MIN + 1);
+    size_t size =
+        BLOCK_MIN + bench_random(&state->random, BLOCK_MAX - BLOCK_MIN + 1);
     state->block_size[i] = size;
     state->block[i] = heap_alloc_in(&state->heap, layout_of(size));
     return state->block[i] != NULL;
@@ -139,6 +139,7 @@ static bool run_random_empty(void *context, uint64_t count)
 #define ROW(name, size)                                                        \
     .suite = "heap", .workload = name, .bytes = size, .end = end
 
+/* clang-format off */
 const struct bench bench_heap[] = {
     {ROW("pair", 64), .variant = backend_name, .count = {1000, 1000000},
      .begin = begin, .run = run_pair, .goal = 190},
@@ -152,3 +153,4 @@ const struct bench bench_heap[] = {
      .count = {500, 50000}, .begin = begin, .run = run_random_empty},
     {0},
 };
+/* clang-format on */

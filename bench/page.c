@@ -161,8 +161,7 @@ static bool run_bare(void *context, uint64_t count)
 {
     const struct page_state *state = context;
     for (uint64_t i = 0; i < count; i++) {
-        bare_map(state->table->root, state->at,
-                 ENTRY_P | ENTRY_RW | ENTRY_NX);
+        bare_map(state->table->root, state->at, ENTRY_P | ENTRY_RW | ENTRY_NX);
         bare_unmap(state->table->root, state->at);
     }
     return true;
@@ -208,8 +207,8 @@ static bool run_empty(void *context, uint64_t count)
 static void *begin_2m(const struct bench *bench, unsigned variant)
 {
     struct page_state *state = begin_empty(bench, variant);
-    if (state == NULL || page_map(state->table, state->at, 0, SIZE_2M,
-                                  PAGE_WRITE) == MM_OK)
+    if (state == NULL ||
+        page_map(state->table, state->at, 0, SIZE_2M, PAGE_WRITE) == MM_OK)
         return state;
     end_empty(state);
     return NULL;
@@ -228,11 +227,10 @@ static bool run_split_join(void *context, uint64_t count)
     bool well = true;
     for (uint64_t i = 0; i < count; i++) {
         vaddr_t page = state->at + PAGE_SIZE;
-        well &= page_protect(state->table, page, PAGE_SIZE, PAGE_READ) ==
-                    MM_OK &&
-                page_protect(state->table, page, PAGE_SIZE, PAGE_WRITE) ==
-                    MM_OK &&
-                page_join(state->table, state->at, SIZE_2M) == MM_OK;
+        well &=
+            page_protect(state->table, page, PAGE_SIZE, PAGE_READ) == MM_OK &&
+            page_protect(state->table, page, PAGE_SIZE, PAGE_WRITE) == MM_OK &&
+            page_join(state->table, state->at, SIZE_2M) == MM_OK;
     }
     return well;
 }
@@ -262,8 +260,8 @@ static uint64_t tables_of_direct_map(uint64_t count)
     if (!platform_has_1g_pages() || bench_page_table() == NULL ||
         page_table_init(&table, take_counted, give_counted, &taken) != MM_OK)
         return BENCH_VOID;
-    enum mm_error error = page_map(&table, bench_scratch, 0,
-                                   GIBS_IN_ALL * SIZE_1G, PAGE_WRITE);
+    enum mm_error error =
+        page_map(&table, bench_scratch, 0, GIBS_IN_ALL * SIZE_1G, PAGE_WRITE);
     page_table_destroy(&table);
     return error == MM_OK ? taken : BENCH_VOID;
 }
@@ -271,6 +269,7 @@ static uint64_t tables_of_direct_map(uint64_t count)
 #define IN_THE_PAGE_SUITE(name, of, size)                                      \
     .suite = "page", .workload = name, .subject = of, .bytes = size
 
+/* clang-format off */
 const struct bench bench_page[] = {
     {IN_THE_PAGE_SUITE("map-unmap", "page_table", SIZE_4K),
      .count = {1000, 1000000}, .begin = begin_beside, .end = end_beside,
@@ -321,3 +320,4 @@ const struct bench bench_page[] = {
      .goal = 200},
     {0},
 };
+/* clang-format on */

@@ -50,8 +50,8 @@ static void *begin(const struct bench *bench, unsigned variant)
         return NULL;
     state->random = 1;
     state->room = live;
-    bool well = virtual_space_init(&state->space, bench_scratch,
-                                   SPACE_BYTES) == MM_OK;
+    bool well =
+        virtual_space_init(&state->space, bench_scratch, SPACE_BYTES) == MM_OK;
     while (well && state->live < live && alloc_one(state, state->live))
         state->live++;
     if (state->live == live)
@@ -79,6 +79,7 @@ static bool run_empty(void *context, uint64_t count)
     return true;
 }
 
+/* clang-format off */
 #define LIVE(name, live)                                                       \
     {.suite = "range", .workload = name, .subject = "virtual_range",           \
      .bytes = live * PAGE_SIZE, .count = {2000, 500000}, .begin = begin,       \
@@ -93,3 +94,4 @@ const struct bench bench_range[] = {
      .count = {2000, 500000}, .begin = begin, .end = end, .run = run_empty},
     {0},
 };
+/* clang-format on */

@@ -155,10 +155,11 @@ build_early_tables:
     jb .pd
     ret
 
-; AMD64 manual, volume 2, section 14.6.1: PAE, then LME, then paging.
+; AMD64 manual, volume 2, section 14.6.1: PAE, then LME, then paging.  Of what
+; the firmware left in CR4 nothing stays: with LA57, say, these would be tables
+; of the wrong depth.
 enter_long_mode:
-    mov eax, cr4
-    or eax, CR4_PAE
+    mov eax, CR4_PAE
     mov cr4, eax
     mov eax, early_pml4
     mov cr3, eax

@@ -64,11 +64,14 @@ idt_pointer:
 
 section .bss nobits alloc noexec write align=4096
 
-; The page below the stack is left unmapped by kernel_space_init.
-global boot_stack_guard, boot_stack, boot_stack_top
-boot_stack_guard: resb PAGE_BYTES
-boot_stack:       resb BOOT_STACK_BYTES
-boot_stack_top:
-
 global idt
 idt: resb VECTORS * 16
+
+; See kernel/stacks.h: a guard page below each.
+section .stacks nobits alloc noexec write align=4096
+
+global stacks, boot_stack_top
+stacks:
+    resb PAGE_BYTES + STACK_BYTES
+boot_stack_top:
+    resb (STACKS - 1) * (PAGE_BYTES + STACK_BYTES)

@@ -29,9 +29,11 @@ enum {
 
     /* A port read takes about a microsecond; a byte at 115200 takes 87. */
     SPINS = 100000,
+    LOST_MAX = 16,
 };
 
 static bool present;
+static unsigned lost; /* bytes in a row that could not be sent */
 
 /* Bytes that came in while the port was probed. */
 static char early[32];
@@ -98,8 +100,14 @@ bool serial_init(void)
 
 void serial_put(char c)
 {
-    if (present && wait_for(LSR_THRE))
+    if (!present)
+        return;
+    if (wait_for(LSR_THRE)) {
         port_write8(THR, (uint8_t)c);
+        lost = 0;
+    } else if (++lost == LOST_MAX) {
+        present = false;
+    }
 }
 
 int serial_get(void)

@@ -13,7 +13,8 @@
 bool serial_init(void);
 
 /* Sends one byte.  A port that stays busy for longer than the slowest byte
- * takes is left alone: the byte is lost, the kernel goes on. */
+ * takes is left alone: the byte is lost, the kernel goes on; after a few lost
+ * bytes in a row, without the port. */
 void serial_put(char c);
 
 /* The next byte that came in, or -1 if there is none. */

@@ -19,6 +19,7 @@ enum {
 };
 
 /* Bits of LEAF_FEATURES, edx. */
+#define FEATURE_MCE (1u << 7)
 #define FEATURE_PGE (1u << 13)
 #define FEATURE_PAT (1u << 16)
 
@@ -75,6 +76,7 @@ static void read_protections(bool *has)
     struct cpuid structured = basic_leaf(LEAF_STRUCTURED_FEATURES);
     has[CPU_NX] = extended_leaf(LEAF_EXTENDED_FEATURES).edx & EXTENDED_NX;
     has[CPU_WP] = true; /* every CPU with long mode */
+    has[CPU_MCE] = features.edx & FEATURE_MCE;
     has[CPU_PGE] = features.edx & FEATURE_PGE;
     has[CPU_PAT] = features.edx & FEATURE_PAT;
     has[CPU_SMEP] = structured.ebx & EBX_SMEP;
@@ -102,6 +104,7 @@ static const uint64_t cr4_bits[CPU_PROTECTION_COUNT] = {
     [CPU_SMEP] = CR4_SMEP,
     [CPU_SMAP] = CR4_SMAP,
     [CPU_UMIP] = CR4_UMIP,
+    [CPU_MCE] = CR4_MCE,
 };
 
 void cpu_init(void)

@@ -14,7 +14,8 @@
     X(CPU_PAT, "PAT")   /* write-combining pages */                            \
     X(CPU_SMEP, "SMEP") /* the kernel never executes user pages */             \
     X(CPU_SMAP, "SMAP") /* nor touches them */                                 \
-    X(CPU_UMIP, "UMIP") /* user code cannot read descriptor tables */
+    X(CPU_UMIP, "UMIP") /* user code cannot read descriptor tables */          \
+    X(CPU_MCE, "MCE")   /* a broken memory is reported, not a shutdown */
 
 enum cpu_protection {
 #define CPU_PROTECTION_ENUM(name, text) name,

@@ -7,7 +7,9 @@
 #include "kernel/image.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/stacks.h"
 #include "lib/assert.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
@@ -44,7 +46,7 @@ static void execute_heap(void)
 
 static void touch_guard(void)
 {
-    *(volatile char *)boot_stack_guard = 0;
+    *(volatile char *)stacks[STACK_BOOT].guard = 0;
 }
 
 static void jump_wild(void)
@@ -72,6 +74,35 @@ static void faulty_explanation(const struct trap_frame *frame)
 {
     (void)frame;
     read_null();
+}
+
+/* The page was written to before: a TLB that is not told of its new rights
+ * would let it pass. */
+static void write_protected(void)
+{
+    paddr_t frame = frame_alloc(FRAME_4K);
+    struct page_table *table = kernel_space_table();
+    if (frame == PADDR_NONE ||
+        page_map(table, SCRATCH_BASE, frame, PAGE_SIZE, PAGE_WRITE) != MM_OK)
+        panic("no page to protect");
+    volatile char *page = (volatile char *)SCRATCH_BASE;
+    *page = 1;
+    if (page_protect(table, SCRATCH_BASE, PAGE_SIZE, 0) != MM_OK)
+        panic("the page cannot be protected");
+    *page = 2;
+}
+
+/* Large blocks are pages of their own, so a pointer kept too long faults. */
+static void use_freed(void)
+{
+    void *block;
+    if (kernel_space_alloc_pages(MIB, PAGE_SIZE, VIRTUAL_GUARD_BEHIND,
+                                 "a large block", &block) != MM_OK)
+        panic("no large block");
+    *(volatile char *)block = 1;
+    if (kernel_space_free_pages(block) != MM_OK)
+        panic("the block cannot be freed");
+    *(volatile char *)block = 2;
 }
 
 /* A report that itself goes wrong. */
@@ -130,6 +161,8 @@ static const struct {
     {"guard", touch_guard},
     {"jump-wild", jump_wild},
     {"use-unmapped", use_unmapped},
+    {"write-protected", write_protected},
+    {"use-freed", use_freed},
     {"nested", nested},
     {"stack", stack},
     {"smash-stack", smash_stack},

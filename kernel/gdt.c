@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#define STACK_BYTES 8192
+#include "kernel/stacks.h"
 
 struct tss {
     uint32_t reserved0;
@@ -17,8 +17,6 @@ struct tss {
 _Static_assert(sizeof(struct tss) == 104, "as the manual draws it");
 
 static struct tss tss;
-static char stacks[STACK_COUNT - 1][STACK_BYTES]
-    __attribute__((aligned(16)));
 
 /* Present and accessed already, so that the CPU never writes to them. */
 static uint64_t gdt[] = {
@@ -40,8 +38,8 @@ static void describe_tss(void)
 
 void gdt_init(void)
 {
-    for (unsigned i = 1; i < STACK_COUNT; i++)
-        tss.ist[i - 1] = (uint64_t)(stacks[i - 1] + STACK_BYTES);
+    for (unsigned i = STACK_DOUBLE_FAULT; i < STACK_COUNT; i++)
+        tss.ist[i - 1] = (uint64_t)(stacks[i].bytes + STACK_BYTES);
     tss.io_map_base = sizeof(tss); /* past the limit: no I/O map */
     describe_tss();
 

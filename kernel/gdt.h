@@ -12,15 +12,6 @@ enum {
     SELECTOR_TSS = 0x18,
 };
 
-/* Numbers in the interrupt stack table, from 1. */
-enum interrupt_stack {
-    STACK_CURRENT = 0,
-    STACK_DOUBLE_FAULT,
-    STACK_NMI,
-    STACK_MACHINE_CHECK,
-    STACK_COUNT
-};
-
 /* Loads the GDT and the TSS, once, on the CPU it runs on. */
 void gdt_init(void);
 

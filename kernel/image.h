@@ -8,6 +8,4 @@ extern char text_start[], text_end[];
 extern char rodata_start[], rodata_end[];
 extern char data_start[], data_end[];
 
-extern char boot_stack_guard[], boot_stack[], boot_stack_top[];
-
 #endif

@@ -1,4 +1,6 @@
 /* The boot, in order. */
+#include <stdarg.h>
+
 #include "boot/multiboot2.h"
 #include "drivers/debug_exit.h"
 #include "kernel/canary.h"
@@ -14,13 +16,16 @@
 #include "kernel/panic.h"
 #include "kernel/report.h"
 #include "kernel/selftest.h"
+#include "kernel/stacks.h"
 #include "kernel/trap.h"
 #include "lib/bits.h"
+#include "lib/format.h"
 #include "lib/string.h"
 #include "mm/frame.h"
 #include "mm/heap/backend.h"
 #include "mm/heap_range.h"
 #include "mm/kernel_space.h"
+#include "mm/page_audit.h"
 #include "mm/platform.h"
 
 #define HEAP_DEFAULT "list"
@@ -73,23 +78,54 @@ static void read_options(void)
                  "loglevel=%s is none of error, warning, info, debug", name);
 }
 
+/* In debug builds: holds every mapping against the plan. */
+static void audit(const char *step)
+{
+#ifdef COPSE_DEBUG
+    static struct page_offence offence;
+    if (!page_audit(&offence))
+        panic("after %s: %s", step, offence.sentence);
+    log_line(LOG_INFO, "audit", "every mapping is as planned after %s", step);
+#else
+    (void)step;
+#endif
+}
+
+static int log_region(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* As printf, for kernel_space_print: a line at a time. */
+static int log_region(const char *format, ...)
+{
+    char line[128];
+    va_list arguments;
+    va_start(arguments, format);
+    size_t length = format_string_v(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    line[strnlen(line, sizeof(line)) - 1] = '\0'; /* log_line ends it itself */
+    log_line(LOG_INFO, "space", "%s", line);
+    return (int)length;
+}
+
 static void build_kernel_space(void)
 {
-    const struct kernel_image image = {
+    struct kernel_image image = {
         .text = (vaddr_t)text_start,
         .text_end = (vaddr_t)text_end,
         .rodata = (vaddr_t)rodata_start,
         .rodata_end = (vaddr_t)rodata_end,
         .data = (vaddr_t)data_start,
         .data_end = (vaddr_t)data_end,
-        .stack_guard = (vaddr_t)boot_stack_guard,
     };
+    for (unsigned i = 0; i < STACK_COUNT; i++)
+        image.stack[i] = (struct kernel_image_stack){
+            (vaddr_t)stacks[i].bytes, (vaddr_t)stacks[i].bytes + STACK_BYTES};
     enum mm_error error = kernel_space_init(&boot_info.map, &image);
     if (error != MM_OK)
         panic("cannot build the kernel's page table: %s",
               mm_error_text(error));
-    log_line(LOG_INFO, "space", "page table at 0x%lx, low half unmapped",
-             kernel_space_table()->root);
+    kernel_space_print(log_region);
+    audit("build_kernel_space");
 }
 
 static void build_frame_trees(void)
@@ -105,6 +141,7 @@ static void build_frame_trees(void)
     log_line(LOG_INFO, "frame", "%lu MiB in %lu GiB nodes, %lu KiB metadata",
              stats.managed_bytes / MIB, stats.gibs,
              stats.metadata_bytes / KIB);
+    audit("build_frame_trees");
 }
 
 static const struct heap_backend *choose_heap(void)
@@ -132,6 +169,7 @@ static void build_heap(void)
               mm_error_text(error));
     log_line(LOG_INFO, "heap", "back-end '%s' at 0x%lx", backend->name,
              HEAP_BASE);
+    audit("build_heap");
 }
 
 /* Self-tests and benchmarks leave QEMU with their result; other machines go on

@@ -99,14 +99,35 @@ static void command_help(const char *rest)
     options_print();
 }
 
+/* The next key.  A line's end is \n, be it sent as \r, \n or both; what arrow
+ * and function keys send (ECMA-48, section 5.4: ESC [ ... letter) is left
+ * out. */
+static char read_key(void)
+{
+    static char last;
+    for (;;) {
+        char c = console_get();
+        bool second = c == '\n' && last == '\r';
+        last = c;
+        if (second)
+            continue;
+        if (c != '\x1b')
+            return c == '\r' ? '\n' : c;
+        if (console_get() == '[')
+            do
+                c = console_get();
+            while (c < '@' || c > '~');
+    }
+}
+
 /* Reads a line with its echo; backspace and control-U edit it.  Characters
  * past the end of the buffer are refused with a bell. */
 static void read_line(char *line)
 {
     size_t length = 0;
     for (;;) {
-        char c = console_get();
-        if (c == '\r' || c == '\n') {
+        char c = read_key();
+        if (c == '\n') {
             line[length] = '\0';
             printf("\n");
             return;

@@ -28,17 +28,23 @@ static struct {
 /* The first part of a word of any length, for a message. */
 #define SHOWN 40
 
-static void warn_unknown(const char *word, size_t length)
+/* Says what is unknown, and the first time what is known. */
+static void warn_unknown(const char *word, size_t length, bool *warned)
 {
-    log_line(LOG_WARNING, "options", "unknown option '%.*s'%s is ignored",
-             (int)(length < SHOWN ? length : SHOWN), word,
-             length < SHOWN ? "" : "...");
-    for (size_t i = 0; i < OPTION_COUNT; i++)
+    char shown[SHOWN + 1];
+    size_t count = length < SHOWN ? length : SHOWN;
+    for (size_t i = 0; i < count; i++)
+        shown[i] = word[i] >= ' ' && word[i] <= '~' ? word[i] : '?';
+    shown[count] = '\0';
+    log_line(LOG_WARNING, "options", "unknown option '%s'%s is ignored", shown,
+             length <= SHOWN ? "" : "...");
+    for (size_t i = 0; i < OPTION_COUNT && !*warned; i++)
         log_line(LOG_WARNING, "options", "  known: %-10s %s", options[i].name,
                  options[i].help);
+    *warned = true;
 }
 
-static void take_word(const char *word, size_t length)
+static void take_word(const char *word, size_t length, bool *warned)
 {
     size_t name_length = 0;
     while (name_length < length && word[name_length] != '=')
@@ -65,18 +71,19 @@ static void take_word(const char *word, size_t length)
         values[i].value[value_length] = '\0';
         return;
     }
-    warn_unknown(word, length);
+    warn_unknown(word, length, warned);
 }
 
 void options_init(const char *line)
 {
+    bool warned = false;
     memset(values, 0, sizeof(values));
     while (*line != '\0') {
         size_t length = 0;
         while (line[length] != ' ' && line[length] != '\0')
             length++;
         if (length > 0)
-            take_word(line, length);
+            take_word(line, length, &warned);
         line += length + (line[length] == ' ');
     }
 }

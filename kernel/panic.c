@@ -62,8 +62,8 @@ static void print_return(const char *word, uint64_t address)
 #define SHOWN_MAX     24
 
 /* Follows the chain of saved rbp, from the frame of the place `last`.  A broken
- * chain ends the list, not the report: frames must lie in the kernel's own data
- * and go upwards.  A function that called itself is shown once, with a count. */
+ * chain ends the list, not the report: frames must lie in a stack and
+ * go upwards.  A function that called itself is shown once, with a count. */
 static void print_backtrace(uint64_t last, uint64_t rbp)
 {
     unsigned repeated = 0;

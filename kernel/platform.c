@@ -14,7 +14,7 @@ void platform_log(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    log_line_v(LOG_INFO, "memory", format, arguments);
+    log_line_v(LOG_WARNING, "memory", format, arguments);
     va_end(arguments);
 }
 
@@ -33,12 +33,17 @@ void platform_tlb_invalidate(vaddr_t page)
     invlpg(page);
 }
 
-/* A change of CR4.PGE forgets global pages too: AMD64 manual 2, 5.5.3. */
+/* A change of CR4.PGE forgets global pages too: AMD64 manual 2, 5.5.3.  Where
+ * there are none, a load of CR3 forgets all. */
 void platform_tlb_flush(void)
 {
     uint64_t cr4 = read_cr4();
-    write_cr4(cr4 ^ CR4_PGE);
-    write_cr4(cr4);
+    if (cr4 & CR4_PGE) {
+        write_cr4(cr4 & ~CR4_PGE);
+        write_cr4(cr4);
+    } else {
+        write_cr3(read_cr3());
+    }
 }
 
 void platform_load_page_table(paddr_t root)

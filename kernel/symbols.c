@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "kernel/image.h"
+#include "kernel/stacks.h"
 
 struct symbol_place symbol_find(uint64_t address)
 {
@@ -25,6 +26,8 @@ struct symbol_place symbol_find(uint64_t address)
 
 bool symbol_is_stack(uint64_t address)
 {
-    return address % 8 == 0 && address >= (uint64_t)data_start &&
-           address < (uint64_t)data_end - 16;
+    for (unsigned i = 0; i < STACK_COUNT; i++)
+        if (address - (uint64_t)stacks[i].bytes <= STACK_BYTES - 16)
+            return address % 8 == 0;
+    return false;
 }

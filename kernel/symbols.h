@@ -25,8 +25,8 @@ struct symbol_place {
 
 struct symbol_place symbol_find(uint64_t address);
 
-/* Whether a saved frame pointer may be followed: 16 bytes of it lie in the
- * kernel's data, where all its stacks are. */
+/* Whether a saved frame pointer may be followed: 16 bytes at it lie in one of
+ * the stacks. */
 bool symbol_is_stack(uint64_t address);
 
 #endif

@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 #include "kernel/console.h"
-#include "kernel/gdt.h"
 #include "kernel/panic.h"
+#include "kernel/stacks.h"
 #include "kernel/x86.h"
 #include "mm/kernel_space.h"
 #include "mm/page_table.h"

@@ -7,6 +7,7 @@
 
 /* AMD64 manual, volume 2, sections 3.1.1, 3.1.3 and 3.1.7. */
 #define CR0_WP   (UINT64_C(1) << 16)
+#define CR4_MCE  (UINT64_C(1) << 6)
 #define CR4_PGE  (UINT64_C(1) << 7)
 #define CR4_UMIP (UINT64_C(1) << 11)
 #define CR4_SMEP (UINT64_C(1) << 20)

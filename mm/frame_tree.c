@@ -6,6 +6,47 @@ size_t frame_tree_bytes(unsigned gib_count)
     return (size_t)gib_count * (2 + SET512_MEMBERS) * sizeof(struct set512);
 }
 
+/*@ requires valid_tree(tree);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  held: \forall integer n; 0 <= n < frames(tree) ==>
+                       held_4k(tree, n);
+*/
+static void clear_all(struct frame_tree *tree)
+{
+    map_clear(tree, FREE_1G, 0);
+    map_clear(tree, SOME_2M_IN_1G, 0);
+    map_clear(tree, SOME_4K_IN_1G, 0);
+    /*@ loop invariant 0 <= g <= gibs(tree);
+        loop invariant top: top_is_clear(tree);
+        loop invariant middle: middle_is_clear(tree, g);
+        loop assigns g, TREE_BITS(tree);
+        loop variant tree->gib_count - g; */
+    for (uint32_t g = 0; g < tree->gib_count; g++) {
+        map_clear(tree, FREE_2M, g);
+        map_clear(tree, SOME_4K_IN_2M, g);
+    }
+    //@ assert middle: middle_is_clear(tree, gibs(tree));
+    /*@ loop invariant 0 <= i <= 512 * gibs(tree);
+        loop invariant top: top_is_clear(tree);
+        loop invariant middle: middle_is_clear(tree, gibs(tree));
+        loop invariant leaves: leaves_are_clear(tree, i);
+        loop assigns i, TREE_BITS(tree);
+        loop variant 512 * tree->gib_count - i; */
+    for (uint32_t i = 0; i < tree->gib_count * SET512_MEMBERS; i++)
+        map_clear(tree, FREE_4K, i);
+    //@ assert leaves: leaves_are_clear(tree, 512 * gibs(tree));
+    /*@ assert numbers: \forall integer n; 0 <= n < frames(tree) ==>
+            0 <= n / 512 < 512 * gibs(tree) && is_member(tree, FREE_4K, n); */
+    /*@ assert bits_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            is_set(tree, FREE_4K, j) && set_is_clear(tree, FREE_4K, j) &&
+            !in(tree, FREE_2M, j) && !in(tree, SOME_4K_IN_2M, j); */
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+}
+
 void frame_tree_init(struct frame_tree *tree, struct set512 *levels,
                      unsigned gib_count)
 {
@@ -13,35 +54,7 @@ void frame_tree_init(struct frame_tree *tree, struct set512 *levels,
     tree->some_4k_in_2m = levels + gib_count;
     tree->free_4k = levels + 2 * gib_count;
     tree->gib_count = gib_count;
-    //@ assert valid: valid_tree(tree);
-    map_clear(tree, FREE_1G, 0);
-    map_clear(tree, SOME_2M_IN_1G, 0);
-    map_clear(tree, SOME_4K_IN_1G, 0);
-    /*@ loop invariant 0 <= g <= gib_count;
-        loop invariant top: top_is_clear(tree);
-        loop invariant middle: middle_is_clear(tree, g);
-        loop assigns g, TREE_BITS(tree);
-        loop variant gib_count - g; */
-    for (uint32_t g = 0; g < gib_count; g++) {
-        map_clear(tree, FREE_2M, g);
-        map_clear(tree, SOME_4K_IN_2M, g);
-    }
-    /*@ loop invariant 0 <= i <= 512 * gib_count;
-        loop invariant top: top_is_clear(tree);
-        loop invariant middle: middle_is_clear(tree, gib_count);
-        loop invariant leaves: leaves_are_clear(tree, i);
-        loop assigns i, TREE_BITS(tree);
-        loop variant 512 * gib_count - i; */
-    for (uint32_t i = 0; i < gib_count * SET512_MEMBERS; i++)
-        map_clear(tree, FREE_4K, i);
-    //@ assert leaves: leaves_are_clear(tree, 512 * gibs(tree));
-    //@ assert middle: middle_is_clear(tree, gibs(tree));
-    /*@ assert numbers: \forall integer n; 0 <= n < frames(tree) ==>
-            0 <= n / 512 < 512 * gibs(tree) && is_member(tree, FREE_4K, n); */
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
+    clear_all(tree);
 }
 
 /* Each step below keeps the invariant, and changes what its name says. */
@@ -168,6 +181,8 @@ static inline void split_2m(struct frame_tree *tree, uint32_t n)
 uint32_t frame_tree_alloc_1g(struct frame_tree *tree)
 {
     if (map_is_empty(tree, FREE_1G, 0)) {
+        /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
+                !in(tree, FREE_1G, g); */
         //@ assert no_1g: no_whole_1g(tree);
         return FRAME_NONE;
     }
@@ -201,6 +216,8 @@ uint32_t frame_tree_alloc_2m(struct frame_tree *tree)
         split_1g(tree, i);
         return i * FRAMES_PER_2M;
     }
+    /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
+            !in(tree, FREE_1G, g); */
     //@ assert no_1g: no_whole_1g(tree);
     return FRAME_NONE;
 }
@@ -238,6 +255,8 @@ uint32_t frame_tree_alloc_4k(struct frame_tree *tree)
         split_2m(tree, g * FRAMES_PER_1G);
         return g * FRAMES_PER_1G;
     }
+    /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
+            !in(tree, FREE_1G, g); */
     //@ assert no_1g: no_whole_1g(tree);
     return FRAME_NONE;
 }
@@ -287,6 +306,8 @@ static inline void put_2m(struct frame_tree *tree, uint32_t i)
             rule_2m(tree, j); */
     /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
             rule_1g(tree, h); */
+    //@ assert invariant: invariant(tree);
+    //@ assert bit: in(tree, FREE_2M, i) && !own_1g(tree, g);
 }
 
 /* The leaf of 2M i went from empty to neither empty nor full; this makes its
@@ -491,17 +512,25 @@ void frame_tree_give(struct frame_tree *tree, uint32_t first, uint32_t count)
         loop invariant given: all_available(tree, \at(first, Pre), first);
         loop invariant others:
             only_frames_changed{Pre, Here}(tree, \at(first, Pre), first);
+        loop invariant rest: \forall integer n; first <= n < end ==>
+            !held_2m(tree, n) && !held_1g(tree, n);
         loop assigns first, next, TREE_BITS(tree);
         loop variant end - first; */
     for (; first < end; first = next) {
         //@ ghost Step:;
-        //@ assert free_to_give: !held_2m(tree, first) && !held_1g(tree, first);
         if (first % FRAMES_PER_1G == 0 && end - first >= FRAMES_PER_1G) {
             next = first + FRAMES_PER_1G;
-            /*@ assert whole: \forall integer i; first / 512 <= i <
-                    first / 512 + 512 ==> first <= 512 * i < end &&
-                    (512 * i) / 512 == i && !own_2m(tree, i); */
-            //@ assert first_2m: 512 * (first / 262144) == first / 512;
+            /*@ assert first: 512 * (first / 512) == first &&
+                    512 * (first / 262144) == first / 512; */
+            /*@ assert inside: \forall integer i;
+                    first / 512 <= i < first / 512 + 512 ==>
+                    (512 * i) / 512 == i && first <= 512 * i < end; */
+            /*@ assert none_held: \forall integer i;
+                    first / 512 <= i < first / 512 + 512 ==>
+                    !held_2m(tree, 512 * i); */
+            /*@ assert none_owned: \forall integer i;
+                    first / 512 <= i < first / 512 + 512 ==>
+                    !own_2m(tree, i); */
             give_1g(tree, first / FRAMES_PER_1G);
         } else {
             next = (first / FRAMES_PER_2M + 1) * FRAMES_PER_2M;

@@ -116,6 +116,9 @@ size_t frame_tree_bytes(unsigned gib_count);
     requires \separated(tree, levels + (0 .. 514 * gib_count - 1));
     assigns  *tree, levels[0 .. 514 * gib_count - 1];
     ensures  valid: valid_tree(tree) && tree->gib_count == gib_count;
+    ensures  layout: tree->free_2m == levels &&
+                 tree->some_4k_in_2m == levels + gib_count &&
+                 tree->free_4k == levels + 2 * gib_count;
     ensures  invariant: invariant(tree);
     ensures  held: \forall integer n; 0 <= n < frames(tree) ==>
                        held_4k(tree, n);

@@ -111,6 +111,8 @@ MAP_INLINE enum set512_growth map_add(struct frame_tree *tree,
     enum set512_growth growth = set512_add(set, k % SET512_MEMBERS);
 
     //@ assert others: other_sets_same{Pre, Here}(tree, map, k / 512);
+    /*@ assert same_set: \forall integer j; j / 512 == k / 512 && 0 <= j &&
+            j != k ==> (in(tree, map, j) <==> in{Pre}(tree, map, j)); */
     return growth;
 }
 
@@ -130,6 +132,8 @@ MAP_INLINE bool map_remove(struct frame_tree *tree, enum tree_map map,
     bool now_empty = set512_remove(set, k % SET512_MEMBERS);
 
     //@ assert others: other_sets_same{Pre, Here}(tree, map, k / 512);
+    /*@ assert same_set: \forall integer j; j / 512 == k / 512 && 0 <= j &&
+            j != k ==> (in(tree, map, j) <==> in{Pre}(tree, map, j)); */
     return now_empty;
 }
 

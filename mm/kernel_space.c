@@ -21,7 +21,7 @@ static const struct memory_map *memory;
 
 /* ---- The regions ---- */
 
-#define REGIONS_MAX 12
+#define REGIONS_MAX 16
 
 static struct region regions[REGIONS_MAX];
 static unsigned region_count;
@@ -29,6 +29,8 @@ static unsigned region_count;
 #define FIXED(region)    region##_BASE, region##_BYTES
 #define SPAN(start, end) start, (end) - (start)
 #define PART(part)       SPAN(image->part, image->part##_end)
+#define GUARD(i)         image->stack[i].bottom - PAGE_SIZE, PAGE_SIZE
+#define STACK(i)         SPAN(image->stack[i].bottom, image->stack[i].top)
 
 #define LOW_HALF_BASE  0
 #define LOW_HALF_BYTES (UINT64_C(1) << 47)
@@ -44,7 +46,6 @@ static void list_regions(const struct kernel_image *image)
         G = PAGE_GLOBAL,
         ANY = REGION_ANY_CACHING,
     };
-    vaddr_t guard = image->stack_guard, above = guard + PAGE_SIZE;
     /* clang-format off */
     const struct region plan[] = {
         {FIXED(LOW_HALF),       NEVER,  0,           "low half"},
@@ -54,10 +55,15 @@ static void list_regions(const struct kernel_image *image)
         {FIXED(RANGES),         DEMAND, W | G | ANY, "ranges"},
         {PART(text),            WHOLLY, X | G,       "kernel text"},
         {PART(rodata),          WHOLLY, G,           "kernel constants"},
-        {SPAN(image->data, guard), WHOLLY, W | G,    "kernel data"},
-        {SPAN(guard, above),    NEVER,  0, "guard page below the boot stack"},
-        {SPAN(above, image->data_end), WHOLLY, W | G,
-                                               "kernel data and boot stack"},
+        {PART(data),            WHOLLY, W | G,       "kernel data"},
+        {GUARD(0),              NEVER,  0,           "boot stack's guard page"},
+        {STACK(0),              WHOLLY, W | G,       "boot stack"},
+        {GUARD(1),              NEVER,  0,           "double fault stack's guard page"},
+        {STACK(1),              WHOLLY, W | G,       "double fault stack"},
+        {GUARD(2),              NEVER,  0,           "NMI stack's guard page"},
+        {STACK(2),              WHOLLY, W | G,       "NMI stack"},
+        {GUARD(3),              NEVER,  0,           "machine check stack's guard page"},
+        {STACK(3),              WHOLLY, W | G,       "machine check stack"},
     };
     /* clang-format on */
     const unsigned count = sizeof(plan) / sizeof(plan[0]);
@@ -119,33 +125,40 @@ static bool is_ram(enum memory_type type)
     return type < MEMORY_RESERVED && type != MEMORY_FRAMEBUFFER;
 }
 
-static enum mm_error map_ram_range(paddr_t start, paddr_t end, unsigned flags)
+/* The first stretch of RAM at or above an address, rounded outward to 2 MiB, so
+ * that the small holes of a firmware map do not shatter the direct map into
+ * 4 KiB pages.  False if there is none. */
+static bool next_ram(paddr_t at, paddr_t *start, paddr_t *end)
 {
-    return page_map(&table, DIRECT_MAP_BASE + start, start, end - start, flags);
-}
-
-/* Ranges are rounded outward to 2 MiB, so that the small holes of a firmware
- * map do not shatter the direct map into 4 KiB pages. */
-static enum mm_error map_ram(unsigned flags)
-{
-    paddr_t start = 0, end = 0;
+    bool found = false;
     for (unsigned i = 0; i < memory->count; i++) {
         const struct memory_range *range = &memory->range[i];
-        if (!is_ram(range->type))
+        if (!is_ram(range->type) || range->end <= at)
             continue;
-        if (range->end > DIRECT_MAP_BYTES)
-            return MM_OUT_OF_RANGE;
         paddr_t from = align_down(range->start, SIZE_2M);
-        if (from > end) {
-            enum mm_error error =
-                end > start ? map_ram_range(start, end, flags) : MM_OK;
-            if (error != MM_OK)
-                return error;
-            start = from;
-        }
-        end = align_up(range->end, SIZE_2M);
+        if (found && from > *end)
+            break;
+        if (!found)
+            *start = from;
+        *end = align_up(range->end, SIZE_2M);
+        found = true;
     }
-    return end > start ? map_ram_range(start, end, flags) : MM_OK;
+    return found;
+}
+
+/* By addresses, because page_map takes its tables out of the same map: that
+ * moves its entries, but RAM stays RAM. */
+static enum mm_error map_ram(unsigned flags)
+{
+    for (paddr_t start, end = 0; next_ram(end, &start, &end);) {
+        if (end > DIRECT_MAP_BYTES)
+            return MM_OUT_OF_RANGE;
+        enum mm_error error = page_map(&table, DIRECT_MAP_BASE + start, start,
+                                       end - start, flags);
+        if (error != MM_OK)
+            return error;
+    }
+    return MM_OK;
 }
 
 static enum mm_error map_regions(void)

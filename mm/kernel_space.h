@@ -59,13 +59,19 @@ struct region {
     const char *name;
 };
 
+/* The boot's, and one each for double fault, NMI and machine check. */
+#define KERNEL_STACKS 4
+
 /* Where the parts of the image are linked, page aligned; its physical address
  * is KERNEL_BASE less. */
 struct kernel_image {
     vaddr_t text, text_end;
     vaddr_t rodata, rodata_end;
     vaddr_t data, data_end;
-    vaddr_t stack_guard; /* one page inside data that stays unmapped */
+    /* Above the data: the page below each stays unmapped. */
+    struct kernel_image_stack {
+        vaddr_t bottom, top;
+    } stack[KERNEL_STACKS];
 };
 
 /* ---- The space ---- */

@@ -86,7 +86,7 @@ static enum mm_error check_flags(unsigned flags, unsigned allowed)
  * has to see to it: it knows the errors by name. */
 
 struct single {
-    page_slot *leaf, *parent; /* the parent is what points at the leaf's table */
+    page_slot *leaf, *parent; /* parent: what points at the leaf's table */
 };
 
 static inline bool find_single(const struct page_table *table, vaddr_t vaddr,
@@ -350,7 +350,7 @@ static void drop_branch(struct page_table *table, vaddr_t vaddr, unsigned level,
 
 /* New tables for a slot of level `from` that is empty, down to one of level
  * `to` whose `count` entries from vaddr on the caller will write.  Sets *branch
- * to the entry for the slot, and returns the first of those entries, or NULL. */
+ * to the entry for the slot; returns the first of those entries, or NULL. */
 static page_slot *grow_branch(struct page_table *table, vaddr_t vaddr,
                               unsigned from, unsigned to, unsigned count,
                               uint64_t *branch)

@@ -27,7 +27,8 @@ static inline paddr_t virt_to_phys(const void *pointer)
     return (vaddr_t)pointer - platform_direct_map;
 }
 
-/* One line for the log; no newline at the end. */
+/* One line for the log, about something that is not as it should be; no newline
+ * at the end. */
 void platform_log(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 

@@ -61,10 +61,15 @@ enum set512_growth {
         \forall struct set512 *o; \separated(o, s) ==>
             (\forall integer i; 0 <= i < 512 ==>
                  (has{L1}(o, i) <==> has{L2}(o, i)));
+*/
 
-    lemma has_is_bit{L}: \forall struct set512 *s, integer x, j;
-        0 <= x < 8 && 0 <= j < 64 ==>
-            (has(s, 64 * x + j) <==> bit(s->words[x], j));
+#ifdef SETS_BY_BITS
+#include "proof/set_by_bits.h"
+#endif
+
+/*@ lemma word_of_member: \forall integer x, i;
+        0 <= x && 64 * x <= i < 64 * x + 64 ==>
+            i / 64 == x && i % 64 == i - 64 * x;
 
     lemma full_is_not_empty{L}: \forall struct set512 *s;
         full(s) ==> has(s, 0) && !empty(s);
@@ -190,7 +195,12 @@ static inline unsigned set512_lowest(const struct set512 *s)
     for (unsigned w = SET512_WORDS - 1; w-- > 0;)
         if (s->words[w] != 0)
             lowest = w;
-    return lowest * SET512_WORD_BITS + word_lowest(s->words[lowest]);
+    //@ assert below: \forall integer i; 0 <= i < 64 * lowest ==> !has(s, i);
+    unsigned low = word_lowest(s->words[lowest]);
+
+    /*@ assert word: \forall integer i; 64 * lowest <= i < 64 * lowest + low
+            ==> i / 64 == lowest && i % 64 < low && !has(s, i); */
+    return lowest * SET512_WORD_BITS + low;
 }
 
 /* The highest member.  The set is not empty. */
@@ -332,6 +342,19 @@ static inline uint64_t word_from(unsigned first)
                : 0;
 }
 
+/* The word with the bits first to end - 1. */
+/*@ requires first <= 64 && end <= 64;
+    assigns  \nothing;
+    ensures  \forall integer j; 0 <= j < 64 ==>
+                 (bit(\result, j) <==> first <= j < end);
+*/
+static inline uint64_t word_between(unsigned first, unsigned end)
+{
+    uint64_t from_first = word_from(first), from_end = word_from(end);
+
+    return from_first & ~from_end;
+}
+
 /* Puts first, first + 1, ... end - 1 in. */
 /*@ requires \valid(s) && first <= end <= 512;
     assigns  s->words[0 .. 7];
@@ -359,7 +382,14 @@ static inline void set512_add_range(struct set512 *s, unsigned first,
             from = SET512_WORD_BITS;
         if (to > SET512_WORD_BITS)
             to = SET512_WORD_BITS;
-        s->words[w] |= word_from(from) & ~word_from(to);
+        s->words[w] |= word_between(from, to);
+        /*@ assert bits: \forall integer j; 0 <= j < 64 ==>
+                (bit(s->words[w], j) <==>
+                 from <= j < to || bit(\at(s->words[w], LoopCurrent), j)); */
+        /*@ assert range: \forall integer i; 64 * w <= i < 64 * w + 64 ==>
+                (from <= i - 64 * w < to <==> first <= i < end); */
+        /*@ assert word: \forall integer i; 64 * w <= i < 64 * w + 64 ==>
+                (has(s, i) <==> first <= i < end || has{Pre}(s, i)); */
     }
 }
 

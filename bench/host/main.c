@@ -157,10 +157,11 @@ static __attribute__((format(printf, 1, 2))) int print_json(const char *format,
 
 static int usage(void)
 {
-    fprintf(stderr, "bench [-o FILE] [-p PASSES] [NAME]: the benchmarks of a "
-                    "suite or of a workload, or all\n"
-                    "  -o FILE    the results as lines of JSON\n"
-                    "  -p PASSES  of which the median counts (%d)\n",
+    fprintf(stderr,
+            "bench [-o FILE] [-p PASSES] [NAME]: the benchmarks of a "
+            "suite or of a workload, or all\n"
+            "  -o FILE    the results as lines of JSON\n"
+            "  -p PASSES  of which the median counts (%d)\n",
             DEFAULT_PASSES);
     return 2;
 }
@@ -189,8 +190,8 @@ int main(int argc, char **argv)
         perror("mmap of the fake machine's memory");
         return 1;
     }
-    bool any = bench_run(BENCH_HOST, name, (unsigned)passes, "ns", printf,
-                         print_json);
+    bool any =
+        bench_run(BENCH_HOST, name, (unsigned)passes, "ns", printf, print_json);
     if (!any)
         fprintf(stderr, "bench: there is no suite or workload '%s'\n", name);
     if (fclose(json_file) != 0) {

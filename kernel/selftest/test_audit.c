@@ -2,6 +2,7 @@
  * found when it is planted. */
 #include "kernel/image.h"
 #include "kernel/selftest.h"
+#include "kernel/stacks.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
 #include "mm/page_audit.h"
@@ -53,7 +54,7 @@ SELFTEST(audit, finds_each_leaf_that_offends)
     const struct plant plants[] = {
         {SCRATCH_BASE, frame, PAGE_WRITE | PAGE_EXECUTE},
         {0, frame, PAGE_WRITE},                            /* NULL */
-        {(vaddr_t)boot_stack_guard, frame, PAGE_WRITE},    /* a guard page */
+        {(vaddr_t)stacks[STACK_BOOT].guard, frame, PAGE_WRITE},    /* a guard page */
         {SCRATCH_BASE + SCRATCH_BYTES, frame, PAGE_WRITE}, /* no region */
         {SCRATCH_BASE, frame, 0},                          /* other rights */
         {SCRATCH_BASE, frame, PAGE_EXECUTE},

@@ -3,6 +3,7 @@
 #include "kernel/selftest.h"
 #include "kernel/x86.h"
 #include "lib/bits.h"
+#include "mm/boot_frames.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
 
@@ -35,6 +36,56 @@ SELFTEST(map, reserves_what_is_in_use)
         for (paddr_t p = info->module[i].start; p < info->module[i].end;
              p += PAGE_SIZE)
             EXPECT(!is_free_type(p), "page 0x%lx of module %u", p, i);
+}
+
+/* What the loader put beside the image: symbols and strings.  Sections of the
+ * image itself are linked high, or at its start. */
+SELFTEST(map, reserves_screen_sections_and_page_tables)
+{
+    const struct boot_info *info = selftest_boot_info;
+    const struct boot_framebuffer *fb = &info->framebuffer;
+    uint64_t bytes = (uint64_t)fb->pitch * fb->height;
+    for (uint64_t i = 0; i < bytes; i += PAGE_SIZE)
+        EXPECT(!is_free_type(fb->address + i), "0x%lx of the screen", i);
+
+    const uint64_t shf_alloc = 2; /* System V ABI, section header flags */
+    for (unsigned i = 0; i < info->sections.count; i++) {
+        const struct boot_section *s = &info->sections.section[i];
+        if (s->flags & shf_alloc || s->address == 0)
+            continue;
+        for (paddr_t p = s->address; p < s->address + s->size; p++)
+            EXPECT(!is_free_type(p), "0x%lx of section %u", p, i);
+    }
+
+    struct page_walk walk;
+    enum mm_error error =
+        page_walk(kernel_space_table(), (vaddr_t)text_start, &walk);
+    EXPECT(error == MM_OK, "%s", mm_error_name(error));
+    for (unsigned level = walk.last; level < PAGE_LEVELS; level++)
+        EXPECT(!is_free_type(walk.step[level].table), "the table of level %u",
+               level);
+}
+
+/* On a copy of the real map, before and after which it is sound: blocks are
+ * usable memory, apart, and recorded. */
+SELFTEST(map, boot_frames_cuts_blocks_off)
+{
+    static struct memory_map copy;
+    copy = selftest_boot_info->map;
+    uint64_t usable = memory_map_bytes(&copy, MEMORY_USABLE);
+    uint64_t taken = 0;
+    for (uint64_t bytes = PAGE_SIZE; bytes <= 64 * KIB; bytes *= 2) {
+        paddr_t block = boot_frames_alloc(&copy, bytes, bytes, PADDR_NONE);
+        EXPECT(block != PADDR_NONE, "no block of %lu bytes", bytes);
+        EXPECT(is_aligned(block, bytes) && is_free_type(block) &&
+                   is_free_type(block + bytes - 1),
+               "the block of %lu bytes at 0x%lx", bytes, block);
+        taken += bytes;
+        EXPECT(memory_map_check(&copy), "after %lu bytes", bytes);
+    }
+    EXPECT(memory_map_bytes(&copy, MEMORY_USABLE) == usable - taken,
+           "%lu bytes of %lu are left after %lu",
+           memory_map_bytes(&copy, MEMORY_USABLE), usable, taken);
 }
 
 SELFTEST(map, frames_refuse_what_is_reserved)

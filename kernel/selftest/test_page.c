@@ -1,6 +1,7 @@
 /* Page tables, as the CPU sees them. */
 #include "kernel/image.h"
 #include "kernel/selftest.h"
+#include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
@@ -99,37 +100,88 @@ SELFTEST(page, refuses_nonsense)
     }
 }
 
-struct audit {
-    const struct page_leaf *bad;
-    struct page_leaf leaf;
-    const char *why;
-};
-
-/* Every leaf lies in one region, has its flags, and none can be both written
- * and executed. */
-static bool audit_leaf(void *context, const struct page_leaf *leaf)
+/* More pages than are invalidated one by one: the whole TLB is flushed. */
+SELFTEST(page, forgets_many_stale_translations)
 {
-    struct audit *audit = context;
-    const unsigned access = PAGE_WRITE | PAGE_EXECUTE | PAGE_USER;
-    const struct region *region = kernel_space_find(leaf->vaddr);
-    if (region == NULL || region->kind == REGION_UNMAPPED)
-        audit->why = "is in no region that may be mapped";
-    else if (leaf->vaddr + (leaf->bytes - 1) - region->start >= region->bytes)
-        audit->why = "runs out of its region";
-    else if ((leaf->flags & access) != (region->flags & access))
-        audit->why = "has other rights than its region";
-    else if ((leaf->flags & PAGE_WRITE) && (leaf->flags & PAGE_EXECUTE))
-        audit->why = "is writable and executable";
-    audit->leaf = *leaf;
-    return audit->why == NULL;
+    enum { PAGES = 100 };
+    struct page_table *table = kernel_space_table();
+    static paddr_t frame[2 * PAGES];
+    for (unsigned i = 0; i < 2 * PAGES; i++) {
+        frame[i] = frame_alloc(FRAME_4K);
+        EXPECT(frame[i] != PADDR_NONE, "frame %u", i);
+        *(volatile uint64_t *)phys_to_virt(frame[i]) = i;
+    }
+    unsigned wrong = 0, errors = 0;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        for (unsigned i = 0; i < PAGES; i++)
+            errors += page_map(table, SCRATCH_BASE + i * PAGE_SIZE,
+                               frame[pass * PAGES + i], PAGE_SIZE,
+                               PAGE_WRITE | PAGE_GLOBAL) != MM_OK;
+        for (unsigned i = 0; i < PAGES && errors == 0; i++)
+            wrong += *word_at(SCRATCH_BASE + i * PAGE_SIZE) != pass * PAGES + i;
+        errors += page_unmap(table, SCRATCH_BASE, PAGES * PAGE_SIZE) != MM_OK;
+    }
+    for (unsigned i = 0; i < 2 * PAGES; i++)
+        errors += frame_free(frame[i]) != MM_OK;
+    EXPECT(errors == 0 && wrong == 0, "%u errors, %u stale pages", errors,
+           wrong);
 }
 
-SELFTEST(page, every_leaf_is_as_its_region)
+/* The CPU sets the dirty bit when it writes, unless its TLB says that it has
+ * already: so the bit comes back only if clearing it was made known. */
+SELFTEST(page, dirty_bit_comes_back)
 {
-    struct audit audit = {0};
-    page_table_visit(kernel_space_table(), audit_leaf, &audit);
-    EXPECT(audit.why == NULL, "the leaf at 0x%lx (%lu bytes, flags 0x%x) %s",
-           audit.leaf.vaddr, audit.leaf.bytes, audit.leaf.flags, audit.why);
+    struct page_table *table = kernel_space_table();
+    paddr_t frame = frame_alloc(FRAME_4K);
+    EXPECT(frame != PADDR_NONE, "no frame");
+    enum mm_error mapped =
+        page_map(table, SCRATCH_BASE, frame, PAGE_SIZE, PAGE_WRITE);
+    unsigned was[2] = {0, 0};
+    unsigned errors = mapped != MM_OK;
+    for (unsigned i = 0; i < 2 && errors == 0; i++) {
+        *word_at(SCRATCH_BASE) = i;
+        errors += page_test_and_clear(table, SCRATCH_BASE, PAGE_DIRTY,
+                                      &was[i]) != MM_OK;
+    }
+    errors += page_unmap(table, SCRATCH_BASE, PAGE_SIZE) != MM_OK;
+    errors += frame_free(frame) != MM_OK;
+    EXPECT(errors == 0, "%u errors", errors);
+    EXPECT(was[0] == PAGE_DIRTY && was[1] == PAGE_DIRTY, "0x%x, 0x%x", was[0],
+           was[1]);
+}
+
+/* A large page in pieces, one of them protected, and joined again. */
+SELFTEST(page, splits_and_joins)
+{
+    struct page_table *table = kernel_space_table();
+    paddr_t frame = frame_alloc(FRAME_2M);
+    if (frame == PADDR_NONE) /* a machine of a few megabytes */
+        return;
+    const vaddr_t inside = SCRATCH_BASE + 5 * PAGE_SIZE;
+    struct page_walk whole, piece, joined;
+    enum mm_error error[6];
+    error[0] = page_map(table, SCRATCH_BASE, frame, SIZE_2M, PAGE_WRITE);
+    *word_at(inside) = 1;
+    page_walk(table, inside, &whole);
+    error[1] = page_protect(table, inside, PAGE_SIZE, 0);
+    page_walk(table, inside, &piece);
+    uint64_t read = *word_at(inside);
+    *word_at(inside + PAGE_SIZE) = 2;
+    error[2] = page_protect(table, inside, PAGE_SIZE, PAGE_WRITE);
+    *word_at(inside) = 3;
+    error[3] = page_join(table, SCRATCH_BASE, SIZE_2M);
+    page_walk(table, inside, &joined);
+    uint64_t sum = *word_at(inside) + *word_at(inside + PAGE_SIZE);
+    error[4] = page_unmap(table, SCRATCH_BASE, SIZE_2M);
+    error[5] = frame_free(frame);
+    for (unsigned i = 0; i < 6; i++)
+        EXPECT(error[i] == MM_OK, "step %u: %s", i, mm_error_name(error[i]));
+    EXPECT(whole.leaf.bytes == SIZE_2M && piece.leaf.bytes == SIZE_4K &&
+               joined.leaf.bytes == SIZE_2M,
+           "leaves of 0x%lx, 0x%lx, 0x%lx", whole.leaf.bytes, piece.leaf.bytes,
+           joined.leaf.bytes);
+    EXPECT(!(piece.leaf.flags & PAGE_WRITE), "flags 0x%x", piece.leaf.flags);
+    EXPECT(read == 1 && sum == 5, "read %lu, then %lu", read, sum);
 }
 
 SELFTEST(page, all_ram_is_in_the_direct_map)
@@ -163,5 +215,19 @@ SELFTEST(page, large_leaves_are_used)
         EXPECT(error == MM_OK && walk.leaf.bytes == want,
                "0x%lx: %s, a leaf of 0x%lx", gib, mm_error_name(error),
                walk.leaf.bytes);
+    }
+}
+
+/* And nothing but RAM: what is no memory in any 2M around is not there. */
+SELFTEST(page, the_direct_map_has_the_holes_of_the_map)
+{
+    const struct memory_map *map = &selftest_boot_info->map;
+    for (unsigned i = 1; i < map->count; i++) {
+        paddr_t hole = align_up(map->range[i - 1].end, SIZE_2M);
+        if (hole + SIZE_2M > map->range[i].start || hole >= DIRECT_MAP_BYTES)
+            continue;
+        paddr_t found =
+            page_translate(kernel_space_table(), DIRECT_MAP_BASE + hole);
+        EXPECT(found == PADDR_NONE, "the hole at 0x%lx is mapped", hole);
     }
 }

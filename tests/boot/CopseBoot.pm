@@ -26,11 +26,16 @@ use constant { SUCCESS => 33, PANIC => 35, FAILURE => 37 };
 
 # An ISO that boots at once with this command line.
 sub iso {
-    my ($dir, $args, $kernel) = @_;
+    my ($dir, $args, $kernel, $modules) = @_;
     $kernel //= "$build/copse.elf";
     open my $config, '>', "$dir/grub.cfg" or die "$dir/grub.cfg: $!";
     open my $pipe, '-|', 'tools/grub-config', $args or die "grub-config: $!";
-    print {$config} <$pipe>;
+    while (<$pipe>) {
+        print {$config} $_;
+        # two files of the ISO, in place of real modules
+        print {$config} "module2 /boot/grub/grub.cfg a module\n",
+            "module2 /boot/copse.elf\n" if $modules && /multiboot2/;
+    }
     close $pipe or die "grub-config failed\n";
     close $config or die "$dir/grub.cfg: $!";
     system('tools/make-iso', "$dir/boot.iso", $kernel, "$dir/grub.cfg",
@@ -56,13 +61,17 @@ sub spew {
 # Where a function's code is in the bytes of copse.elf.
 sub offset_of {
     my ($function) = @_;
-    my ($symbol) = grep { /\b\Q$function\E$/ } `nm $build/copse.elf`;
-    my ($address) = $symbol =~ /^([0-9a-f]+)/ or die "no $function";
-    my ($start, $offset) =
-        `readelf -SW $build/copse.elf` =~ / \.text +PROGBITS +(\w+) +(\w+)/
-        or die 'no .text';
     no warnings 'portable';
-    return hex($address) - hex($start) + hex($offset);
+    my ($symbol) = grep { /\b\Q$function\E$/ } `nm $build/copse.elf`;
+    my ($address) = map { hex } $symbol =~ /^([0-9a-f]+)/
+        or die "no $function";
+    for (`readelf -SW $build/copse.elf`) {
+        my ($start, $offset, $size) =
+            map { hex } / PROGBITS +(\w+) +(\w+) +(\w+)/ or next;
+        return $address - $start + $offset
+            if $start && $address >= $start && $address < $start + $size;
+    }
+    die "no section holds $function";
 }
 
 # Overwrites the beginning of a function in the bytes of copse.elf, $_[0].
@@ -73,12 +82,13 @@ sub patch {
 }
 
 # Options: args or iso, kernel (a file in place of copse.elf), and mem, cpu,
-# machine, firmware, disk (the ISO as a hard disk), seconds, monitor (allow
+# machine, firmware, modules (let GRUB load two), disk (the ISO as a hard disk), seconds, monitor (allow
 # screendump), stay (no debug-exit device: the machine halts in the end).
 sub start {
     my ($class, %option) = @_;
     my $dir = tempdir('copse-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-    my $iso = $option{iso} // iso($dir, $option{args} // '', $option{kernel});
+    my $iso = $option{iso} // iso($dir, $option{args} // '',
+        $option{kernel}, $option{modules});
     my $self = bless {
         text => '', begun => time,
         deadline => time + ($option{seconds} // 60),
@@ -153,15 +163,23 @@ sub finish {
     return 124;
 }
 
+# Says a command to QEMU's monitor.
+sub monitor {
+    my ($self, $command) = @_;
+    my $monitor = IO::Socket::UNIX->new("$self->{dir}/monitor")
+        or die "QEMU's monitor does not answer\n";
+    $monitor->autoflush;
+    print {$monitor} "$command\n";
+    sleep 0.3;    # it is carried out before the connection's end is seen
+    return;
+}
+
 # A picture of the screen, as PPM.
 sub screendump {
     my ($self) = @_;
     my $file = "$self->{dir}/screen.ppm";
     unlink $file;
-    my $monitor = IO::Socket::UNIX->new("$self->{dir}/monitor")
-        or die "QEMU's monitor does not answer\n";
-    $monitor->autoflush;
-    print {$monitor} "screendump $file\n";
+    $self->monitor("screendump $file");
     my ($size, $last) = (0, -1);
     while (time < $self->{deadline} && ($size == 0 || $size != $last)) {
         sleep 0.3;

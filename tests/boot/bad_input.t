@@ -56,7 +56,12 @@ sub boot_patched {
 }
 
 {
-    my $patched = $image;
+    my $patched = $image; # no CPU of QEMU's is without CPUID: xor eax, eax; ret
+    CopseBoot::patch($patched, 'has_cpuid', "\x31\xc0\xc3");
+    boot_patched('no CPUID', $patched,
+        qr/^Copse cannot start: this CPU has no CPUID instruction/m);
+
+    $patched = $image;
     CopseBoot::patch($patched, 'kernel_main', "\x0f\x0b"); # ud2
     boot_patched('a fault in the first C instruction', $patched,
         qr/invalid opcode \(#UD\)/, qr/at +\w+ +kernel_main\+0x0/);

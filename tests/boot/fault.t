@@ -28,7 +28,7 @@ my %report = (
     ],
     'guard' => [
         qr/^write to .*: no page is mapped/m,
-        qr/^0x\w+ is guard page below the boot stack/m, qr/touch_guard\+/,
+        qr/^0x\w+ is boot stack's guard page/m, qr/touch_guard\+/,
     ],
     'jump-wild' => [
         qr/general protection \(#GP\)/,
@@ -38,14 +38,22 @@ my %report = (
         qr/^write to .*: no page is mapped/m, qr/^0x\w+ is self-test scratch/m,
         qr/use_unmapped\+/,
     ],
+    'write-protected' => [
+        qr/^write to .*: the page does not allow it/m,
+        qr/^0x\w+ is self-test scratch/m, qr/write_protected\+/,
+    ],
+    'use-freed' => [
+        qr/^write to .*: no page is mapped/m,
+        qr/^0x\w+ is freed range 'a large block'/m, qr/use_freed\+/,
+    ],
     'stack' => [
-        qr/double fault \(#DF\)/, qr/guard page below the boot stack/,
+        qr/double fault \(#DF\)/, qr/boot stack's guard page/,
         qr/overrun\+/, qr/and \d{3,} times more/, qr/kernel_main\+/,
     ],
     'divide' => [qr/divide error \(#DE\)/, qr/at +\w+ +divide\+/],
     'assert' => [
         qr{kernel/fault\.c:\d+: assertion failed: trees == 3},
-        qr/a copse of 2 trees/, qr/fault_make\+/,
+        qr/a copse of 2 trees/, qr/at +\w+ +assertion\+/,
     ],
 );
 
@@ -69,6 +77,20 @@ for my $cpu (qw(max Haswell qemu64)) {
     like($run->text, qr/panicked again, while it reported the first/,
         'nested: and tells that it went wrong itself');
     like($run->text, qr/page fault \(#PF\), .* at 0x/, 'nested: and how');
+}
+
+# What comes from outside: an NMI, and a memory that reports itself broken.
+my %event = (
+    'nmi' => qr/non-maskable interrupt \(NMI\)/,
+    'mce 0 1 0xb200000000000000 0x4 0x1000 0x0' => qr/machine check \(#MC\)/,
+);
+for my $command (sort keys %event) {
+    my $run = CopseBoot->start(args => '', monitor => 1);
+    ok($run->expect(qr/copse> \z/), 'a prompt');
+    $run->monitor($command);
+    is($run->finish, CopseBoot::PANIC, "$command: ends as a panic");
+    like($run->text, $event{$command}, "$command: and says so");
+    like($run->text, qr/from +\w+ +monitor_run\+/, "$command: and where");
 }
 
 # A panic in the middle of the self-tests ends them as a failure.

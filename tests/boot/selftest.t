@@ -17,6 +17,7 @@ push @machines, { firmware => 'bios', mem => '4G', cpu => 'Haswell' };
 push @machines, { firmware => 'bios', mem => '4G', machine => 'q35' };
 push @machines, { firmware => 'bios', mem => '1T' };
 push @machines, { firmware => 'bios', mem => '6M' };
+push @machines, { firmware => $_, modules => 1 } for qw(bios uefi);
 push @machines, { firmware => 'bios', args => 'selftest heap=bump' };
 push @machines, { firmware => 'bios', args => 'selftest heap=list' };
 
@@ -42,6 +43,21 @@ for my $machine (@machines) {
     repeat_results($name, $run->text);
     is($status, CopseBoot::SUCCESS, "$name: QEMU's status says success")
         or diag($run->text);
+}
+
+# What a failure looks like, and that it does not pass.
+{
+    my $run = CopseBoot->start(args => 'selftest=broken');
+    is($run->finish, CopseBoot::FAILURE, 'failed self-tests fail the run');
+    like($run->text, qr/^ok \d - broken: passes_between/m, 'one passes');
+    like($run->text, qr/^not ok \d - broken: expects_too_much\n  ---\n
+            \ \ file:\ kernel\/selftest\/test_broken\.c\n\ \ line:\ \d+\n
+            \ \ expected:\ 'tree\ ==\ .*'\n
+            \ \ values:\ 'it''s\ an\ oak,\ not\ "nothing"'\n\ \ \.\.\.\n/mx,
+        'one tells file, line and values');
+    like($run->text, qr/^not ok \d - broken: leaks_a_frame\n/m,
+        'a lost frame is a failure');
+    like($run->text, qr/^# 1 of 3 self-tests passed/m, 'and they are counted');
 }
 
 # One suite alone; one that is not there must not pass.

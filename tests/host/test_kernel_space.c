@@ -17,8 +17,11 @@ static const struct kernel_image image = {
     .rodata = IMAGE + 0x5000,
     .rodata_end = IMAGE + 0x7000,
     .data = IMAGE + 0x7000,
-    .data_end = IMAGE + 0x10000,
-    .stack_guard = IMAGE + 0x9000,
+    .data_end = IMAGE + 0x9000,
+    .stack = {{IMAGE + 0xa000, IMAGE + 0xc000},
+              {IMAGE + 0xd000, IMAGE + 0xe000},
+              {IMAGE + 0xf000, IMAGE + 0x10000},
+              {IMAGE + 0x11000, IMAGE + 0x12000}},
 };
 
 static struct memory_map map;
@@ -33,7 +36,7 @@ static enum mm_error build(uint64_t ram_end)
     memory_map_init(&map, 46);
     add(0, 64 * MIB, MEMORY_USABLE);
     add(0, MIB, MEMORY_RESERVED);
-    add(MIB, MIB + 0x10000, MEMORY_KERNEL);
+    add(MIB, MIB + 0x12000, MEMORY_KERNEL);
     if (ram_end > 4 * GIB) {
         add(64 * MIB, 4 * GIB, MEMORY_RESERVED);
         add(4 * GIB, ram_end, MEMORY_USABLE);
@@ -84,8 +87,14 @@ static void image_is_mapped_as_it_must_be(void **state)
         {IMAGE + 0x9000, MM_NOT_MAPPED, 0}, /* the guard */
         {IMAGE + 0x9fff, MM_NOT_MAPPED, 0},
         {IMAGE + 0xa000, MM_OK, PAGE_WRITE},
+        {IMAGE + 0xbfff, MM_OK, PAGE_WRITE},
+        {IMAGE + 0xc000, MM_NOT_MAPPED, 0},
+        {IMAGE + 0xd000, MM_OK, PAGE_WRITE},
+        {IMAGE + 0xe000, MM_NOT_MAPPED, 0},
         {IMAGE + 0xffff, MM_OK, PAGE_WRITE},
-        {IMAGE + 0x10000, MM_NOT_MAPPED, 0},
+        {IMAGE + 0x10fff, MM_NOT_MAPPED, 0},
+        {IMAGE + 0x11fff, MM_OK, PAGE_WRITE},
+        {IMAGE + 0x12000, MM_NOT_MAPPED, 0},
     };
     assert_int_equal(build(64 * MIB), MM_OK);
     for (unsigned i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
@@ -123,6 +132,34 @@ static void direct_map_shows_all_ram(void **state)
         assert_true(memory_map_check(&map));
     }
     host_has_1g_pages = 1;
+}
+
+/* Tables are cut out of the map that is being mapped: a small piece at the top
+ * of what they may come from is used up to its last page, whatever its size,
+ * and its entry goes. */
+static void holes_stay_holes(void **state)
+{
+    (void)state;
+    host_paddr_bits = 46;
+    for (int large = 0; large < 2; large++)
+        for (unsigned pages = 1; pages <= 12; pages++) {
+            host_has_1g_pages = large;
+            memory_map_init(&map, 46);
+            add(0, 40 * MIB, MEMORY_USABLE);
+            add(48 * MIB, 48 * MIB + pages * SIZE_4K, MEMORY_USABLE);
+            for (unsigned i = 1; i <= 4; i++)
+                add(i * 1000 * GIB, i * 1000 * GIB + 2 * GIB, MEMORY_USABLE);
+            assert_int_equal(kernel_space_init(&map, &image), MM_OK);
+            for (paddr_t p = 0; p < 4100 * GIB; p += 512 * MIB) {
+                bool ram = p == 0 || (p >= 1000 * GIB &&
+                                      p % (1000 * GIB) < 2 * GIB);
+                assert_int_equal(page_translate(kernel_space_table(),
+                                                DIRECT_MAP_BASE + p),
+                                 ram ? p : PADDR_NONE);
+            }
+        }
+    host_has_1g_pages = 1;
+    host_paddr_bits = 40;
 }
 
 static void runs_out_of_memory_with_a_name(void **state)
@@ -174,7 +211,7 @@ static void start(void)
     add(66 * MIB + 0x10000, 68 * MIB, MEMORY_ACPI_NVS);
     add(0, 64 * MIB, MEMORY_USABLE);
     add(0, MIB, MEMORY_RESERVED);
-    add(MIB, MIB + 0x10000, MEMORY_KERNEL);
+    add(MIB, MIB + 0x12000, MEMORY_KERNEL);
     assert_int_equal(kernel_space_init(&map, &image), MM_OK);
     assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
     kernel_space_use_frames();
@@ -560,7 +597,7 @@ static void addresses_are_explained(void **state)
     explained(HEAP_BASE + 5, "heap, not yet backed");
     explained(HEAP_BASE + HEAP_BYTES, "in none of the kernel's regions");
     explained(IMAGE + 0x1002, "kernel text + 0x2");
-    explained(IMAGE + 0x9008, "guard page below the boot stack");
+    explained(IMAGE + 0x9008, "boot stack's guard page");
     explained(UINT64_MAX, "in none of the kernel's regions");
 
     assert_int_equal(
@@ -618,6 +655,7 @@ int main(void)
         cmocka_unit_test(regions_are_sorted_and_apart),
         cmocka_unit_test(image_is_mapped_as_it_must_be),
         cmocka_unit_test(direct_map_shows_all_ram),
+        cmocka_unit_test(holes_stay_holes),
         cmocka_unit_test(runs_out_of_memory_with_a_name),
         cmocka_unit_test(tables_are_frames_later),
         cmocka_unit_test(nothing_before_frames_are_used),

@@ -69,7 +69,7 @@ static void unknown_words(void **state)
     options_init("heaps=1 hea=2 =3 heap=list");
     assert_string_equal(option("heap"), "list");
     assert_string_equal(first_warning, "unknown option 'heaps=1' is ignored");
-    assert_in_range(warnings, 3 * 2, 3 * 20);
+    assert_in_range(warnings, 3 + 3, 3 + 20); /* the known ones once */
 
     char line[4097];
     memset(line, 'x', sizeof(line) - 1);

@@ -24,8 +24,11 @@ static const struct kernel_image image = {
     .rodata = IMAGE + 0x5000,
     .rodata_end = IMAGE + 0x7000,
     .data = IMAGE + 0x7000,
-    .data_end = IMAGE + 0x10000,
-    .stack_guard = IMAGE + 0x9000,
+    .data_end = IMAGE + 0x9000,
+    .stack = {{IMAGE + 0xa000, IMAGE + 0xc000},
+              {IMAGE + 0xd000, IMAGE + 0xe000},
+              {IMAGE + 0xf000, IMAGE + 0x10000},
+              {IMAGE + 0x11000, IMAGE + 0x12000}},
 };
 
 static struct memory_map map;
@@ -43,7 +46,7 @@ static int start(void **state)
     memory_map_init(&map, 46);
     add(0, 64 * MIB, MEMORY_USABLE);
     add(0, MIB, MEMORY_RESERVED);
-    add(MIB, MIB + 0x10000, MEMORY_KERNEL);
+    add(MIB, MIB + 0x12000, MEMORY_KERNEL);
     assert_int_equal(kernel_space_init(&map, &image), MM_OK);
     assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
     kernel_space_use_frames();
@@ -121,7 +124,7 @@ static void every_planted_leaf_is_found(void **state)
         {0x400000, held, SIZE_4K, 0, "nothing may be mapped"},
         {IMAGE + 0x9000, MIB + 0x9000, SIZE_4K, W, "nothing may be mapped"},
         {IMAGE, MIB, SIZE_4K, W, "no region"},
-        {IMAGE + 0x10000, held, SIZE_4K, 0, "no region"},
+        {IMAGE + 0x12000, held, SIZE_4K, 0, "no region"},
         {HEAP_BASE + HEAP_BYTES, held, SIZE_4K, W, "no region"},
         {HEAP_BASE, held, SIZE_4K, 0, "other rights"},
         {HEAP_BASE, held, SIZE_4K, PAGE_EXECUTE, "other rights"},
@@ -234,13 +237,22 @@ static void the_image_is_where_it_is(void **state)
         .rodata = KERNEL_BASE + SIZE_2M + 0x1000,
         .rodata_end = KERNEL_BASE + SIZE_2M + 0x2000,
         .data = KERNEL_BASE + SIZE_2M + 0x2000,
-        .data_end = KERNEL_BASE + SIZE_2M + 0x4000,
-        .stack_guard = KERNEL_BASE + SIZE_2M + 0x3000,
+        .data_end = KERNEL_BASE + SIZE_2M + 0x3000,
+        .stack = {{KERNEL_BASE + SIZE_2M + 0x4000,
+                   KERNEL_BASE + SIZE_2M + 0x5000},
+                  {KERNEL_BASE + SIZE_2M + 0x6000,
+                   KERNEL_BASE + SIZE_2M + 0x7000},
+                  {KERNEL_BASE + SIZE_2M + 0x8000,
+                   KERNEL_BASE + SIZE_2M + 0x9000},
+                  {KERNEL_BASE + SIZE_2M + 0xa000,
+                   KERNEL_BASE + SIZE_2M + 0xb000}},
     };
     memory_map_init(&map, 46);
     add(0, 64 * MIB, MEMORY_USABLE);
     assert_int_equal(kernel_space_init(&map, &other), MM_OK);
     must_unmap(other.text, 0x3000);
+    for (unsigned i = 0; i < KERNEL_STACKS; i++)
+        must_unmap(other.stack[i].bottom, SIZE_4K);
     must_map(other.text, SIZE_2M, SIZE_2M, PAGE_EXECUTE);
     offends(other.text, "runs out");
 }
@@ -334,7 +346,7 @@ static void large_machines_are_quick(void **state)
     assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OUT_OF_MEMORY);
     add(0, 64 * MIB, MEMORY_USABLE);
     add(0, MIB, MEMORY_RESERVED);
-    add(MIB, MIB + 0x10000, MEMORY_KERNEL);
+    add(MIB, MIB + 0x12000, MEMORY_KERNEL);
     add(4 * GIB, 16 * TIB, MEMORY_USABLE);
     assert_int_equal(kernel_space_init(&map, &image), MM_OK);
     clock_t begun = clock();

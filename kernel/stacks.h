@@ -1,0 +1,36 @@
+/* The stacks, one after the other at the image's end (boot/start64.asm).
+ *
+ *   +-------+-------------+-------+-------------+-- . .
+ *   | guard | boot stack  | guard | double      |
+ *   | page  |             | page  | fault stack |
+ *   +-------+-------------+-------+-------------+-- . .
+ *
+ * Stacks grow downwards; the guard pages are never mapped.
+ */
+#ifndef KERNEL_STACKS_H
+#define KERNEL_STACKS_H
+
+#include "mm/address.h"
+#include "mm/kernel_space.h"
+
+#define STACK_BYTES 16384 /* boot/layout.inc has it too */
+
+/* The last three are numbers in the TSS's interrupt stack table as well. */
+enum kernel_stack {
+    STACK_BOOT,
+    STACK_DOUBLE_FAULT,
+    STACK_NMI,
+    STACK_MACHINE_CHECK,
+    STACK_COUNT
+};
+
+_Static_assert(STACK_COUNT == KERNEL_STACKS, "mm/kernel_space.h names them");
+
+struct guarded_stack {
+    char guard[PAGE_SIZE];
+    char bytes[STACK_BYTES];
+};
+
+extern struct guarded_stack stacks[STACK_COUNT];
+
+#endif
