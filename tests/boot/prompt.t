@@ -40,8 +40,8 @@ for my $firmware (qw(bios uefi)) {
     $run->type("  mem \r");
     ok($run->expect(qr/mem \r\n(?s:.*)heap: (?s:.*)copse> \z/), 'mem answers');
     $run->type("space\r");
-    ok($run->expect(qr/(start +size .*?)copse> \z/s), 'space answers');
-    my ($printed) = $run->text =~ /(start +size .*?)copse> \z/s;
+    ok($run->expect(qr/^start +size .*copse> \z/ms), 'space answers');
+    my ($printed) = $run->text =~ /^(start +size .*)copse> \z/ms;
     is(without_sizes($printed), without_sizes(figure()),
         'as the figure of docs/paging.md');
     $run->type("audit\r");
