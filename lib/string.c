@@ -1,7 +1,8 @@
 /* The string functions of lib/string.h, plain and short.
  *
- * rep movsb and rep stosb are the fastest simple loops on every CPU with ERMS
- * (Intel optimization manual, section 3.7.6) and correct on all others.
+ * rep movs and rep stos move whole cache lines where they can, on every CPU (AMD
+ * optimization guide, section 2.12.3; Intel's, section 3.7.6); by words they do
+ * so without ERMS too.
  */
 #include "lib/string.h"
 
@@ -10,9 +11,12 @@
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
     void *end = to;
-    __asm__ volatile("rep movsb"
-                     : "+D"(end), "+S"(from), "+c"(bytes)
-                     :
+    size_t words = bytes / 8, rest = bytes % 8;
+    __asm__ volatile("rep movsq\n\t"
+                     "mov %3, %%rcx\n\t"
+                     "rep movsb"
+                     : "+&D"(end), "+&S"(from), "+&c"(words)
+                     : "r"(rest)
                      : "memory");
     return to;
 }
@@ -32,9 +36,13 @@ void *memmove(void *to, const void *from, size_t bytes)
 void *memset(void *to, int byte, size_t bytes)
 {
     void *end = to;
-    __asm__ volatile("rep stosb"
-                     : "+D"(end), "+c"(bytes)
-                     : "a"(byte)
+    size_t words = bytes / 8, rest = bytes % 8;
+    uint64_t pattern = UINT64_C(0x0101010101010101) * (unsigned char)byte;
+    __asm__ volatile("rep stosq\n\t"
+                     "mov %3, %%rcx\n\t"
+                     "rep stosb"
+                     : "+&D"(end), "+&c"(words)
+                     : "a"(pattern), "r"(rest)
                      : "memory");
     return to;
 }

@@ -260,6 +260,7 @@ static void clear_run(struct run *run, struct aftermath *after)
     page_slot *slot = run->path[run->level];
     unsigned count = run->count; /* a store may not make it be read again */
 
+#pragma GCC unroll 8
     for (unsigned i = 0; i < count; i++)
         slot_store(&slot[i], 0);
     count_less(run->path, run->level, count, after);
