@@ -18,8 +18,8 @@ static struct {
     struct screen_mode mode;
     volatile uint8_t *memory; /* NULL: not mapped */
     unsigned columns, rows;   /* 0: there is no screen */
-    unsigned top;         /* row of text[] that is the screen's first */
-    unsigned column, row; /* of the screen, where the next character goes */
+    unsigned top;             /* row of text[] that is the screen's first */
+    unsigned column, row;     /* of the screen, where the next character goes */
     uint32_t white;
     unsigned pixel_bytes;
     char text[SCREEN_ROWS_MAX][SCREEN_COLUMNS_MAX];
@@ -47,9 +47,9 @@ static void draw_pixel(volatile uint8_t *at, uint32_t value)
 static void draw_glyph(unsigned row, unsigned column, char c)
 {
     const uint8_t *glyph = font_8x16[c - FONT_FIRST];
-    volatile uint8_t *line =
-        screen.memory + (size_t)row * FONT_HEIGHT * screen.mode.pitch +
-        (size_t)column * FONT_WIDTH * screen.pixel_bytes;
+    volatile uint8_t *line = screen.memory +
+                             (size_t)row * FONT_HEIGHT * screen.mode.pitch +
+                             (size_t)column * FONT_WIDTH * screen.pixel_bytes;
     for (unsigned y = 0; y < FONT_HEIGHT; y++) {
         for (unsigned x = 0; x < FONT_WIDTH; x++)
             draw_pixel(line + x * screen.pixel_bytes,
@@ -176,8 +176,7 @@ bool screen_init(const struct screen_mode *mode, volatile void *memory)
     screen.rows = smaller(rows, SCREEN_ROWS_MAX);
     screen.top = screen.row = screen.column = 0;
     screen.pixel_bytes = (mode->bits_per_pixel + 7u) / 8;
-    screen.white =
-        all_of(mode->red) | all_of(mode->green) | all_of(mode->blue);
+    screen.white = all_of(mode->red) | all_of(mode->green) | all_of(mode->blue);
     for (unsigned row = 0; row < screen.rows; row++) {
         clear_row(row);
         for (unsigned column = 0; column < screen.columns; column++)

@@ -35,9 +35,9 @@ struct screen_mode {
 #define SCREEN_ROWS_MAX    90
 
 /* Clears the screen at that memory, pitch x height bytes of it, and makes it
- * the one that the functions below use; with NULL, nothing is drawn yet.  False, and nothing is touched, for a
- * mode that is not one of the above, contradicts itself or has no room for 20
- * x 2 characters. */
+ * the one that the functions below use; with NULL, nothing is drawn yet. False,
+ * and nothing is touched, for a mode that is not one of the above, contradicts
+ * itself or has no room for 20 x 2 characters. */
 bool screen_init(const struct screen_mode *mode, volatile void *memory);
 
 /* From now on the screen is mapped here.  NULL: nowhere for the moment; what

@@ -29,8 +29,8 @@ void console_init(void)
 static struct screen_mode mode_of(const struct boot_framebuffer *fb)
 {
     return (struct screen_mode){
-        .kind = fb->kind == BOOT_FRAMEBUFFER_TEXT ? SCREEN_EGA_TEXT
-                                                  : SCREEN_PIXELS,
+        .kind =
+            fb->kind == BOOT_FRAMEBUFFER_TEXT ? SCREEN_EGA_TEXT : SCREEN_PIXELS,
         .pitch = fb->pitch,
         .width = fb->width,
         .height = fb->height,
@@ -52,16 +52,16 @@ void console_add_screen(const struct boot_framebuffer *fb)
         log_line(LOG_INFO, "console", "the loader set up no screen");
         return;
     }
-    bool reachable =
-        fb->address < EARLY_MAPPED && bytes_of(fb) <= EARLY_MAPPED - fb->address;
+    bool reachable = fb->address < EARLY_MAPPED &&
+                     bytes_of(fb) <= EARLY_MAPPED - fb->address;
     struct screen_mode mode = mode_of(fb);
     has_screen =
         screen_init(&mode, reachable ? phys_to_virt(fb->address) : NULL);
     if (!has_screen)
-        log_line(LOG_WARNING, "console",
-                 "the screen at 0x%lx, %u x %u, %u bits, pitch %u, is of no use",
-                 fb->address, fb->width, fb->height, fb->bits_per_pixel,
-                 fb->pitch);
+        log_line(
+            LOG_WARNING, "console",
+            "the screen at 0x%lx, %u x %u, %u bits, pitch %u, is of no use",
+            fb->address, fb->width, fb->height, fb->bits_per_pixel, fb->pitch);
 }
 
 void console_hide_screen(void)
@@ -74,9 +74,8 @@ void console_map_screen(const struct boot_framebuffer *fb)
     if (!has_screen)
         return;
     void *memory;
-    enum mm_error error =
-        kernel_space_map_device(fb->address, bytes_of(fb),
-                                PAGE_WRITE_COMBINING, "screen", &memory);
+    enum mm_error error = kernel_space_map_device(
+        fb->address, bytes_of(fb), PAGE_WRITE_COMBINING, "screen", &memory);
     if (error == MM_OK)
         screen_move(memory);
     else

@@ -100,11 +100,8 @@ const struct cpu *cpu_get(void)
 
 /* The bits of CR4 that turn protections on. */
 static const uint64_t cr4_bits[CPU_PROTECTION_COUNT] = {
-    [CPU_PGE] = CR4_PGE,
-    [CPU_SMEP] = CR4_SMEP,
-    [CPU_SMAP] = CR4_SMAP,
-    [CPU_UMIP] = CR4_UMIP,
-    [CPU_MCE] = CR4_MCE,
+    [CPU_PGE] = CR4_PGE,   [CPU_SMEP] = CR4_SMEP, [CPU_SMAP] = CR4_SMAP,
+    [CPU_UMIP] = CR4_UMIP, [CPU_MCE] = CR4_MCE,
 };
 
 void cpu_init(void)

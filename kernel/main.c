@@ -38,9 +38,9 @@ static struct boot_info boot_info;
 static void read_boot_information(uint32_t address)
 {
     struct multiboot2_problems problems = {0};
-    enum multiboot2_error error = multiboot2_parse(
-        phys_to_virt(address), address, EARLY_MAPPED - address,
-        cpu_get()->paddr_bits, &boot_info, &problems);
+    enum multiboot2_error error =
+        multiboot2_parse(phys_to_virt(address), address, EARLY_MAPPED - address,
+                         cpu_get()->paddr_bits, &boot_info, &problems);
     if (error != MULTIBOOT2_OK)
         panic("the boot information at 0x%x is unusable: tag %u at offset "
               "0x%x: %s\n(%s)",
@@ -58,6 +58,7 @@ static void read_boot_information(uint32_t address)
         full = boot_info_reserve(&boot_info, kept, end);
     if (full != MM_OK)
         panic("cannot reserve what is in use: %s", mm_error_text(full));
+    console_add_screen(&boot_info.framebuffer);
 }
 
 static void read_options(void)
@@ -109,6 +110,8 @@ static int log_region(const char *format, ...)
 
 static void build_kernel_space(void)
 {
+    console_hide_screen(); /* until it is mapped again */
+
     struct kernel_image image = {
         .text = (vaddr_t)text_start,
         .text_end = (vaddr_t)text_end,
@@ -122,8 +125,7 @@ static void build_kernel_space(void)
             (vaddr_t)stacks[i].bytes, (vaddr_t)stacks[i].bytes + STACK_BYTES};
     enum mm_error error = kernel_space_init(&boot_info.map, &image);
     if (error != MM_OK)
-        panic("cannot build the kernel's page table: %s",
-              mm_error_text(error));
+        panic("cannot build the kernel's page table: %s", mm_error_text(error));
     kernel_space_print(log_region);
     audit("build_kernel_space");
 }
@@ -139,9 +141,13 @@ static void build_frame_trees(void)
     struct frame_stats stats;
     frame_stats(&stats);
     log_line(LOG_INFO, "frame", "%lu MiB in %lu GiB nodes, %lu KiB metadata",
-             stats.managed_bytes / MIB, stats.gibs,
-             stats.metadata_bytes / KIB);
+             stats.managed_bytes / MIB, stats.gibs, stats.metadata_bytes / KIB);
     audit("build_frame_trees");
+}
+
+static void map_screen(void)
+{
+    console_map_screen(&boot_info.framebuffer);
 }
 
 static const struct heap_backend *choose_heap(void)
@@ -152,8 +158,8 @@ static const struct heap_backend *choose_heap(void)
     const struct heap_backend *backend = heap_backend_find(name);
     if (backend != NULL)
         return backend;
-    log_line(LOG_WARNING, "heap", "there is no back-end '%s'; taking '%s' of:",
-             name, HEAP_DEFAULT);
+    log_line(LOG_WARNING, "heap",
+             "there is no back-end '%s'; taking '%s' of:", name, HEAP_DEFAULT);
     for (unsigned i = 0; heap_backends[i] != NULL; i++)
         log_line(LOG_WARNING, "heap", "  %-8s %s", heap_backends[i]->name,
                  heap_backends[i]->help);
@@ -201,12 +207,10 @@ void kernel_main(uint32_t boot_information)
     trap_init();                             /* use them */
     cpu_init();                              /* all its protections */
     read_boot_information(boot_information); /* copied and checked */
-    console_add_screen(&boot_info.framebuffer);
     read_options();                          /* command line */
-    console_hide_screen();                   /* its mapping goes */
     build_kernel_space();                    /* our own page tables */
     build_frame_trees();                     /* 4K, 2M, 1G frames */
-    console_map_screen(&boot_info.framebuffer);
+    map_screen();                            /* write-combining */
     build_heap();                            /* kmalloc */
     run_what_was_asked();                    /* self-tests, a fault */
     report_print(&boot_info);                /* one screen */

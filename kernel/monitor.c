@@ -49,7 +49,8 @@ static bool parse_address(const char *text, uint64_t *address)
     size_t digits = strlen(text);
     *address = 0;
     for (; *text != '\0'; text++) {
-        const char *hex = "0123456789abcdef", *digit = strchr(hex, *text | 0x20);
+        const char *hex = "0123456789abcdef",
+                   *digit = strchr(hex, *text | 0x20);
         if (digit == NULL)
             return false;
         *address = *address << 4 | (uint64_t)(digit - hex);
@@ -174,8 +175,7 @@ static void run_command(const char *line)
             commands[i].run(rest);
             return;
         }
-    printf("No command '%.*s'. Type 'help' for the list.\n", (int)length,
-           line);
+    printf("No command '%.*s'. Type 'help' for the list.\n", (int)length, line);
 }
 
 void monitor_run(const struct boot_info *info)

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Forgets what was read before, reads the line, and warns of each word that is no option, with the known
- * ones.  A value that is longer than OPTION_VALUE_MAX - 1 is warned of and
- * left out. */
+/* Forgets what was read before, reads the line, and warns of each word that is
+ * no option, with the known ones.  A value that is longer than OPTION_VALUE_MAX
+ * - 1 is warned of and left out. */
 #define OPTION_VALUE_MAX 64
 void options_init(const char *command_line);
 

@@ -117,9 +117,9 @@ void assert_failed(const char *file, int line, const char *condition,
                    const char *format, ...)
 {
     char text[512];
-    size_t length = format_string(text, sizeof(text),
-                                  "%s:%d: assertion failed: %s\n  ", file, line,
-                                  condition);
+    size_t length =
+        format_string(text, sizeof(text), "%s:%d: assertion failed: %s\n  ",
+                      file, line, condition);
     if (length < sizeof(text)) {
         va_list arguments;
         va_start(arguments, format);

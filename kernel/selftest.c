@@ -100,8 +100,8 @@ static void run_test(const struct selftest *test)
     uint64_t after = free_bytes();
     if (before != after)
         selftest_fail(__FILE__, __LINE__, "before == after",
-                      "%lu bytes of frames were free before, %lu after",
-                      before, after);
+                      "%lu bytes of frames were free before, %lu after", before,
+                      after);
     check_the_house();
 }
 

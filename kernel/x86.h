@@ -1,5 +1,6 @@
 /* The privileged instructions of x86-64, one function each.
- * Names and numbers: AMD64 Architecture Programmer's Manual, volumes 2 and 3. */
+ * Names and numbers: AMD64 Architecture Programmer's Manual, volumes 2 and 3.
+ */
 #ifndef KERNEL_X86_H
 #define KERNEL_X86_H
 

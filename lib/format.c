@@ -9,7 +9,7 @@
 struct conversion {
     bool left, zeros;
     int width, precision; /* -1: none given */
-    int length;           /* in longs: 0 is int, 1 long, 2 long long; < 0 short */
+    int length; /* in longs: 0 is int, 1 long, 2 long long; < 0 short */
 };
 
 static void put_padding(struct format_sink *sink, char c, int count)
@@ -193,7 +193,8 @@ void format_to(struct format_sink *sink, const char *format, va_list list)
             continue;
         }
         struct conversion conversion;
-        const char *kind = parse_conversion(format + 1, &conversion, &arguments);
+        const char *kind =
+            parse_conversion(format + 1, &conversion, &arguments);
         if (put_conversion(sink, *kind, &conversion, &arguments))
             format = kind + 1;
         else

@@ -24,7 +24,6 @@ size_t format_string(char *buffer, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 size_t format_string_v(char *buffer, size_t size, const char *format,
-                       va_list arguments)
-    __attribute__((format(printf, 3, 0)));
+                       va_list arguments) __attribute__((format(printf, 3, 0)));
 
 #endif

@@ -9,11 +9,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* All zeros is a free lock. */
 struct spinlock {
     atomic_bool taken;
 };
-
-#define SPINLOCK_INIT {false}
 
 static inline bool spinlock_try(struct spinlock *lock)
 {

@@ -1,8 +1,8 @@
 /* The string functions of lib/string.h, plain and short.
  *
- * rep movs and rep stos move whole cache lines where they can, on every CPU (AMD
- * optimization guide, section 2.12.3; Intel's, section 3.7.6); by words they do
- * so without ERMS too.
+ * rep movs and rep stos move whole cache lines where they can (Intel
+ * optimization manual, section 3.7.6); by words they do so on CPUs without ERMS
+ * too.
  */
 #include "lib/string.h"
 

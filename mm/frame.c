@@ -23,7 +23,7 @@ static struct {
     bool ready;
 
     const struct memory_map *map;
-    uint64_t gib_end;     /* GiBs that node_of_gib tells of */
+    uint64_t gib_end;      /* GiBs that node_of_gib tells of */
     uint16_t *node_of_gib; /* by physical GiB */
     uint32_t *gib_of_node; /* and back */
     unsigned node_count;
@@ -119,8 +119,7 @@ static void *take(struct memory_map *map, uint64_t bytes, paddr_t limit)
 static bool take_tables(struct memory_map *map, paddr_t limit)
 {
     const uint64_t line = 64;
-    uint64_t trees =
-        align_up(frames.tree_count * sizeof(*frames.trees), line);
+    uint64_t trees = align_up(frames.tree_count * sizeof(*frames.trees), line);
     uint64_t reserved = frames.node_count * sizeof(*frames.partly_reserved);
     uint64_t nodes =
         align_up(frames.node_count * sizeof(*frames.gib_of_node), line);
@@ -140,7 +139,8 @@ static bool take_tables(struct memory_map *map, paddr_t limit)
 static bool take_trees(struct memory_map *map, paddr_t limit)
 {
     for (unsigned i = 0; i < frames.tree_count; i++) {
-        struct set512 *levels = take(map, frame_tree_bytes(tree_gibs(i)), limit);
+        struct set512 *levels =
+            take(map, frame_tree_bytes(tree_gibs(i)), limit);
         if (levels == NULL)
             return false;
         frame_tree_init(&frames.trees[i], levels, tree_gibs(i));

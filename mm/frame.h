@@ -36,8 +36,7 @@ enum mm_error frame_init(struct memory_map *map, paddr_t limit);
 
 /* The physical address of a frame of that size, aligned to it; its contents
  * are arbitrary.  PADDR_NONE if none is free, or before frame_init. */
-paddr_t frame_alloc(enum frame_size size)
-    __attribute__((warn_unused_result));
+paddr_t frame_alloc(enum frame_size size) __attribute__((warn_unused_result));
 
 /* Gives a frame of any size back by its address: the size is found out.
  * Nothing changes unless the answer is MM_OK:
@@ -58,7 +57,7 @@ uint64_t frame_bytes(enum frame_size size);
 enum frame_state frame_state(paddr_t address);
 
 struct frame_stats {
-    uint64_t managed_bytes;  /* all that is held or free */
+    uint64_t managed_bytes; /* all that is held or free */
     uint64_t free_bytes;
     uint64_t free[3];        /* blocks: 4K in split 2Ms, 2M in split GiBs, 1G */
     uint64_t gibs, trees;    /* GiBs that hold RAM */

@@ -24,7 +24,7 @@ const struct heap_backend *const heap_backends[] = {
 
 /* All heaps there are, to see which regions are taken. */
 static struct heap *heaps;
-static struct spinlock heaps_lock = SPINLOCK_INIT;
+static struct spinlock heaps_lock;
 
 static struct heap *kernel_heap;
 

@@ -19,8 +19,7 @@ static void free_frame(paddr_t frame)
 }
 
 /* A 2M frame where address and wish allow and there is one, else a 4K frame. */
-static paddr_t alloc_frame(vaddr_t page, uint64_t wanted,
-                           enum frame_size *size)
+static paddr_t alloc_frame(vaddr_t page, uint64_t wanted, enum frame_size *size)
 {
     *size = FRAME_2M;
     if (is_aligned(page, SIZE_2M) && wanted >= SIZE_2M) {
@@ -40,9 +39,8 @@ static bool back(struct heap_range *range, uint64_t wanted)
     paddr_t frame = alloc_frame(page, wanted, &size);
     if (frame == PADDR_NONE)
         return false;
-    enum mm_error error =
-        page_map(kernel_space_table(), page, frame, frame_bytes(size),
-                 PAGE_WRITE | PAGE_GLOBAL);
+    enum mm_error error = page_map(kernel_space_table(), page, frame,
+                                   frame_bytes(size), PAGE_WRITE | PAGE_GLOBAL);
     if (error != MM_OK) {
         free_frame(frame);
         platform_log("heap: cannot map 0x%lx: %s", page, mm_error_text(error));
@@ -106,7 +104,8 @@ enum mm_error heap_range_init_kernel(const struct heap_backend *backend)
 {
     static struct heap_range range;
     static struct heap heap;
-    struct heap_region region = heap_range_region(&range, HEAP_BASE, HEAP_BYTES);
+    struct heap_region region =
+        heap_range_region(&range, HEAP_BASE, HEAP_BYTES);
     enum mm_error error = heap_init(&heap, backend, region);
     if (error == MM_OK)
         heap_set_kernel(&heap);

@@ -53,8 +53,9 @@ SELFTEST(audit, finds_each_leaf_that_offends)
     EXPECT(frame != PADDR_NONE, "no frame");
     const struct plant plants[] = {
         {SCRATCH_BASE, frame, PAGE_WRITE | PAGE_EXECUTE},
-        {0, frame, PAGE_WRITE},                            /* NULL */
-        {(vaddr_t)stacks[STACK_BOOT].guard, frame, PAGE_WRITE},    /* a guard page */
+        {0, frame, PAGE_WRITE}, /* NULL */
+        {(vaddr_t)stacks[STACK_BOOT].guard, frame,
+         PAGE_WRITE},                                      /* a guard page */
         {SCRATCH_BASE + SCRATCH_BYTES, frame, PAGE_WRITE}, /* no region */
         {SCRATCH_BASE, frame, 0},                          /* other rights */
         {SCRATCH_BASE, frame, PAGE_EXECUTE},

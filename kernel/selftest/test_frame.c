@@ -69,11 +69,10 @@ static bool check_map(paddr_t frame, enum frame_size size)
     for (paddr_t p = frame; p < end;) {
         const struct memory_range *range = memory_map_find(map, p);
         if (range == NULL || !memory_type_is_free(range->type)) {
-            selftest_fail(__FILE__, __LINE__, "is free in the map",
-                          "0x%lx of the %s at 0x%lx is %s", p, size_name(size),
-                          frame,
-                          range == NULL ? "no memory"
-                                        : memory_type_name(range->type));
+            selftest_fail(
+                __FILE__, __LINE__, "is free in the map",
+                "0x%lx of the %s at 0x%lx is %s", p, size_name(size), frame,
+                range == NULL ? "no memory" : memory_type_name(range->type));
             return false;
         }
         p = range->end;

@@ -29,8 +29,8 @@ SELFTEST(map, reserves_what_is_in_use)
     for (paddr_t p = (uintptr_t)text_start - KERNEL_BASE;
          p < (uintptr_t)image_end - KERNEL_BASE; p += PAGE_SIZE)
         EXPECT(!is_free_type(p), "page 0x%lx of the image", p);
-    for (paddr_t p = info->block_start; p < info->block_start + info->block_size;
-         p++)
+    for (paddr_t p = info->block_start;
+         p < info->block_start + info->block_size; p++)
         EXPECT(!is_free_type(p), "byte 0x%lx of the boot information", p);
     for (unsigned i = 0; i < info->module_count; i++)
         for (paddr_t p = info->module[i].start; p < info->module[i].end;

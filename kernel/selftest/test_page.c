@@ -18,8 +18,10 @@ static void map_and_look(enum frame_size size)
     paddr_t frame = frame_alloc(size);
     if (frame == PADDR_NONE)
         return;
-    enum mm_error mapped = page_map(table, SCRATCH_BASE, frame, bytes, PAGE_WRITE);
-    enum mm_error again = page_map(table, SCRATCH_BASE, frame, bytes, PAGE_WRITE);
+    enum mm_error mapped =
+        page_map(table, SCRATCH_BASE, frame, bytes, PAGE_WRITE);
+    enum mm_error again =
+        page_map(table, SCRATCH_BASE, frame, bytes, PAGE_WRITE);
     uint64_t seen = 0;
     paddr_t found = PADDR_NONE;
     if (mapped == MM_OK) {
@@ -64,7 +66,8 @@ SELFTEST(page, forgets_stale_translations)
     uint64_t seen[2] = {0, 0};
     for (unsigned i = 0; i < 2; i++) {
         *(volatile uint64_t *)phys_to_virt(frame[i]) = 100 + i;
-        if (page_map(table, SCRATCH_BASE, frame[i], PAGE_SIZE, PAGE_WRITE) != MM_OK)
+        if (page_map(table, SCRATCH_BASE, frame[i], PAGE_SIZE, PAGE_WRITE) !=
+            MM_OK)
             break;
         seen[i] = *word_at(SCRATCH_BASE);
         if (page_unmap(table, SCRATCH_BASE, PAGE_SIZE) != MM_OK)
