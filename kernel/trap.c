@@ -4,14 +4,17 @@
 #include <stddef.h>
 
 #include "kernel/console.h"
+#include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/stacks.h"
+#include "kernel/symbols.h"
 #include "kernel/x86.h"
 #include "mm/kernel_space.h"
 #include "mm/page_table.h"
 
 enum {
     VECTOR_NMI = 2,
+    VECTOR_BP = 3,
     VECTOR_DF = 8,
     VECTOR_TS = 10,
     VECTOR_NP = 11,
@@ -177,9 +180,21 @@ static void explain(const struct trap_frame *frame)
     }
 }
 
+/* A breakpoint in the code (int3) is told, and the code goes on. */
+static void report_breakpoint(const struct trap_frame *frame)
+{
+    struct symbol_place place = symbol_find(frame->rip - 1);
+    log_line(LOG_INFO, "trap", "breakpoint at 0x%lx, %s+0x%lx", frame->rip - 1,
+             place.name != NULL ? place.name : "outside the kernel's code",
+             place.offset);
+}
+
 void trap_handle(struct trap_frame *frame)
 {
-    panic_trap(frame, explain);
+    if (frame->vector == VECTOR_BP)
+        report_breakpoint(frame);
+    else
+        panic_trap(frame, explain);
 }
 
 /* An interrupt gate: boot/start64.asm filled in all but the stack. */

@@ -490,7 +490,8 @@ static void give_1g(struct frame_tree *tree, uint32_t g)
     /*@ assert inside: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
             j / 512 == g && rule_2m(tree, j); */
     /*@ assert others_4k: \forall integer n; 0 <= n < frames(tree) ==>
-            n / 262144 != g ==> (held_4k(tree, n) <==> held_4k{Pre}(tree, n)); */
+            n / 262144 != g ==>
+            (held_4k(tree, n) <==> held_4k{Pre}(tree, n)); */
     /*@ assert others_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
             j / 512 != g ==> (own_2m(tree, j) <==> own_2m{Pre}(tree, j)); */
     /*@ assert others_1g: \forall integer h; 0 <= h < gibs(tree) ==>

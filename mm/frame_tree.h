@@ -68,8 +68,8 @@ enum tree_map {
     FREE_4K,       /* a bit each 4K: it is available */
     SOME_4K_IN_2M, /* a bit each 2M: it is split, and has a 4K available */
     FREE_2M,       /* a bit each 2M: it is available as a whole */
-    SOME_4K_IN_1G, /* a bit each GiB: it is split, and has a split 2M with a 4K */
-    SOME_2M_IN_1G, /* a bit each GiB: it is split, and has a whole 2M available */
+    SOME_4K_IN_1G, /* a bit each GiB: it is split, and a split 2M has a 4K */
+    SOME_2M_IN_1G, /* a bit each GiB: it is split, and has a whole 2M */
     FREE_1G,       /* a bit each GiB: it is available as a whole */
 };
 
