@@ -39,8 +39,11 @@ VERSION := 0.1
 COMMIT  := $(shell git rev-parse --short=10 HEAD 2>/dev/null || echo unknown)
 
 # All dates in the ISO, so that two builds of one commit are the same bytes.
-export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null \
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null \
     || echo 1767225600)
+endif
+export SOURCE_DATE_EPOCH
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
     -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla -Wwrite-strings \
@@ -95,7 +98,7 @@ $(BUILD)/kernel/%.asm.o: %.asm Makefile | $(BUILD)/need-build
 
 # The version is a file of its own, so that a commit rebuilds little.
 $(BUILD)/kernel/kernel/report.c.o: $(BUILD)/include/version.h
-$(BUILD)/include/version.h: FORCE
+$(BUILD)/include/version.h: FORCE | $(BUILD)/.copse
 	@mkdir -p $(@D)
 	@echo '#define COPSE_VERSION "$(VERSION) ($(COMMIT))"' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -119,7 +122,12 @@ $(BUILD)/copse.elf: $(OBJECTS) linker.ld tools/symbols.awk tools/check-image
 
 # ---- The ISO ----
 
-$(BUILD)/grub/efi.img: tools/make-grub | $(BUILD)/need-build
+# What has dates in it is made again for another commit's date.
+$(BUILD)/epoch: FORCE | $(BUILD)/.copse
+	@echo $(SOURCE_DATE_EPOCH) >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/grub/efi.img: tools/make-grub $(BUILD)/epoch | $(BUILD)/need-build
 	$(call say,GRUB,$(@D))
 	$(Q)tools/make-grub $(@D)
 
@@ -128,29 +136,18 @@ $(BUILD)/copse.iso: $(BUILD)/copse.elf iso/grub.cfg $(BUILD)/grub/efi.img \
 	$(Q)tools/make-iso $@ $(BUILD)/copse.elf iso/grub.cfg $(BUILD)/grub
 	$(call say,ISO,"$@: $$(stat -c %s $@) bytes")
 
-# With ARGS: an ISO that boots at once with that command line.
-ifneq ($(strip $(ARGS)),)
-RUN_ISO := $(BUILD)/run.iso
-.PHONY: $(RUN_ISO)
-$(RUN_ISO): $(BUILD)/copse.iso
-	@tools/grub-config '$(subst ','\'',$(ARGS))' >$(BUILD)/run.cfg
-	@tools/make-iso $@ $(BUILD)/copse.elf $(BUILD)/run.cfg $(BUILD)/grub
-else
-RUN_ISO := $(BUILD)/copse.iso
-endif
-
 # ---- Running ----
 
-export MEM CPUS CPU FIRMWARE MACHINE TIMEOUT
+export ARGS MEM CPUS CPU FIRMWARE MACHINE TIMEOUT
 
 .PHONY: run
-run: $(RUN_ISO) | $(BUILD)/need-run
-	@tools/run-qemu $(RUN_ISO)
+run: $(BUILD)/copse.iso | $(BUILD)/need-run
+	@tools/run-qemu $<
 
 .PHONY: debug
-debug: $(RUN_ISO) | $(BUILD)/need-run
+debug: $(BUILD)/copse.iso | $(BUILD)/need-run
 	@tools/need gdb
-	tools/debug-qemu $(RUN_ISO) $(BUILD)/copse.elf
+	tools/debug-qemu $< $(BUILD)/copse.elf
 
 # ---- Tests ----
 
@@ -158,27 +155,84 @@ HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined \
     -fno-sanitize-recover=all -fno-omit-frame-pointer $(WARNINGS)
 HOST_TESTS := $(patsubst tests/host/%.c,$(BUILD)/host/%, \
     $(wildcard tests/host/test_*.c))
+FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%, \
+    $(wildcard tests/fuzz/fuzz_*.c))
 
-# Each test names in its first comment the sources that it stands on.
+# Each test names in its first comments the sources that it stands on.
+sources-of = $(1) $(shell sed -n 's,^/\* sources: \(.*\) \*/$$,\1,p' $(1))
+host-objects = $(patsubst %,$(BUILD)/host/obj/%.o,$(1))
+fuzz-objects = $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1))
+
 define host-test
-$(BUILD)/host/$(1): tests/host/$(1).c tests/host/platform.c \
-    $(2) Makefile | $(BUILD)/need-test
-	@mkdir -p $$(@D)
-	$$(call say,HOST,$$<)
-	$$(Q)$$(CC) $$(HOST_CFLAGS) -I. -MMD -MP -MF $$@.d tests/host/$(1).c \
-	    tests/host/platform.c $(2) -o $$@ -lcmocka
+$(BUILD)/host/$(1): $(call host-objects,$(call sources-of,tests/host/$(1).c))
 endef
-$(foreach test,$(patsubst tests/host/%.c,%,$(wildcard tests/host/test_*.c)), \
-    $(eval $(call host-test,$(test),$(shell sed -n \
-        's,^/\* sources: \(.*\) \*/$$,\1,p' tests/host/$(test).c))))
+$(foreach name,$(notdir $(HOST_TESTS)),$(eval $(call host-test,$(name))))
+
+$(HOST_TESTS): $(call host-objects,tests/host/platform.c)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HOST_CFLAGS) $^ -o $@ -lcmocka
+
+$(BUILD)/host/obj/%.c.o: %.c Makefile | $(BUILD)/need-test
+	@mkdir -p $(@D)
+	$(call say,HOST,$<)
+	$(Q)$(CC) $(HOST_CFLAGS) -I. -MMD -MP -c $< -o $@
 
 BOOT_TESTS := $(sort $(wildcard tests/boot/*.t))
 
+# The fuzzers' sources are only compiled here, so that they stay compilable.
 .PHONY: test
-test: $(BUILD)/copse.iso $(HOST_TESTS) | $(BUILD)/need-test
+test: $(BUILD)/copse.iso $(HOST_TESTS) $(call host-objects,$(FUZZ_SOURCES)) \
+    | $(BUILD)/need-test
 	@BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP PERL5LIB=tests/boot \
 	    ASAN_OPTIONS=detect_leaks=1 \
 	    tools/run-tests -j 2 $(HOST_TESTS) $(BOOT_TESTS)
+
+# ---- Fuzzing ----
+
+# libFuzzer is clang's, whatever CC is.
+FUZZ_CC     := clang
+FUZZ_CFLAGS := $(HOST_CFLAGS) -fsanitize=fuzzer
+SECONDS     ?= 30
+
+define fuzzer
+$(BUILD)/fuzz/$(1): $(call fuzz-objects,$(call sources-of,tests/fuzz/$(1).c))
+endef
+$(foreach name,$(notdir $(FUZZERS)),$(eval $(call fuzzer,$(name))))
+
+$(FUZZERS): $(call fuzz-objects,tests/fuzz/platform.c)
+	$(call say,LD,$@)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $^ -o $@
+
+$(BUILD)/fuzz/obj/%.c.o: %.c Makefile | $(BUILD)/need-fuzz
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -I. -MMD -MP -c $< -o $@
+
+# Inputs that reach new code are kept in build/fuzz/corpus for the next time,
+# and one that fails beside it.
+.PHONY: fuzz
+fuzz: $(FUZZERS)
+	@set -e; for fuzzer in $^; do \
+	    corpus=$(BUILD)/fuzz/corpus/$${fuzzer##*/}; mkdir -p "$$corpus"; \
+	    "$$fuzzer" -max_total_time=$(SECONDS) -timeout=10 \
+	        -artifact_prefix=$(BUILD)/fuzz/ "$$corpus"; \
+	done
+
+# ---- Proof ----
+
+# The provers' limit is on the clock: on a busy machine a second try, with more
+# of it for what is left over, tells a slow goal from a false one.
+.PHONY: prove
+prove: | $(BUILD)/need-prove
+	@proof/eva
+	@proof/prove || proof/prove --timeout 120
+
+# That the proof and the analysis can fail: known bugs must turn them red.
+.PHONY: prove-guard
+prove-guard: prove
+	@proof/planted_bugs
+	@proof/eva --self-test
 
 # ---- Benchmarks ----
 
@@ -222,17 +276,28 @@ bench-accept: $(BUILD)/copse.iso | $(BUILD)/need-run
 
 # ---- Tools ----
 
-$(BUILD)/need-build: tools/need
-	@mkdir -p $(@D)
-	@tools/need gcc ld nasm grub grub-bios grub-efi xorriso mtools
-	@touch $@
-$(BUILD)/need-run: tools/need
+# Looked for each time, for a tool may have gone, or be needed only now; it
+# takes no time, and as order-only prerequisites they rebuild nothing.
+COMPILER := $(filter gcc clang,$(notdir $(CC)))
+
+.PHONY: $(addprefix $(BUILD)/need-,build run test fuzz prove)
+$(BUILD)/need-build: | $(BUILD)/.copse
+	@tools/need $(COMPILER) libc ld nasm grub grub-bios grub-efi xorriso mtools
+$(BUILD)/need-run: | $(BUILD)/.copse
 	@tools/need qemu $(if $(filter uefi,$(FIRMWARE)),ovmf)
-	@touch $@
-$(BUILD)/need-test: tools/need
+$(BUILD)/need-test: | $(BUILD)/.copse
+	@tools/need $(COMPILER) $(if $(filter clang,$(COMPILER)),clang-rt) libc ld \
+	    qemu ovmf cmocka prove
+$(BUILD)/need-prove: | $(BUILD)/.copse
+	@tools/need frama-c why3 cvc4 z3
+$(BUILD)/need-fuzz: | $(BUILD)/.copse
+	@tools/need clang clang-rt libc ld
+
+# `make clean` deletes only what bears this mark, or is where builds go if
+# nothing else is said; a directory that had other things in it gets no mark.
+$(BUILD)/.copse:
 	@mkdir -p $(@D)
-	@tools/need qemu ovmf cmocka prove
-	@touch $@
+	@[ -n "$$(ls -A $(@D))" ] || touch $@
 
 .PHONY: doctor
 doctor:
@@ -240,6 +305,11 @@ doctor:
 
 .PHONY: clean
 clean:
+	@[ -n '$(filter build build/debug,$(BUILD))' ] || \
+	    [ ! -e '$(BUILD)' ] || [ -e '$(BUILD)/.copse' ] || { \
+	        echo '$(BUILD) is not of this Makefile: delete it by hand' >&2; \
+	        exit 1; \
+	    }
 	rm -rf $(BUILD)
 
 .PHONY: help
@@ -247,8 +317,12 @@ help:
 	@echo 'make run      boot Copse in QEMU; the serial port is this terminal'
 	@echo '              (leave with the command poweroff, or control-A X)'
 	@echo '              ARGS="selftest" is the kernel command line; also MEM=256M'
+	@echo '              (one line, and $$$$ for a dollar, as make wants it);'
 	@echo '              CPUS=1 CPU=max FIRMWARE=bios|uefi MACHINE=pc|q35 TIMEOUT=0'
 	@echo 'make test     all tests: on the host, and in QEMU under BIOS and UEFI'
+	@echo 'make fuzz     random boot information for the parser; SECONDS=30'
+	@echo 'make prove    the frame trees proved, the parser analysed, with Frama-C;'
+	@echo '              make prove-guard shows that known bugs turn it red'
 	@echo 'make iso      build/copse.iso, for BIOS and UEFI, CD, disk and USB stick'
 	@echo 'make bench    benchmarks on the host and, by instructions, in the kernel;'
 	@echo '              BENCH=page is one suite or workload'
@@ -259,5 +333,6 @@ help:
 	@echo 'DEBUG=1 builds with stack canaries and audits, in build/debug'
 	@echo 'CC=clang builds with clang; BUILD=dir builds elsewhere; V=1 shows commands'
 
--include $(OBJECTS:.o=.d) $(HOST_TESTS:=.d)
+-include $(OBJECTS:.o=.d) $(shell find $(BUILD)/host/obj $(BUILD)/fuzz/obj \
+    -name '*.d' 2>/dev/null)
 -include $(BENCH_OBJECTS:.o=.d)

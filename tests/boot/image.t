@@ -18,25 +18,43 @@ sub check {
 my ($good, $output) = check($elf);
 ok($good, 'the image passes its checks') or diag($output);
 
-# Each damage must be found.
+# A field of a section header (ELF64: their offset in the file at 40, 64 bytes
+# each); .boot is the first after the empty one.
+sub section_field {
+    my ($image, $field) = @_;
+    return unpack('Q<', substr $image, 40, 8) + 64 + $field;
+}
+
+# Each damage must be found, and named.
+my $registers = qr/registers of MMX, SSE or x87/;
 my %damage = (
-    'no header' => sub {
+    'no header' => [qr/no multiboot2 header/, sub {
         substr $_[0], index($_[0], pack 'L<', 0xe85250d6), 4, "\0" x 4;
-    },
-    'writable and executable' => sub {
+    }],
+    'header too late' => [qr/past the first 32 KiB/, sub {
+        # sh_offset, at 24; the header itself is still where GRUB finds it
+        substr $_[0], section_field($_[0], 24), 8, pack 'Q<', 32768;
+    }],
+    'writable and executable' => [qr/writable and executable/, sub {
         # p_flags of the second program header (ELF64: headers at 64, 56 bytes
         # each, flags at 4)
         substr $_[0], 64 + 56 + 4, 4, pack 'L<', 7;
-    },
-    'SSE' => sub { CopseBoot::patch($_[0], 'kernel_main', "\x0f\x57\xc0") },
-    'x87' => sub { CopseBoot::patch($_[0], 'kernel_main', "\xd9\xe8") },
+    }],
+    'xorps %xmm0,%xmm0' => [$registers, "\x0f\x57\xc0"],
+    'ldmxcsr (%rax)' => [$registers, "\x0f\xae\x10"],
+    'emms' => [$registers, "\x0f\x77"],
+    'fxsave64 (%rax)' => [$registers, "\x48\x0f\xae\x00"],
+    'fld1' => [$registers, "\xd9\xe8"],
+    'fchs' => [$registers, "\xd9\xe0"],
 );
 for my $name (sort keys %damage) {
+    my ($message, $change) = @{ $damage{$name} };
     my $image = CopseBoot::slurp($elf);
-    $damage{$name}->($image);
+    if (ref $change) { $change->($image) }
+    else             { CopseBoot::patch($image, 'kernel_main', $change) }
     CopseBoot::spew("$dir/damaged.elf", $image);
     ($good, $output) = check("$dir/damaged.elf");
-    ok(!$good, "$name: is found") or diag($output);
+    ok(!$good && $output =~ $message, "$name: is found") or diag($output);
 }
 
 # The same kernel gives the same ISO, byte for byte, whenever it is packed.
@@ -51,6 +69,27 @@ for my $name (sort keys %damage) {
     ok(CopseBoot::slurp("$dir/1.iso") eq CopseBoot::slurp("$dir/2.iso"),
         'two ISOs are the same bytes');
     cmp_ok(-s "$dir/1.iso", '<', 5 * 1024 * 1024, 'and under 5 MiB');
+}
+
+# A build that goes on from an older commit's date gives the same bytes as one
+# from nothing.
+{
+    delete local @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL)};
+    my %iso;
+    for (['old', 1e9], ['old', 1.5e9], ['new', 1.5e9]) {
+        my ($name, $epoch) = @$_;
+        local $ENV{SOURCE_DATE_EPOCH} = $epoch;
+        my $grub = "$dir/$name/grub";
+        system("make -s BUILD=$dir/$name $grub/efi.img >/dev/null") == 0
+            or die 'make';
+        system('tools/make-iso', "$dir/$name.iso", $elf, 'iso/grub.cfg',
+            $grub) == 0 or die 'make-iso';
+        $iso{"$name $epoch"} = CopseBoot::slurp("$dir/$name.iso");
+    }
+    ok($iso{'old 1500000000'} eq $iso{'new 1500000000'},
+        'a build that goes on is the same bytes as a clean one');
+    ok($iso{'old 1500000000'} ne $iso{'old 1000000000'},
+        'another date, other bytes');
 }
 
 # As a hard disk, not as a CD, under both firmwares.
