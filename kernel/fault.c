@@ -55,39 +55,30 @@ static void jump_wild(void)
     ((void (*)(void))wild)();
 }
 
-/* What a bug would do with a page that it has unmapped and forgotten. */
-static void use_unmapped(void)
+/* A writable page that has been written to, so that the TLB knows it. */
+static volatile char *new_page(void)
 {
     paddr_t frame = frame_alloc(FRAME_4K);
-    struct page_table *table = kernel_space_table();
-    if (frame == PADDR_NONE ||
-        page_map(table, SCRATCH_BASE, frame, PAGE_SIZE, PAGE_WRITE) != MM_OK)
-        panic("no page to unmap");
+    if (frame == PADDR_NONE || page_map(kernel_space_table(), SCRATCH_BASE,
+                                        frame, PAGE_SIZE, PAGE_WRITE) != MM_OK)
+        panic("no page to make a mistake with");
     volatile char *page = (volatile char *)SCRATCH_BASE;
     *page = 1;
-    if (page_unmap(table, SCRATCH_BASE, PAGE_SIZE) != MM_OK)
+    return page;
+}
+
+static void use_unmapped(void)
+{
+    volatile char *page = new_page();
+    if (page_unmap(kernel_space_table(), SCRATCH_BASE, PAGE_SIZE) != MM_OK)
         panic("the page cannot be unmapped");
     *page = 2;
 }
 
-static void faulty_explanation(const struct trap_frame *frame)
-{
-    (void)frame;
-    read_null();
-}
-
-/* The page was written to before: a TLB that is not told of its new rights
- * would let it pass. */
 static void write_protected(void)
 {
-    paddr_t frame = frame_alloc(FRAME_4K);
-    struct page_table *table = kernel_space_table();
-    if (frame == PADDR_NONE ||
-        page_map(table, SCRATCH_BASE, frame, PAGE_SIZE, PAGE_WRITE) != MM_OK)
-        panic("no page to protect");
-    volatile char *page = (volatile char *)SCRATCH_BASE;
-    *page = 1;
-    if (page_protect(table, SCRATCH_BASE, PAGE_SIZE, 0) != MM_OK)
+    volatile char *page = new_page();
+    if (page_protect(kernel_space_table(), SCRATCH_BASE, PAGE_SIZE, 0) != MM_OK)
         panic("the page cannot be protected");
     *page = 2;
 }
@@ -103,6 +94,12 @@ static void use_freed(void)
     if (kernel_space_free_pages(block) != MM_OK)
         panic("the block cannot be freed");
     *(volatile char *)block = 2;
+}
+
+static void faulty_explanation(const struct trap_frame *frame)
+{
+    (void)frame;
+    read_null();
 }
 
 /* A report that itself goes wrong. */
