@@ -15,7 +15,14 @@ static inline bool is_power_of_two(uint64_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-/* Both take an alignment that is a power of two. */
+/* Both take an alignment that is a power of two, 1 << k: of the result the low
+ * k bits are 0, and the others as they were. */
+/*@ requires \exists integer k; 0 <= k < 64 && alignment == 1 << k;
+    assigns  \nothing;
+    ensures  \forall integer k; 0 <= k < 64 && alignment == 1 << k ==>
+        (\result >> k) == (value >> k);
+    ensures  \forall integer k; 0 <= k < 64 && alignment == 1 << k ==>
+        (\result & (uint64_t)(alignment - 1)) == 0; */
 static inline uint64_t align_down(uint64_t value, uint64_t alignment)
 {
     return value & ~(alignment - 1);
@@ -23,11 +30,19 @@ static inline uint64_t align_down(uint64_t value, uint64_t alignment)
 
 /* Wraps to 0 if the next multiple lies past the last 64-bit value: a caller
  * with such values checks first. */
+/*@ requires \exists integer k; 0 <= k < 64 && alignment == 1 << k;
+    assigns  \nothing;
+    ensures  \forall integer k; 0 <= k < 64 && alignment == 1 << k ==>
+        (\result >> k) == ((uint64_t)(value + (alignment - 1)) >> k);
+    ensures  \forall integer k; 0 <= k < 64 && alignment == 1 << k ==>
+        (\result & (uint64_t)(alignment - 1)) == 0; */
 static inline uint64_t align_up(uint64_t value, uint64_t alignment)
 {
     return align_down(value + (alignment - 1), alignment);
 }
 
+/*@ assigns \nothing;
+    ensures \result <==> (value & (uint64_t)(alignment - 1)) == 0; */
 static inline bool is_aligned(uint64_t value, uint64_t alignment)
 {
     return (value & (alignment - 1)) == 0;

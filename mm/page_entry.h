@@ -41,6 +41,10 @@
 #include "lib/bits.h"
 #include "mm/address.h"
 
+#ifdef __FRAMAC__
+#include "proof/shift_facts.h"
+#endif
+
 /* What a mapping allows, and how it is cached.  Reading is always allowed; what
  * is not named is not allowed.  Nothing here refuses writing and executing at
  * once: that is for the plan of an address space.  Those that are one bit of an
@@ -76,6 +80,10 @@ enum page_level { LEVEL_PT, LEVEL_PD, LEVEL_PDPT, LEVEL_PML4 };
 
 /* Bits of a virtual address that are translated; the others are copies. */
 #define VADDR_BITS 48
+
+/* The hole between the halves: from the first, up to below the second. */
+#define VADDR_LOW_END UINT64_C(0x0000800000000000)
+#define VADDR_HIGH    UINT64_C(0xffff800000000000)
 
 /* The fields of an entry, by the manual's names. */
 #define ENTRY_P         (UINT64_C(1) << 0)
@@ -114,20 +122,36 @@ _Static_assert(ENTRY_FLAGS == (PAGE_WRITE | PAGE_USER | PAGE_ACCESSED |
 /* ---- Addresses ---- */
 
 /* Bits below the index that this level takes: 12, 21, 30, 39. */
+/*@ requires level < PAGE_LEVELS;
+    assigns  \nothing;
+    ensures  \result == 12 + 9 * level; */
 static inline unsigned page_level_shift(unsigned level)
 {
     return SHIFT_4K + 9 * level;
 }
 
 /* Bytes that one entry of this level spans. */
+/*@ requires level < PAGE_LEVELS;
+    assigns  \nothing;
+    ensures  level == LEVEL_PT ==> \result == 0x1000;
+    ensures  level == LEVEL_PD ==> \result == 0x200000;
+    ensures  level == LEVEL_PDPT ==> \result == 0x40000000;
+    ensures  level == LEVEL_PML4 ==> \result == 0x8000000000; */
 static inline uint64_t page_level_size(unsigned level)
 {
     return UINT64_C(1) << page_level_shift(level);
 }
 
+/*@ requires level < PAGE_LEVELS;
+    assigns  \nothing;
+    ensures  \result < PAGE_TABLE_ENTRIES;
+    ensures  level == LEVEL_PT ==> \result == vaddr / 0x1000 % 512;
+    ensures  level == LEVEL_PD ==> \result == vaddr / 0x200000 % 512;
+    ensures  level == LEVEL_PDPT ==> \result == vaddr / 0x40000000 % 512;
+    ensures  level == LEVEL_PML4 ==> \result == vaddr / 0x8000000000 % 512; */
 static inline unsigned page_index(vaddr_t vaddr, unsigned level)
 {
-    return (unsigned)(vaddr >> page_level_shift(level)) % PAGE_TABLE_ENTRIES;
+    return (unsigned)((vaddr >> page_level_shift(level)) % PAGE_TABLE_ENTRIES);
 }
 
 /* The canonical address with these low 48 bits. */
@@ -138,20 +162,29 @@ static inline vaddr_t page_canonical(vaddr_t vaddr)
     return (low ^ sign) - sign;
 }
 
+/*@ assigns \nothing;
+    ensures \result <==>
+        vaddr < 0x800000000000 || vaddr >= 0xffff800000000000; */
 static inline bool page_is_canonical(vaddr_t vaddr)
 {
-    return page_canonical(vaddr) == vaddr;
+    return vaddr < VADDR_LOW_END || vaddr >= VADDR_HIGH;
 }
 
 /* Whether all of first..last is canonical, given first <= last: the hole lies
  * between the halves, so both ends have to be in the same one. */
+/*@ requires first <= last;
+    assigns  \nothing;
+    ensures  \result <==>
+        last < 0x800000000000 || first >= 0xffff800000000000; */
 static inline bool page_range_is_canonical(vaddr_t first, vaddr_t last)
 {
-    return page_is_canonical(first) && page_is_canonical(last) &&
-           first >> (VADDR_BITS - 1) == last >> (VADDR_BITS - 1);
+    return last < VADDR_LOW_END || first >= VADDR_HIGH;
 }
 
 /* Whether a CPU with so many physical address bits has all these bytes. */
+/*@ requires paddr_bits < 64;
+    assigns  \nothing;
+    ensures  \result <==> paddr + bytes <= 1 << paddr_bits; */
 static inline bool page_is_physical(paddr_t paddr, uint64_t bytes,
                                     unsigned paddr_bits)
 {
@@ -175,6 +208,8 @@ static inline unsigned page_largest_level(vaddr_t vaddr, paddr_t paddr,
 /* ---- An entry ---- */
 
 /* The bits that are all set in a leaf of this level. */
+/*@ assigns \nothing;
+    ensures \result == (level == LEVEL_PT ? 0x01 : 0x81); */
 static inline uint64_t page_leaf_bits(unsigned level)
 {
     return level == LEVEL_PT ? ENTRY_P : ENTRY_P | ENTRY_PS;
@@ -185,6 +220,9 @@ static inline bool page_entry_is_leaf(uint64_t entry, unsigned level)
     return (entry & page_leaf_bits(level)) == page_leaf_bits(level);
 }
 
+/*@ assigns \nothing;
+    ensures \result <==> level != LEVEL_PT && (entry & ENTRY_P) != 0 &&
+        (entry & ENTRY_PS) == 0; */
 static inline bool page_entry_is_table(uint64_t entry, unsigned level)
 {
     return level > LEVEL_PT && (entry & (ENTRY_P | ENTRY_PS)) == ENTRY_P;
@@ -192,17 +230,34 @@ static inline bool page_entry_is_table(uint64_t entry, unsigned level)
 
 /* The address bits of a leaf of this level: those below its size are 0 (or
  * PAT). */
+/*@ requires level < PAGE_LEVELS;
+    assigns  \nothing;
+    ensures  level == LEVEL_PT ==> \result == 0x000ffffffffff000;
+    ensures  level == LEVEL_PD ==> \result == 0x000fffffffe00000;
+    ensures  level == LEVEL_PDPT ==> \result == 0x000fffffc0000000;
+    ensures  level == LEVEL_PML4 ==> \result == 0x000fff8000000000; */
 static inline uint64_t page_leaf_address_bits(unsigned level)
 {
     return ENTRY_ADDRESS & ~(page_level_size(level) - 1);
 }
 
+/*@ requires level < PAGE_LEVELS;
+    assigns  \nothing;
+    ensures  level == LEVEL_PT ==> \result == (entry & 0x000ffffffffff000);
+    ensures  level == LEVEL_PD ==> \result == (entry & 0x000fffffffe00000);
+    ensures  level == LEVEL_PDPT ==>
+        \result == (entry & 0x000fffffc0000000); */
 static inline paddr_t page_leaf_address(uint64_t entry, unsigned level)
 {
     return entry & page_leaf_address_bits(level);
 }
 
 /* The leaf of this level for a physical address aligned to its size. */
+/*@ requires level < LEVEL_PML4;
+    assigns  \nothing;
+    ensures  (\result & ENTRY_P) != 0;
+    ensures  level != LEVEL_PT ==> (\result & ENTRY_PS) != 0;
+    ensures  (flags & PAGE_EXECUTE) == 0 ==> (\result & ENTRY_NX) != 0; */
 static inline uint64_t page_leaf(paddr_t paddr, unsigned level, unsigned flags)
 {
     uint64_t pat = level == LEVEL_PT ? ENTRY_PAT_4K : ENTRY_PAT_LARGE;
@@ -218,6 +273,13 @@ static inline uint64_t page_leaf(paddr_t paddr, unsigned level, unsigned flags)
 }
 
 /* The flags of a leaf that page_leaf made, accessed and dirty included. */
+/*@ assigns \nothing;
+    ensures (\result & PAGE_WRITE) != 0 <==> (entry & ENTRY_RW) != 0;
+    ensures (\result & PAGE_USER) != 0 <==> (entry & ENTRY_US) != 0;
+    ensures (\result & PAGE_GLOBAL) != 0 <==> (entry & ENTRY_G) != 0;
+    ensures (\result & PAGE_EXECUTE) != 0 <==> (entry & ENTRY_NX) == 0;
+    ensures (\result & PAGE_UNCACHED) != 0 <==> (entry & ENTRY_PCD) != 0 &&
+        (entry & (level == LEVEL_PT ? ENTRY_PAT_4K : ENTRY_PAT_LARGE)) == 0; */
 static inline unsigned page_leaf_flags(uint64_t entry, unsigned level)
 {
     uint64_t pat = level == LEVEL_PT ? ENTRY_PAT_4K : ENTRY_PAT_LARGE;
