@@ -151,8 +151,9 @@ debug: $(BUILD)/copse.iso | $(BUILD)/need-run
 
 # ---- Tests ----
 
-HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined \
-    -fno-sanitize-recover=all -fno-omit-frame-pointer $(WARNINGS)
+HOST_CFLAGS := -std=gnu11 -O1 -g -DPLATFORM_THREADS \
+    -fsanitize=address,undefined -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer $(WARNINGS)
 HOST_TESTS := $(patsubst tests/host/%.c,$(BUILD)/host/%, \
     $(wildcard tests/host/test_*.c))
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
@@ -239,7 +240,7 @@ prove-guard: prove
 # mm/ for the host with the kernel's code generation: without
 # -mgeneral-regs-only, vector loads of words that were just stored would stall.
 BENCH_CFLAGS := $(filter-out -mcmodel=kernel -fstack-protector-strong \
-    -mstack-protector-guard=global,$(CFLAGS))
+    -mstack-protector-guard=global,$(CFLAGS)) -DPLATFORM_THREADS
 BENCH_OBJECTS := $(patsubst %,$(BUILD)/bench-host/%.o, \
     lib/string.c lib/format.c $(wildcard bench/*.c bench/host/*.c mm/heap/*.c) \
     $(filter-out mm/kernel_space.c mm/heap_range.c mm/page_audit.c, \
@@ -252,7 +253,7 @@ $(BUILD)/bench-host/%.c.o: %.c Makefile | $(BUILD)/need-build
 
 # These know the C library.
 $(BUILD)/bench-host/bench/host/%.c.o: BENCH_CFLAGS := -std=gnu11 -O2 -g \
-    $(WARNINGS)
+    -DPLATFORM_THREADS $(WARNINGS)
 
 $(BUILD)/copse-bench: $(BENCH_OBJECTS)
 	$(call say,LD,$@)

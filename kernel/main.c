@@ -14,6 +14,7 @@
 #include "kernel/monitor.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
+#include "kernel/percpu.h"
 #include "kernel/report.h"
 #include "kernel/selftest.h"
 #include "kernel/stacks.h"
@@ -201,6 +202,7 @@ _Noreturn void kernel_main(uint32_t boot_information);
 void kernel_main(uint32_t boot_information)
 {
     canary_init();                           /* for debug builds */
+    percpu_init();                           /* this is CPU 0 */
     report_begin();                          /* what time it is */
     console_init();                          /* serial port */
     gdt_init();                              /* segments, interrupt stacks */

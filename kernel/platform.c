@@ -5,7 +5,9 @@
 
 #include "kernel/cpu.h"
 #include "kernel/log.h"
+#include "kernel/percpu.h"
 #include "kernel/x86.h"
+#include "lib/assert.h"
 #include "mm/kernel_space.h"
 
 const vaddr_t platform_direct_map = DIRECT_MAP_BASE;
@@ -16,6 +18,18 @@ void platform_log(const char *format, ...)
     va_start(arguments, format);
     log_line_v(LOG_WARNING, "memory", format, arguments);
     va_end(arguments);
+}
+
+unsigned platform_cpu_count(void)
+{
+    return percpu_count();
+}
+
+void platform_fence_cpus(void)
+{
+    /* the only CPU that runs is this one, and it sees its own stores */
+    ASSERT(percpu_count() == 1, "%u CPUs, and no way to reach them",
+           percpu_count());
 }
 
 unsigned platform_paddr_bits(void)

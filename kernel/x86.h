@@ -14,6 +14,7 @@
 #define CR4_SMEP (UINT64_C(1) << 20)
 #define CR4_SMAP (UINT64_C(1) << 21)
 #define MSR_EFER 0xc0000080u
+#define MSR_GS_BASE 0xc0000101u
 #define EFER_NXE (UINT64_C(1) << 11)
 
 struct cpuid {

@@ -27,6 +27,45 @@ static inline paddr_t virt_to_phys(const void *pointer)
     return (vaddr_t)pointer - platform_direct_map;
 }
 
+/* CPUs are numbered from 0; no number is as large as this. */
+#define PLATFORM_CPUS_MAX 512
+
+/* The number of the CPU that runs this.  In the kernel the first 32 bits at its
+ * GS base say it; on the host each thread that uses mm/ is a CPU, and sets its
+ * own number first. */
+#ifdef PLATFORM_THREADS
+extern _Thread_local unsigned platform_thread_cpu;
+
+static inline unsigned platform_cpu(void)
+{
+    return platform_thread_cpu;
+}
+#else
+static inline unsigned platform_cpu(void)
+{
+    unsigned number;
+    /* volatile would forbid to read it once for two uses; a CPU's code never
+     * moves to another CPU, so the answer is always the same */
+    __asm__("movl %%gs:0, %0" : "=r"(number));
+    return number;
+}
+#endif
+
+/* CPUs there are: numbers below it may come.  Does not change once mm/ is in
+ * use. */
+unsigned platform_cpu_count(void);
+
+/* When this returns, every other CPU that runs has passed a full memory fence
+ * since it was called.  Slow (an interrupt on each), for rare cases.  Waits a
+ * bounded time; names in the log a CPU that does not answer. */
+void platform_fence_cpus(void);
+
+/* For loops that wait for another CPU. */
+static inline void platform_relax(void)
+{
+    __asm__ volatile("pause");
+}
+
 /* One line for the log, about something that is not as it should be; no newline
  * at the end. */
 void platform_log(const char *format, ...)

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/membarrier.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +52,31 @@ void platform_log(const char *format, ...)
     vfprintf(stderr, format, arguments);
     fprintf(stderr, "\n");
     va_end(arguments);
+}
+
+_Thread_local unsigned platform_thread_cpu;
+
+unsigned platform_cpu_count(void)
+{
+    return 2;
+}
+
+static void membarrier(int command)
+{
+    if (syscall(SYS_membarrier, command, 0, 0) != 0) {
+        perror("membarrier");
+        abort();
+    }
+}
+
+void platform_fence_cpus(void)
+{
+    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+__attribute__((constructor)) static void register_membarrier(void)
+{
+    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
 unsigned platform_paddr_bits(void)

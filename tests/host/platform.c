@@ -3,7 +3,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/membarrier.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "lib/assert.h"
 
@@ -14,6 +17,8 @@
 const vaddr_t platform_direct_map = ARENA;
 unsigned char *const host_memory = (unsigned char *)ARENA;
 
+_Thread_local unsigned platform_thread_cpu;
+unsigned host_cpu_count = 1;
 unsigned host_paddr_bits = 40;
 int host_has_1g_pages = 1;
 unsigned host_tlb_invalidations, host_tlb_flushes;
@@ -57,6 +62,29 @@ void platform_log(const char *format, ...)
     vsnprintf(host_log_last, sizeof(host_log_last), format, arguments);
     va_end(arguments);
     host_log_lines++;
+}
+
+unsigned platform_cpu_count(void)
+{
+    return host_cpu_count;
+}
+
+static void membarrier(int command)
+{
+    if (syscall(SYS_membarrier, command, 0, 0) != 0) {
+        perror("membarrier");
+        abort();
+    }
+}
+
+void platform_fence_cpus(void)
+{
+    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+__attribute__((constructor)) static void register_membarrier(void)
+{
+    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
 unsigned platform_paddr_bits(void)

@@ -14,6 +14,10 @@
 #define HOST_MEMORY_BYTES (UINT64_C(64) << 20)
 extern unsigned char *const host_memory;
 
+/* CPUs of the machine; a thread that plays another than CPU 0 sets
+ * platform_thread_cpu first. */
+extern unsigned host_cpu_count;
+
 /* What the CPU says of itself; a test sets them as it needs. */
 extern unsigned host_paddr_bits;
 extern int host_has_1g_pages;
