@@ -319,7 +319,7 @@ help:
 	@echo '              (leave with the command poweroff, or control-A X)'
 	@echo '              ARGS="selftest" is the kernel command line; also MEM=256M'
 	@echo '              (one line, and $$$$ for a dollar, as make wants it);'
-	@echo '              CPUS=1 CPU=max FIRMWARE=bios|uefi MACHINE=pc|q35 TIMEOUT=0'
+	@echo '              CPUS=1 CPU=max FIRMWARE=bios|uefi|pvh MACHINE=pc|q35 TIMEOUT=0'
 	@echo 'make test     all tests: on the host, and in QEMU under BIOS and UEFI'
 	@echo 'make fuzz     random boot information for the parser; SECONDS=30'
 	@echo 'make prove    the frame trees proved, the parser analysed, with Frama-C;'

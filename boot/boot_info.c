@@ -61,7 +61,7 @@ enum mm_error boot_info_reserve(struct boot_info *info, paddr_t image_start,
         return MM_EMPTY_RANGE;
     error = memory_map_add(map, image_start, image_end - image_start,
                            MEMORY_KERNEL);
-    if (error == MM_OK)
+    if (error == MM_OK && info->block_size > 0)
         error = memory_map_add(map, info->block_start, info->block_size,
                                MEMORY_BOOT_INFO);
     if (error == MM_OK)

@@ -1,9 +1,9 @@
 /* What the loader told us, copied into memory of our own.
  *
  * Plain data that the kernel keeps for ever; nothing in it points into the
- * loader's block.  multiboot2_parse fills it, boot_info_reserve then cuts what
- * is in use out of its memory map, and only after that may memory be given
- * out.
+ * loader's memory.  multiboot2_parse or pvh_parse fills it, boot_info_reserve
+ * then cuts what is in use out of its memory map, and only after that may
+ * memory be given out.
  */
 #ifndef BOOT_BOOT_INFO_H
 #define BOOT_BOOT_INFO_H
@@ -106,8 +106,8 @@ struct boot_info {
     paddr_t efi_system_table_64;
     bool efi_boot_services_alive; /* the loader has not left them */
 
-    paddr_t block_start; /* the loader's information block */
-    paddr_t block_size;
+    paddr_t block_start; /* the loader's information block, if it is one */
+    paddr_t block_size;  /* 0: it is none */
 };
 
 /* Cuts out of info->map what is in use besides the modules and the sections
@@ -122,8 +122,8 @@ struct boot_info {
  *
  * Logs a line if part of the image lies in memory that the firmware keeps.
  * MM_OK, or the first error of memory_map_add: MM_TABLE_FULL, or
- * MM_OUT_OF_RANGE or MM_EMPTY_RANGE for image or block.  Once, after
- * multiboot2_parse and before the first allocation. */
+ * MM_OUT_OF_RANGE or MM_EMPTY_RANGE for image or block.  Once, after the
+ * parser and before the first allocation. */
 enum mm_error boot_info_reserve(struct boot_info *info, paddr_t image_start,
                                 paddr_t image_end);
 

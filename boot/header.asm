@@ -1,5 +1,8 @@
-; The multiboot2 header: what GRUB looks for in the first 32 KiB of the file.
-; Multiboot2 Specification 2.0, section 3.1.
+; What a loader looks for in the file.
+;
+; The multiboot2 header, in the first 32 KiB, is GRUB's: Multiboot2
+; Specification 2.0, section 3.1.  The ELF note is that of the PVH protocol, by
+; which `qemu -kernel` finds another entry: Xen, docs/misc/pvh.pandoc.
 
 MAGIC        equ 0xe85250d6
 I386         equ 0                      ; entered in 32-bit protected mode
@@ -54,3 +57,17 @@ header:
     dw 0
     dd 8
 .end:
+
+XEN_ELFNOTE_PHYS32_ENTRY equ 18         ; Xen, public/elfnote.h
+
+extern start_pvh
+
+section .note.pvh note alloc noexec nowrite align=4
+
+    dd note_name.end - note_name
+    dd 8                                ; bytes of the address
+    dd XEN_ELFNOTE_PHYS32_ENTRY
+note_name:
+    db 'Xen', 0
+.end:
+    dq start_pvh

@@ -1,10 +1,12 @@
-; From GRUB to long mode.
+; From the loader to long mode.
 ;
 ; GRUB enters `start` in 32-bit protected mode, paging off, eax = magic,
 ; ebx = physical address of the boot information (Multiboot2 Specification,
-; section 3.3).  This code is linked where it is loaded; all that it shares
-; with the kernel is linked KERNEL_BASE higher.  It checks the machine, maps
-; the first 4 GiB by 2 MiB pages, and leaves through a far jump for start64.
+; section 3.3).  A loader of the PVH protocol enters `start_pvh` in the same
+; mode, ebx = physical address of its start info (boot/pvh.h).  This code is
+; linked where it is loaded; all that it shares with the kernel is linked
+; KERNEL_BASE higher.  It checks the machine, maps the first 4 GiB by 2 MiB
+; pages, and leaves through a far jump for start64.
 ; Its memory is given to the frame allocator once the kernel has page tables of
 ; its own.
 ;
@@ -17,6 +19,7 @@
 %define PHYSICAL(symbol) (symbol - KERNEL_BASE)
 
 MULTIBOOT2_MAGIC equ 0x36d76289
+PVH_MAGIC        equ 0x336ec578         ; as in boot/pvh.h
 
 ; Multiboot2 Specification, section 3.6.12: framebuffer information
 TAG_FRAMEBUFFER equ 8
@@ -74,6 +77,7 @@ start:
     cli
     cld
     mov esp, PHYSICAL(boot_stack_top)
+    mov [loader_magic], eax
     mov edi, ebx                        ; the first argument of kernel_main
 
     xor ebp, ebp                        ; no boot information to look into
@@ -81,7 +85,20 @@ start:
     cmp eax, MULTIBOOT2_MAGIC
     jne fail
     mov ebp, ebx
+    jmp check_machine
 
+; This loader says by the entry that it is one: eax holds nothing, and whether
+; ebx leads to a start info is for boot/pvh.c to say.
+global start_pvh
+start_pvh:
+    cli
+    cld
+    mov esp, PHYSICAL(boot_stack_top)
+    mov dword [loader_magic], PVH_MAGIC
+    mov edi, ebx
+    xor ebp, ebp                        ; nor does it tell of a framebuffer
+
+check_machine:
     call has_cpuid
     mov esi, message_cpuid
     jz fail
@@ -341,6 +358,8 @@ early_pdpt:      resb PAGE_BYTES
 early_pdpt_high: resb PAGE_BYTES
 early_pd:        resb 4 * PAGE_BYTES
 
+loader_magic:        resd 1             ; the second argument of kernel_main
+
 framebuffer:         resd 1             ; 0: none, or none that print can use
 framebuffer_pitch:   resd 1
 framebuffer_columns: resd 1
@@ -349,5 +368,6 @@ section .boot.text
 bits 64
 
 long_mode:
+    mov esi, [abs loader_magic]
     mov rax, start64
     jmp rax

@@ -15,7 +15,7 @@ extern kernel_main, trap_stubs
 section .text progbits alloc exec nowrite align=16
 bits 64
 
-; edi: physical address of the boot information.
+; edi: physical address of the boot information; esi: the loader's magic.
 global start64
 start64:
     mov rsp, boot_stack_top

@@ -48,10 +48,8 @@ static uint64_t bytes_of(const struct boot_framebuffer *fb)
 
 void console_add_screen(const struct boot_framebuffer *fb)
 {
-    if (fb->kind != BOOT_FRAMEBUFFER_RGB && fb->kind != BOOT_FRAMEBUFFER_TEXT) {
-        log_line(LOG_INFO, "console", "the loader set up no screen");
+    if (fb->kind != BOOT_FRAMEBUFFER_RGB && fb->kind != BOOT_FRAMEBUFFER_TEXT)
         return;
-    }
     bool reachable = fb->address < EARLY_MAPPED &&
                      bytes_of(fb) <= EARLY_MAPPED - fb->address;
     struct screen_mode mode = mode_of(fb);
@@ -71,8 +69,10 @@ void console_hide_screen(void)
 
 void console_map_screen(const struct boot_framebuffer *fb)
 {
-    if (!has_screen)
+    if (!has_screen) {
+        log_line(LOG_INFO, "console", "there is no screen that is of use");
         return;
+    }
     void *memory;
     enum mm_error error = kernel_space_map_device(
         fb->address, bytes_of(fb), PAGE_WRITE_COMBINING, "screen", &memory);

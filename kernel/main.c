@@ -2,6 +2,7 @@
 #include <stdarg.h>
 
 #include "boot/multiboot2.h"
+#include "boot/pvh.h"
 #include "drivers/debug_exit.h"
 #include "kernel/canary.h"
 #include "kernel/bench.h"
@@ -31,12 +32,12 @@
 
 #define HEAP_DEFAULT "list"
 
-/* What boot/start32.asm mapped: the loader's block lies below it. */
+/* What boot/start32.asm mapped: the loader's information lies below it. */
 #define EARLY_MAPPED (4 * GIB)
 
 static struct boot_info boot_info;
 
-static void read_boot_information(uint32_t address)
+static void read_multiboot2(uint32_t address)
 {
     struct multiboot2_problems problems = {0};
     enum multiboot2_error error =
@@ -47,6 +48,26 @@ static void read_boot_information(uint32_t address)
               "0x%x: %s\n(%s)",
               address, problems.last.tag, problems.last.offset,
               multiboot2_error_text(error), multiboot2_error_name(error));
+}
+
+static void read_pvh(uint32_t address)
+{
+    struct pvh_view memory = {phys_to_virt(0), EARLY_MAPPED};
+    struct pvh_problems problems = {0};
+    enum pvh_error error = pvh_parse(memory, address, cpu_get()->paddr_bits,
+                                     &boot_info, &problems);
+    if (error != PVH_OK)
+        panic("the start info at 0x%x is unusable: at 0x%lx: %s\n(%s)", address,
+              problems.last.address, pvh_error_text(error),
+              pvh_error_name(error));
+}
+
+static void read_boot_information(uint32_t address, uint32_t loader)
+{
+    if (loader == PVH_MAGIC)
+        read_pvh(address);
+    else
+        read_multiboot2(address);
 
     /* All of the image stays, but for its first part: code and tables that led
      * here, which build_kernel_space leaves behind. */
@@ -197,9 +218,10 @@ static void run_what_was_asked(void)
 
 /* Called by boot/start64.asm on the boot stack, interrupts off, with the first
  * 4 GiB mapped low, at DIRECT_MAP_BASE, and the first one at KERNEL_BASE. */
-_Noreturn void kernel_main(uint32_t boot_information);
+_Noreturn void kernel_main(uint32_t location, uint32_t loader);
 
-void kernel_main(uint32_t boot_information)
+/* Of the loader's information, and the magic number that tells whose it is. */
+void kernel_main(uint32_t location, uint32_t loader)
 {
     canary_init();                           /* for debug builds */
     percpu_init();                           /* this is CPU 0 */
@@ -208,7 +230,7 @@ void kernel_main(uint32_t boot_information)
     gdt_init();                              /* segments, interrupt stacks */
     trap_init();                             /* use them */
     cpu_init();                              /* all its protections */
-    read_boot_information(boot_information); /* copied and checked */
+    read_boot_information(location, loader); /* copied and checked */
     read_options();                          /* command line */
     build_kernel_space();                    /* our own page tables */
     build_frame_trees();                     /* 4K, 2M, 1G frames */

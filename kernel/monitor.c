@@ -68,12 +68,36 @@ static void command_walk(const char *rest)
                "ffff800000100000\n");
 }
 
+/* Goes through the ways, or takes the one that is named. */
+static void try_ways(const struct power_way *ways, const char *wanted)
+{
+    bool found = false;
+    for (const struct power_way *way = ways; way->name != NULL; way++) {
+        if (*wanted != '\0' && strcmp(way->name, wanted) != 0)
+            continue;
+        found = true;
+        printf("%s\n", way->help);
+        if (!way->attempt())
+            printf("  is not there\n");
+    }
+    if (found) {
+        printf("This machine has no way that Copse knows and that works:\n"
+               "use its power button.\n");
+        return;
+    }
+    printf("There is no way '%s':\n", wanted);
+    for (const struct power_way *way = ways; way->name != NULL; way++)
+        printf("  %-13s %s\n", way->name, way->help);
+}
+
 static void command_poweroff(const char *rest)
 {
-    (void)rest;
-    power_off();
-    printf("This machine does not switch off in a way that Copse knows:\n"
-           "use its power button.\n");
+    try_ways(power_off_ways, rest);
+}
+
+static void command_reboot(const char *rest)
+{
+    try_ways(power_reboot_ways, rest);
 }
 
 static const struct {
@@ -85,7 +109,8 @@ static const struct {
     {"space", "the regions of the address space", command_space},
     {"walk", "walk ADDRESS: what is there, and the page walk", command_walk},
     {"audit", "hold every mapping against the plan", command_audit},
-    {"poweroff", "switch the machine off", command_poweroff},
+    {"poweroff", "switch off; poweroff WAY: only so", command_poweroff},
+    {"reboot", "start anew; reboot WAY: only so", command_reboot},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

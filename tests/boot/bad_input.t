@@ -15,10 +15,13 @@ my @cpus = (
 );
 for (@cpus) {
     my ($cpu, $message) = @$_;
-    my $run = CopseBoot->start(args => '', cpu => $cpu);
-    is($run->finish, CopseBoot::PANIC, "$cpu: stops");
-    like($run->text, qr/^Copse cannot start: /m, "$cpu: says so");
-    like($run->text, $message, "$cpu: and why");
+    for my $firmware (qw(bios pvh)) {
+        my $run = CopseBoot->start(args => '', cpu => $cpu,
+            firmware => $firmware);
+        is($run->finish, CopseBoot::PANIC, "$firmware, $cpu: stops");
+        like($run->text, qr/^Copse cannot start: /m, "$cpu: says so");
+        like($run->text, $message, "$cpu: and why");
+    }
 }
 
 # A multiboot 1 loader: the same kernel with that header in place of ours.
@@ -45,10 +48,11 @@ for (@cpus) {
 my $image = CopseBoot::slurp("$CopseBoot::build/copse.elf");
 
 sub boot_patched {
-    my ($name, $patched, @messages) = @_;
+    my ($name, $patched, $firmware, @messages) = @_;
     my $dir = tempdir(CLEANUP => 1);
     CopseBoot::spew("$dir/copse.elf", $patched);
-    my $run = CopseBoot->start(args => '', kernel => "$dir/copse.elf");
+    my $run = CopseBoot->start(args => '', kernel => "$dir/copse.elf",
+        firmware => $firmware);
     is($run->finish, CopseBoot::PANIC, "$name: ends as a panic")
         or diag($run->text);
     like($run->text, $_, "$name: says $_") for @messages;
@@ -58,18 +62,18 @@ sub boot_patched {
 {
     my $patched = $image; # no CPU of QEMU's is without CPUID: xor eax, eax; ret
     CopseBoot::patch($patched, 'has_cpuid', "\x31\xc0\xc3");
-    boot_patched('no CPUID', $patched,
+    boot_patched('no CPUID', $patched, 'bios',
         qr/^Copse cannot start: this CPU has no CPUID instruction/m);
 
     $patched = $image;
     CopseBoot::patch($patched, 'kernel_main', "\x0f\x0b"); # ud2
-    boot_patched('a fault in the first C instruction', $patched,
+    boot_patched('a fault in the first C instruction', $patched, 'bios',
         qr/invalid opcode \(#UD\)/, qr/at +\w+ +kernel_main\+0x0/);
 
     $patched = $image; # mov [0x7f0000000000], al: there are no regions yet
     CopseBoot::patch($patched, 'kernel_main',
         "\xa2" . pack('L<2', 0, 0x7f00));
-    boot_patched('a page fault there', $patched, qr/page fault \(#PF\)/,
+    boot_patched('a page fault there', $patched, 'pvh', qr/page fault \(#PF\)/,
         qr/write to 0x00007f0000000000: no page is mapped/);
 
     # start64's last word before the call of kernel_main, mov edi, edi, as
@@ -77,9 +81,12 @@ sub boot_patched {
     $patched = $image;
     my $at = index $patched, "\x89\xff\xe8", CopseBoot::offset_of('start64');
     substr $patched, $at, 2, "\x31\xff";
-    boot_patched('boot information that is none', $patched,
+    boot_patched('boot information that is none', $patched, 'bios',
         qr/the boot information at 0x0 is unusable: tag \d+ at offset 0x\w+: /,
         qr/^\(MULTIBOOT2_\w+\)$/m);
+    boot_patched('start info that is none', $patched, 'pvh',
+        qr/the start info at 0x0 is unusable: at 0x0: it does not begin with/,
+        qr/^\(PVH_BAD_MAGIC\)$/m);
 }
 
 # Command lines: a sane default, and a word about what was wrong.
@@ -118,11 +125,14 @@ for (@lines) {
 
 # As little memory as GRUB can live in.
 for my $mem (qw(4M 5M 8M)) {
-    my $run = CopseBoot->start(args => '', mem => $mem);
-    ok($run->expect(qr/copse> \z/), "$mem: boots to the prompt")
-        or diag($run->text);
-    $run->type("poweroff\r");
-    is($run->finish, CopseBoot::SUCCESS, "$mem: and ends well");
+    for my $firmware (qw(bios pvh)) {
+        my $run = CopseBoot->start(args => '', mem => $mem,
+            firmware => $firmware);
+        ok($run->expect(qr/copse> \z/), "$firmware, $mem: boots to the prompt")
+            or diag($run->text);
+        $run->type("poweroff\r");
+        is($run->finish, CopseBoot::SUCCESS, "$firmware, $mem: and ends well");
+    }
 }
 
 # No serial port: nothing to see, but the kernel must not wait for it.

@@ -35,6 +35,12 @@ my %damage = (
         # sh_offset, at 24; the header itself is still where GRUB finds it
         substr $_[0], section_field($_[0], 24), 8, pack 'Q<', 32768;
     }],
+    'no PVH note' => [qr/no note that leads to start_pvh/, sub {
+        substr $_[0], index($_[0], "Xen\0") - 4, 4, pack 'L<', 17;
+    }],
+    'PVH note of another entry' => [qr/no note that leads to start_pvh/, sub {
+        substr $_[0], index($_[0], "Xen\0") + 4, 1, "\1";
+    }],
     'writable and executable' => [qr/writable and executable/, sub {
         # p_flags of the second program header (ELF64: headers at 64, 56 bytes
         # each, flags at 4)

@@ -67,7 +67,7 @@ for my $firmware (qw(bios uefi)) {
 # A panic is on the screen too.
 {
     my $run = CopseBoot->start(args => 'fault=read-null', monitor => 1,
-        stay => 1);
+        stay => 1, firmware => 'bios');
     ok($run->expect(qr/The machine is halted/), 'a machine that panics halts');
     my $screen = join "\n", read_screen($run->screendump);
     like($screen, qr/page fault \(#PF\)/, 'the report is on the screen');
@@ -78,7 +78,7 @@ for my $firmware (qw(bios uefi)) {
 # So is the word of a machine that cannot run it.
 {
     my $run = CopseBoot->start(args => '', cpu => 'qemu64,-nx', monitor => 1,
-        stay => 1);
+        stay => 1, firmware => 'bios');
     ok($run->expect(qr/execute disable/), 'a CPU without NX');
     sleep 1;    # the message's last bytes
     my $screen = join '', read_screen($run->screendump);

@@ -6,20 +6,23 @@ use Test::More;
 use CopseBoot;
 
 my @machines;
-for my $firmware (qw(bios uefi)) {
-    push @machines, map { { firmware => $firmware, mem => $_, cpu => 'max' } }
-        qw(64M 256M 4G 64G);
-    push @machines,
-        map { { firmware => $firmware, mem => $_, cpu => 'qemu64' } }
+for my $cpu (qw(max qemu64)) {
+    push @machines, map { { firmware => 'pvh', mem => $_, cpu => $cpu } }
         qw(64M 256M 4G 64G);
 }
-push @machines, { firmware => 'bios', mem => '4G', cpu => 'Haswell' };
-push @machines, { firmware => 'bios', mem => '4G', machine => 'q35' };
-push @machines, { firmware => 'bios', mem => '1T' };
-push @machines, { firmware => 'bios', mem => '6M' };
-push @machines, { firmware => $_, modules => 1 } for qw(bios uefi);
-push @machines, { firmware => 'bios', args => 'selftest heap=bump' };
-push @machines, { firmware => 'bios', args => 'selftest heap=list' };
+push @machines, map { { firmware => $_, mem => '256M', cpu => 'max' } }
+    qw(bios uefi);
+push @machines, map { { firmware => $_, mem => '64G', cpu => 'qemu64' } }
+    qw(bios uefi);
+push @machines, { firmware => 'uefi', mem => '64M' };
+push @machines, { firmware => 'pvh', mem => '4G', cpu => 'Haswell' };
+push @machines, map { { firmware => $_, mem => '4G', machine => 'q35' } }
+    qw(bios pvh);
+push @machines, { firmware => 'pvh', machine => 'microvm' };
+push @machines, { firmware => 'pvh', mem => '1T' };
+push @machines, map { { firmware => $_, mem => '6M' } } qw(bios pvh);
+push @machines, map { { firmware => $_, modules => 1 } } qw(bios uefi pvh);
+push @machines, map { { args => "selftest heap=$_" } } qw(bump list);
 
 # Shows a TAP stream's tests as tests of this file.
 sub repeat_results {

@@ -1,0 +1,75 @@
+#!/usr/bin/perl
+# poweroff and reboot: each way by itself, and that the first that works is
+# taken.
+use strict;
+use warnings;
+use Test::More;
+use CopseBoot;
+
+# Says a command to a machine without a debug-exit device; what came of it:
+# "off", "boots again" or "boots again after a triple fault"; and the machine's
+# own words.
+sub machine_after {
+    my ($command, %machine) = @_;
+    my $run = CopseBoot->start(args => '', stay => 1, seconds => 20, %machine,
+        qemu => [
+            '-action', 'reboot=reset', '-d', 'cpu_reset',
+            '-trace', 'qemu_system_shutdown_request',
+        ]);
+    $run->expect(qr/copse> \z/) or return ('no prompt', $run->text);
+    my $before = length $run->text;
+    $run->type("$command\r");
+    my $again = $run->expect(qr/copse> (?s:.*)^Copse \d(?s:.*)copse> \z/m);
+    my $words = substr $run->text, $before;
+    if ($again) {
+        $run->stop;
+        # with registers of 64 bits: SeaBIOS resets by a triple fault of its own
+        return ('boots again'
+                . ($run->log =~ /^Triple fault\nCPU Reset.*\nRAX=/m
+                ? ' after a triple fault' : ''), $words);
+    }
+    my $status = $run->finish;
+    return ("status $status", $words) if $status != 0;
+    # qapi/run-state.json, ShutdownCause: guest-shutdown
+    return ($run->log =~ /qemu_system_shutdown_request reason=6$/m
+        ? 'off' : 'stopped', $words);
+}
+
+my %expected = (
+    pc => {
+        'poweroff qemu' => 'off',
+        'reboot keyboard' => 'boots again',
+        'reboot chipset' => 'boots again',
+        'reboot triple-fault' => 'boots again after a triple fault',
+        'poweroff' => 'off',
+        'reboot' => 'boots again',
+    },
+    microvm => {
+        'reboot triple-fault' => 'boots again after a triple fault',
+    },
+);
+$expected{q35} = $expected{pc};
+
+for my $machine (sort keys %expected) {
+    for my $command (sort keys %{ $expected{$machine} }) {
+        my ($end, $words) = machine_after($command, machine => $machine);
+        is($end, $expected{$machine}{$command}, "$machine: $command")
+            or diag($words);
+    }
+}
+
+# A way that is not there, and one that there is none of, leave the machine on.
+{
+    my $run = CopseBoot->start(args => '', machine => 'microvm');
+    ok($run->expect(qr/copse> \z/), 'a machine without a keyboard controller');
+    $run->type("reboot keyboard\r");
+    ok($run->expect(qr/reset line\s+is not there\s+This machine has no way(?s:.*)copse> \z/),
+        'has no reset by it') or diag($run->text);
+    $run->type("reboot now\r");
+    ok($run->expect(qr/There is no way 'now':(?s:.*)triple-fault(?s:.*)copse> \z/),
+        'a way that there is none of is told, with those there are');
+    $run->type("poweroff debug-exit\r");
+    is($run->finish, CopseBoot::SUCCESS, 'poweroff debug-exit ends well');
+}
+
+done_testing();
