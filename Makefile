@@ -104,14 +104,34 @@ $(BUILD)/include/version.h: FORCE | $(BUILD)/.copse
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 .PHONY: FORCE
 
+# The Rust library is optional: without a rustc the kernel says what it lacks.
+RUSTC ?= rustc
+RUST_MISSING := $(shell tools/rust-library --check $(RUSTC))
+ifeq ($(RUST_MISSING),)
+# The kernel refers to it weakly, which alone takes nothing out of an archive.
+RUST := -u rust_panic_on_purpose $(BUILD)/librust.a
+$(BUILD)/copse.elf: $(BUILD)/librust.a
+endif
+
+$(BUILD)/librust.a: $(wildcard rust/*.rs) tools/rust-library $(BUILD)/rustc
+	$(call say,RUST,$@)
+	$(Q)tools/rust-library $(RUSTC) $@
+
+# Which rustc there is, or what is missing: a change links the kernel anew.
+$(BUILD)/rustc: FORCE | $(BUILD)/.copse
+	@{ echo '$(RUSTC): $(RUST_MISSING)'; $(RUSTC) --version 2>&1; } >$@.new; \
+	    cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
 # Linked twice: the first image has no symbols, but all code where it stays.
 define link-with-symbols
 	$(Q)awk -f tools/symbols.awk $(2) >$(1).symbols.c
 	$(Q)$(CC) $(CFLAGS) -I. -c $(1).symbols.c -o $(1).symbols.o
-	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJECTS) $(1).symbols.o -o $(1)
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld $(OBJECTS) $(RUST) $(1).symbols.o -o $(1)
 endef
 
-$(BUILD)/copse.elf: $(OBJECTS) linker.ld tools/symbols.awk tools/check-image
+$(BUILD)/copse.elf: $(OBJECTS) $(BUILD)/rustc linker.ld tools/symbols.awk \
+    tools/check-image
+	$(if $(RUST_MISSING),$(call say,NOTE,"no Rust in it: $(RUST_MISSING)"))
 	$(call say,LD,$@)
 	$(call link-with-symbols,$@.first,/dev/null)
 	$(Q)nm -n $@.first >$@.nm

@@ -7,6 +7,7 @@
 #include "kernel/image.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/rust.h"
 #include "kernel/stacks.h"
 #include "lib/assert.h"
 #include "lib/bits.h"
@@ -146,6 +147,14 @@ static void assertion(void)
     ASSERT(trees == 3, "a copse of %u trees", trees);
 }
 
+static void rust_panic(void)
+{
+    if (rust_is_here())
+        rust_call(rust_panic_on_purpose);
+    else
+        panic("the kernel was built without rustc");
+}
+
 static const struct {
     const char *name;
     void (*make)(void);
@@ -165,6 +174,7 @@ static const struct {
     {"smash-stack", smash_stack},
     {"divide", divide},
     {"assert", assertion},
+    {"rust-panic", rust_panic},
 };
 
 #define MISTAKE_COUNT (sizeof(mistakes) / sizeof(mistakes[0]))

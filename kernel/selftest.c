@@ -18,6 +18,7 @@ static struct {
     const char *file, *condition;
     int line;
     char values[200];
+    const char *skipped; /* why, or NULL */
 } current;
 
 void selftest_fail(const char *file, int line, const char *condition,
@@ -33,6 +34,11 @@ void selftest_fail(const char *file, int line, const char *condition,
     va_start(arguments, format);
     format_string_v(current.values, sizeof(current.values), format, arguments);
     va_end(arguments);
+}
+
+void selftest_skip(const char *reason)
+{
+    current.skipped = reason;
 }
 
 static unsigned test_count(void)
@@ -60,8 +66,11 @@ static void print_yaml(const char *name, const char *text)
 
 static void print_result(const struct selftest *test, unsigned number)
 {
-    printf("%sok %u - %s: %s\n", current.failed ? "not " : "", number,
+    printf("%sok %u - %s: %s", current.failed ? "not " : "", number,
            test->suite, test->name);
+    if (current.skipped != NULL)
+        printf(" # SKIP %s", current.skipped);
+    printf("\n");
     if (!current.failed)
         return;
     printf("  ---\n  file: %s\n  line: %d\n", current.file, current.line);
@@ -93,6 +102,7 @@ static void check_the_house(void)
 static void run_test(const struct selftest *test)
 {
     current.failed = false;
+    current.skipped = NULL;
     test->run();
     uint64_t before = free_bytes();
     if (!current.failed)

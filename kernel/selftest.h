@@ -37,6 +37,9 @@ void selftest_fail(const char *file, int line, const char *condition,
                    const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The running test cannot be run in this kernel; the reason is told with it. */
+void selftest_skip(const char *reason);
+
 /* Leaves the test at once if the condition does not hold. */
 #define EXPECT(condition, ...)                                                 \
     do {                                                                       \

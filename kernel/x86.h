@@ -7,15 +7,19 @@
 #include <stdint.h>
 
 /* AMD64 manual, volume 2, sections 3.1.1, 3.1.3 and 3.1.7. */
-#define CR0_WP   (UINT64_C(1) << 16)
-#define CR4_MCE  (UINT64_C(1) << 6)
-#define CR4_PGE  (UINT64_C(1) << 7)
-#define CR4_UMIP (UINT64_C(1) << 11)
-#define CR4_SMEP (UINT64_C(1) << 20)
-#define CR4_SMAP (UINT64_C(1) << 21)
-#define MSR_EFER 0xc0000080u
+#define CR0_MP      (UINT64_C(1) << 1)
+#define CR0_EM      (UINT64_C(1) << 2)
+#define CR0_TS      (UINT64_C(1) << 3)
+#define CR0_WP      (UINT64_C(1) << 16)
+#define CR4_MCE     (UINT64_C(1) << 6)
+#define CR4_PGE     (UINT64_C(1) << 7)
+#define CR4_OSFXSR  (UINT64_C(1) << 9)
+#define CR4_UMIP    (UINT64_C(1) << 11)
+#define CR4_SMEP    (UINT64_C(1) << 20)
+#define CR4_SMAP    (UINT64_C(1) << 21)
+#define MSR_EFER    0xc0000080u
 #define MSR_GS_BASE 0xc0000101u
-#define EFER_NXE (UINT64_C(1) << 11)
+#define EFER_NXE    (UINT64_C(1) << 11)
 
 struct cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -74,6 +78,11 @@ static inline void write_msr(uint32_t number, uint64_t value)
                      : "memory");
 }
 
+static inline void write_cr0(uint64_t value)
+{
+    __asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+}
+
 static inline void write_cr3(uint64_t value)
 {
     __asm__ volatile("mov %0, %%cr3" : : "r"(value) : "memory");
@@ -87,6 +96,20 @@ static inline void write_cr4(uint64_t value)
 static inline void invlpg(uintptr_t page)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(page) : "memory");
+}
+
+/* Turns interrupts off; what interrupts_restore wants to have them as before.
+ */
+static inline uint64_t interrupts_save(void)
+{
+    uint64_t flags;
+    __asm__ volatile("pushfq; pop %0; cli" : "=r"(flags) : : "memory");
+    return flags;
+}
+
+static inline void interrupts_restore(uint64_t flags)
+{
+    __asm__ volatile("push %0; popfq" : : "r"(flags) : "memory", "cc");
 }
 
 /* For good: with interrupts off only an NMI wakes the CPU, and it sleeps
