@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "bench/latency.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
 
@@ -287,27 +288,11 @@ static bool run_random_empty(void *context, uint64_t count)
 
 #define SLOTS 2048u
 
-struct worst {
-    uint64_t alloc, free;
+static const struct bench_figure worst_figures[] = {
+    {"alloc", NULL, false},
+    {"free", NULL, false},
+    {0},
 };
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* Ticks between two looks at the clock with nothing between. */
-static uint64_t clock_cost(void)
-{
-    uint64_t least = UINT64_MAX;
-    for (unsigned i = 0; i < 16; i++) {
-        uint64_t begin_tick = bench_ticks();
-        uint64_t ticks = bench_ticks() - begin_tick;
-        if (ticks < least)
-            least = ticks;
-    }
-    return least;
-}
 
 /* One allocation in 128 is a GiB, and one in 8 of the others 2M. */
 static enum frame_size random_size(uint64_t *random)
@@ -317,13 +302,14 @@ static enum frame_size random_size(uint64_t *random)
 }
 
 FOR_EACH_SUBJECT bool worst_of(enum subject subject, uint64_t count,
-                               struct worst *worst)
+                               struct bench_latency latency[2])
 {
     struct frame_bench *state =
         begin(subject, subject == BY_TREE ? 4 * SIZE_1G : 0, SLOTS);
     if (state == NULL)
         return false;
-    *worst = (struct worst){0, 0};
+    bench_latency_begin(&latency[0]);
+    bench_latency_begin(&latency[1]);
     /* An empty slot is 0: the trees never give that frame out here, for it is
      * held for ever in one, and no memory in the other. */
     bool well = subject == BY_FRAME || take(subject, state, FRAME_4K) == 0;
@@ -331,14 +317,14 @@ FOR_EACH_SUBJECT bool worst_of(enum subject subject, uint64_t count,
         paddr_t *slot = &state->list[bench_random(&state->random, SLOTS)];
         enum frame_size size = random_size(&state->random);
         paddr_t frame = *slot;
-        uint64_t ticks = bench_ticks();
+        uint64_t stamp = bench_stamp();
         if (frame == 0) {
             frame = take(subject, state, size);
-            worst->alloc = larger(worst->alloc, bench_ticks() - ticks);
+            bench_latency_add(&latency[0], bench_stamp() - stamp);
             *slot = frame == PADDR_NONE ? 0 : frame;
         } else {
             well &= give(subject, state, frame);
-            worst->free = larger(worst->free, bench_ticks() - ticks);
+            bench_latency_add(&latency[1], bench_stamp() - stamp);
             *slot = 0;
         }
     }
@@ -346,8 +332,19 @@ FOR_EACH_SUBJECT bool worst_of(enum subject subject, uint64_t count,
         if (state->list[i] != 0)
             well &= give(subject, state, state->list[i]);
     end(state);
-    worst->alloc -= clock_cost();
-    worst->free -= clock_cost();
+    return well;
+}
+
+FOR_EACH_SUBJECT bool worst(enum subject subject, uint64_t count,
+                            uint64_t *figure)
+{
+    struct bench_latency *latency = bench_take(2 * sizeof(*latency));
+    if (latency == NULL)
+        return false;
+    bool well = worst_of(subject, count, latency);
+    figure[0] = bench_stamp_ticks(latency[0].worst);
+    figure[1] = bench_stamp_ticks(latency[1].worst);
+    bench_give(latency, 2 * sizeof(*latency));
     return well;
 }
 
@@ -409,15 +406,10 @@ FOR_EACH_SUBJECT bool worst_of(enum subject subject, uint64_t count,
     {                                                                          \
         return replace_random(subject, state, count);                          \
     }                                                                          \
-    static uint64_t as##_worst_alloc(uint64_t count)                           \
+    static bool as##_worst(void *state, uint64_t count, uint64_t *figure)      \
     {                                                                          \
-        struct worst worst;                                                    \
-        return worst_of(subject, count, &worst) ? worst.alloc : BENCH_VOID;    \
-    }                                                                          \
-    static uint64_t as##_worst_free(uint64_t count)                            \
-    {                                                                          \
-        struct worst worst;                                                    \
-        return worst_of(subject, count, &worst) ? worst.free : BENCH_VOID;     \
+        (void)state;                                                           \
+        return worst(subject, count, figure);                                  \
     }
 
 BOTH_SUBJECTS(frame, BY_FRAME)
@@ -435,58 +427,65 @@ BOTH_SUBJECTS(tree, BY_TREE)
     {ROW(name, "frame", size), .count = {size == 0 ? 1000 : 0,                 \
                                          size == 0 ? 0 : 2000000},             \
      .begin = frame_begin, .end = frame_end, .run = frame_##run_size,          \
-     .goal = goal_ns}
+     .goal = {goal_ns}}
 
 #define PAIR(name, run_size, goal_ns)                                          \
     PAIRS(name, run_size, 0, goal_ns),                                         \
     PAIRS(name, run_size, 8 * SIZE_1G, goal_ns),                               \
     {ROW(name, "frame_tree", 8 * SIZE_1G), .count = {1000, 2000000},           \
      .begin = tree_begin, .end = tree_end, .run = tree_##run_size,             \
-     .goal = goal_ns}
+     .goal = {goal_ns}}
 
 #define BULK(size, kernel)                                                     \
     {ROW("bulk-alloc", "frame", size), .count = {0, 1000000},                  \
      .begin = frame_begin_bulk, .end = end, .run = frame_bulk_alloc,           \
-     .after = frame_untimed_free, .goal = 500},                                \
+     .after = frame_untimed_free, .goal = {500}},                                \
     {ROW("bulk-alloc", "frame_tree", size), .count = {kernel, 1000000},        \
      .begin = tree_begin_bulk, .end = end, .run = tree_bulk_alloc,             \
-     .after = tree_untimed_free, .goal = 500},                                 \
+     .after = tree_untimed_free, .goal = {500}},                                 \
     {ROW("bulk-free", "frame", size), .count = {0, 1000000},                   \
      .begin = frame_begin_bulk, .end = end, .before = frame_untimed_alloc,     \
-     .run = frame_bulk_free, .goal = 300},                                     \
+     .run = frame_bulk_free, .goal = {300}},                                     \
     {ROW("bulk-free", "frame_tree", size), .count = {kernel, 1000000},         \
      .begin = tree_begin_bulk, .end = end, .before = tree_untimed_alloc,       \
-     .run = tree_bulk_free, .goal = 300}
+     .run = tree_bulk_free, .goal = {300}}
 
 #define RANDOM(size, goal_ns)                                                  \
     {ROW("random", "frame", size),                                             \
      .count = {0, size == SIZE_1G ? 0 : 500000},                               \
      .begin = frame_begin_random, .end = end, .run = frame_random,             \
-     .goal = goal_ns},                                                         \
+     .goal = {goal_ns}},                                                         \
     {ROW("random", "frame_tree", size),                                        \
      .count = {size == SIZE_1G ? 20000 : 0,                                    \
                size == SIZE_1G ? 0 : 500000},                                  \
      .begin = tree_begin_random, .end = end, .run = tree_random,               \
-     .goal = goal_ns},                                                         \
-    {ROW("random", "empty", size), .role = BENCH_EMPTY,                        \
+     .goal = {goal_ns}},                                                         \
+    {ROW("random", "empty", size), .role = BENCH_YARDSTICK,                        \
      .count = {size == SIZE_1G ? 20000 : 0,                                    \
                size == SIZE_1G ? 0 : 500000},                                  \
      .begin = begin_random_empty, .end = end, .run = run_random_empty}
 
 #define WORST(subject, of, size)                                               \
-    {ROW("worst-alloc", of, size), .count = {50000, 0},                        \
-     .measure = subject##_worst_alloc},                                        \
-    {ROW("worst-free", of, size), .count = {50000, 0},                         \
-     .measure = subject##_worst_free}
+    {ROW("worst", of, size), .count = {50000, 0},                              \
+     .measure = subject##_worst, .figures = worst_figures, .once = true}
 
 const struct bench bench_frame[] = {
     PAIR("repeat-4k", 4k, 400),
     {ROW("repeat-4k", "locked-exchange", 8 * SIZE_1G),
-     .role = BENCH_REFERENCE, .count = {0, 2000000}, .begin = tree_begin,
+     .role = BENCH_YARDSTICK, .count = {0, 2000000}, .begin = tree_begin,
      .end = tree_end, .run = run_exchange},
-    {ROW("repeat-4k", "empty", 8 * SIZE_1G), .role = BENCH_EMPTY,
+    {ROW("repeat-4k", "empty", 8 * SIZE_1G), .role = BENCH_YARDSTICK,
      .count = {1000, 2000000}, .begin = tree_begin, .end = tree_end,
      .run = run_empty_pair},
+    {ROW("repeat-4k", "frame", 8 * SIZE_1G), .threads = 2,
+     .count = {0, 2000000}, .begin = frame_begin, .end = frame_end,
+     .run = frame_4k, .goal = {400}, .known = {490}},
+    {ROW("repeat-4k", "locked-exchange", 8 * SIZE_1G), .threads = 2,
+     .role = BENCH_YARDSTICK, .count = {0, 2000000}, .begin = tree_begin,
+     .end = tree_end, .run = run_exchange},
+    {ROW("repeat-4k", "empty", 8 * SIZE_1G), .threads = 2,
+     .role = BENCH_YARDSTICK, .count = {0, 2000000}, .begin = tree_begin,
+     .end = tree_end, .run = run_empty_pair},
     PAIR("repeat-2m", 2m, 400),
     PAIR("repeat-1g", 1g, 500),
 

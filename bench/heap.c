@@ -142,14 +142,14 @@ static bool run_random_empty(void *context, uint64_t count)
 /* clang-format off */
 const struct bench bench_heap[] = {
     {ROW("pair", 64), .variant = backend_name, .count = {1000, 1000000},
-     .begin = begin, .run = run_pair, .goal = 190},
+     .begin = begin, .run = run_pair, .goal = {190}},
     {ROW("batch", 64), .variant = backend_name,
      .count = {4 * BATCH, 1000 * BATCH}, .begin = begin, .run = run_batch,
-     .goal = 190},
+     .goal = {190}},
     {ROW("random", BLOCK_MAX), .variant = backend_name,
      .count = {500, 50000}, .begin = begin_random, .run = run_random,
-     .goal = 430},
-    {ROW("random", BLOCK_MAX), .subject = "empty", .role = BENCH_EMPTY,
+     .goal = {430}},
+    {ROW("random", BLOCK_MAX), .subject = "empty", .role = BENCH_YARDSTICK,
      .count = {500, 50000}, .begin = begin, .run = run_random_empty},
     {0},
 };

@@ -90,7 +90,7 @@ const struct bench bench_range[] = {
     LIVE("1000-live", 1000),
     LIVE("100000-live", 100000),
     {.suite = "range", .workload = "100000-live", .subject = "empty",
-     .role = BENCH_EMPTY, .bytes = 100000 * PAGE_SIZE,
+     .role = BENCH_YARDSTICK, .bytes = 100000 * PAGE_SIZE,
      .count = {2000, 500000}, .begin = begin, .end = end, .run = run_empty},
     {0},
 };

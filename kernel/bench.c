@@ -30,6 +30,25 @@ uint64_t bench_ticks(void)
     return clock_ticks();
 }
 
+uint64_t bench_stamp_ticks(uint64_t stamps)
+{
+    return stamps * 100;
+}
+
+/* What is counted here is one CPU's instructions. */
+bool bench_run_on(unsigned threads, bool (*run)(void *state, uint64_t count),
+                  void *state, uint64_t count, uint64_t *ticks)
+{
+    uint64_t begin = bench_ticks();
+    bool well = threads == 1 && run(state, count);
+    *ticks = bench_ticks() - begin;
+    return well;
+}
+
+void bench_meet(void)
+{
+}
+
 /* Not of the kernel's heap: a heap that is measured may not lie in another. */
 void *bench_take(size_t bytes)
 {

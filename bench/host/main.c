@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/host/threads.h"
 #include "lib/assert.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
@@ -52,13 +53,6 @@ void platform_log(const char *format, ...)
     vfprintf(stderr, format, arguments);
     fprintf(stderr, "\n");
     va_end(arguments);
-}
-
-_Thread_local unsigned platform_thread_cpu;
-
-unsigned platform_cpu_count(void)
-{
-    return 2;
 }
 
 static void membarrier(int command)
@@ -112,6 +106,26 @@ uint64_t bench_ticks(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* Ticks of the time-stamp counter in 2^20 nanoseconds, by the clock that
+ * bench_ticks reads. */
+static uint64_t stamps_per_mi(void)
+{
+    const uint64_t nanoseconds = UINT64_C(1) << 24;
+    uint64_t begin_tick = bench_ticks(), begin = bench_stamp(), ticks;
+    do
+        ticks = bench_ticks() - begin_tick;
+    while (ticks < nanoseconds);
+    return ((bench_stamp() - begin) << 20) / ticks;
+}
+
+uint64_t bench_stamp_ticks(uint64_t stamps)
+{
+    static uint64_t rate;
+    if (rate == 0)
+        rate = stamps_per_mi();
+    return (stamps * 100 << 20) / rate;
+}
+
 static void *map_memory(uint64_t at, size_t bytes)
 {
     void *got = mmap((void *)at, bytes, PROT_READ | PROT_WRITE,
@@ -121,14 +135,54 @@ static void *map_memory(uint64_t at, size_t bytes)
     return got == MAP_FAILED ? NULL : got;
 }
 
+/* As the direct map of a kernel has it.  Without huge pages it runs as well,
+ * only slower, so the answer does not matter. */
+static void ask_for_huge_pages(void *memory, size_t bytes)
+{
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+}
+
+/* What can be had without swapping. */
+static uint64_t available_bytes(void)
+{
+    unsigned long long kib = 0;
+    char line[256];
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+            break;
+    if (file != NULL)
+        fclose(file);
+    return kib * 1024;
+}
+
+/* What is large enough lies in huge pages of its own. */
+static size_t mapped_bytes(size_t bytes)
+{
+    return bytes < SIZE_2M ? bytes : align_up(bytes, SIZE_2M);
+}
+
 void *bench_take(size_t bytes)
 {
-    return map_memory(0, bytes);
+    size_t room = mapped_bytes(bytes);
+    if (room > SIZE_1G && room > available_bytes() / 8 * 7)
+        return NULL;
+    if (room < SIZE_2M)
+        return map_memory(0, room);
+    uint8_t *got = map_memory(0, room + SIZE_2M);
+    if (got == NULL)
+        return NULL;
+    uint8_t *memory = (uint8_t *)align_up((uint64_t)got, SIZE_2M);
+    if (memory > got)
+        munmap(got, (size_t)(memory - got));
+    munmap(memory + room, SIZE_2M - (size_t)(memory - got));
+    ask_for_huge_pages(memory, room);
+    return memory;
 }
 
 void bench_give(void *memory, size_t bytes)
 {
-    munmap(memory, bytes);
+    munmap(memory, mapped_bytes(bytes));
 }
 
 bool bench_machine(uint64_t bytes)
@@ -208,15 +262,18 @@ int main(int argc, char **argv)
     if (passes < 1 || argc - optind > 1)
         return usage();
     const char *name = optind < argc ? argv[optind] : "";
+    setvbuf(stdout, NULL, _IOLBF, 0);
     json_file = fopen(file, "w");
     if (json_file == NULL) {
         perror(file);
         return 1;
     }
+    threads_init();
     if (map_memory(ARENA, ARENA_BYTES) == NULL) {
         perror("mmap of the fake machine's memory");
         return 1;
     }
+    ask_for_huge_pages((void *)ARENA, ARENA_BYTES);
     bool any =
         bench_run(BENCH_HOST, name, (unsigned)passes, "ns", printf, print_json);
     if (!any)
