@@ -17,6 +17,8 @@
 #define CALLER __builtin_return_address(0)
 
 const struct heap_backend *const heap_backends[] = {
+    &heap_bins,
+    &heap_buddy,
     &heap_list,
     &heap_bump,
     NULL,

@@ -91,6 +91,8 @@ static inline vaddr_t heap_end(const struct heap *heap)
     return (vaddr_t)heap->region.start + heap->region.size;
 }
 
+extern const struct heap_backend heap_bins;
+extern const struct heap_backend heap_buddy;
 extern const struct heap_backend heap_bump;
 extern const struct heap_backend heap_list;
 

@@ -1,4 +1,5 @@
-/* A block with a header in front: what the back-ends bump and list deal in.
+/* A block with a header in front: what the back-ends bump, list and bins
+ * deal in.
  *
  *     0                8        12      13      14      15      16
  *     +----------------+--------+-------+-------+-------+-------+---------//-+
@@ -29,7 +30,7 @@ struct block {
     uint32_t mark;       /* block_mark of its kind */
     uint8_t slack;       /* bytes of the payload beyond those asked for */
     uint8_t align_shift; /* log2 of the alignment asked for */
-    uint8_t after_free;  /* the block in front is free (kept by bump only) */
+    uint8_t after_free;  /* of the block in front: 0 if live (bump, bins) */
     uint8_t unused;
 };
 

@@ -1,0 +1,619 @@
+/* The back-end buddy: blocks of 32 bytes times a power of two.
+ *
+ * A block of order k has 32 << k bytes and lies at a multiple of them, so every
+ * block is naturally aligned.  Two neighbours that make up one block of order
+ * k + 1 are buddies: their addresses differ in one bit.  Allocation takes the
+ * smallest free block that is large enough and halves it until it fits; freeing
+ * a block merges it with its buddy as long as that is free, too.  Each order
+ * has a list of its free blocks, and a word tells which lists have any, so both
+ * take at most as many steps as there are orders.
+ *
+ * What is known of blocks is kept apart from them, an entry a unit of 32 bytes:
+ *
+ *           7       6       5             0
+ *       +-------+-------+------------------+
+ *  head | pair  | live  | order + 1, or 0  |  0: no block starts in this unit
+ *       +-------+-------+------------------+
+ *  note | live: what was asked for (below); free: whether it is clean
+ *       +----------------------------------+
+ *
+ * pair is the one bit that two buddies have in common: whether exactly one of
+ * them is a free block.  It flips when either enters a list or leaves it, and
+ * so whoever frees a block knows at once, with no list searched, whether the
+ * buddy is free.  It is in the entry where the right one of the two starts;
+ * that address is the middle of the pair, and of no other pair.
+ *
+ * Entries must stay where they are when the region grows, and no more of the
+ * region than is needed may be taken for them.  So the region is cut in
+ * segments, each as large as all those in front of it, and the entries of
+ * each stand right below it, where memory is usable before the segment is:
+ *
+ *     base              1 KiB           2 KiB                       4 KiB
+ *     +-------+---------+-+-------------+-+---------------------------+-+---
+ *     | buddy | blocks  |e|   blocks    |e|          blocks           |e|
+ *     +-------+---------+-+-------------+-+---------------------------+-+---
+ *                       entries of the segment that follows, 1/16 of it
+ *
+ * Where an entry is follows from the address with one count of leading zeros.
+ * A segment that the region can never reach has no entries.
+ *
+ * A free block is clean if all its bytes but those of its links are 0.
+ *
+ * Invariants: every unit is in one block, in the struct, or holds entries; no
+ * two buddies are both free; every free block is in the list of its order.
+ */
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/heap/backend.h"
+
+#define UNIT UINT64_C(32)
+
+/* Orders 0 to 35: blocks up to 1 TiB. */
+#define ORDERS 36
+
+/* Units in front of the first segment that has entries below it. */
+#define FIRST_UNITS 32
+
+struct entry {
+    uint8_t head, note;
+};
+
+#define HEAD_ORDER 0x3f
+#define HEAD_LIVE  0x40
+#define HEAD_PAIR  0x80
+
+/* The links of a free block, in its first bytes. */
+struct hole {
+    struct hole *next, *previous;
+};
+
+_Static_assert(sizeof(struct hole) <= UNIT, "the links have room");
+
+struct buddy {
+    vaddr_t base;     /* of unit 0: the region's start, rounded down */
+    vaddr_t end;      /* behind the last whole unit that is usable */
+    vaddr_t limit;    /* behind the last that ever may be */
+    uint64_t stocked; /* bit k: the list of order k is not empty */
+    struct hole *first[ORDERS];
+    struct entry entries[FIRST_UNITS]; /* of the first units */
+} __attribute__((aligned(HEAP_GRANULE)));
+
+_Static_assert(HEAP_GRANULE + sizeof(struct buddy) + UNIT <=
+                   FIRST_UNITS * (UNIT - sizeof(struct entry)),
+               "a block has room in front of the first segment's entries");
+
+static struct buddy *buddy_of(const struct heap *heap)
+{
+    return heap->region.start;
+}
+
+static uint64_t order_size(unsigned order)
+{
+    return UNIT << order;
+}
+
+/* The order of the smallest block that holds the layout. */
+static unsigned order_for(struct layout layout)
+{
+    uint64_t size = layout.size > layout.align ? layout.size : layout.align;
+
+    if (size <= UNIT)
+        return 0;
+    return (unsigned)(__builtin_clzll(UNIT - 1) - __builtin_clzll(size - 1));
+}
+
+/* ---- Entries ---- */
+
+/* Where the first block may start. */
+static vaddr_t first_place(const struct buddy *buddy)
+{
+    return align_up((vaddr_t)buddy + sizeof(*buddy), UNIT);
+}
+
+static uint64_t unit_of(const struct buddy *buddy, vaddr_t address)
+{
+    return (address - buddy->base) / UNIT;
+}
+
+/* The largest power of two that is not above the number. */
+static uint64_t top_bit(uint64_t number)
+{
+    return UINT64_C(1) << (63 - __builtin_clzll(number));
+}
+
+/* Those of the units of one block stand side by side: no block crosses from one
+ * segment to the next, for the entries are in between. */
+static struct entry *entry_at(const struct buddy *buddy, vaddr_t address)
+{
+    uint64_t unit = unit_of(buddy, address);
+
+    if (unit < FIRST_UNITS)
+        return (struct entry *)&buddy->entries[unit];
+
+    uint64_t segment = top_bit(unit);
+    struct entry *end = (struct entry *)(buddy->base + segment * UNIT);
+    return end - segment + (unit - segment);
+}
+
+struct range {
+    vaddr_t start, end;
+};
+
+/* The first run of entries that ends behind this address; empty, at the limit,
+ * if there is none. */
+static struct range entries_above(const struct buddy *buddy, vaddr_t address)
+{
+    uint64_t unit = unit_of(buddy, address);
+    uint64_t all = unit_of(buddy, buddy->limit);
+    uint64_t segment = unit < FIRST_UNITS ? FIRST_UNITS : 2 * top_bit(unit);
+
+    if (segment >= all)
+        return (struct range){buddy->limit, buddy->limit};
+
+    vaddr_t end = buddy->base + segment * UNIT;
+    return (struct range){end - segment * sizeof(struct entry), end};
+}
+
+static bool is_free(const struct entry *entry, unsigned order)
+{
+    return (entry->head & (HEAD_LIVE | HEAD_ORDER)) == order + 1;
+}
+
+static void set_head(struct entry *entry, unsigned head)
+{
+    entry->head = (uint8_t)((entry->head & HEAD_PAIR) | head);
+}
+
+/* What was asked for: the alignment's shift, and how many bytes of the block
+ * were not.  A block of order 0 has one byte for both, any other a byte for the
+ * shift and as many of the next ones as there are, which suffice. */
+static unsigned slack_bytes(unsigned order)
+{
+    return order < 3 ? (1u << order) - 1 : 7;
+}
+
+static void note_layout(struct entry *entry, unsigned order,
+                        struct layout layout)
+{
+    unsigned shift = (unsigned)__builtin_ctzll(layout.align);
+    uint64_t slack = order_size(order) - layout.size;
+
+    if (order == 0) {
+        entry->note = (uint8_t)(slack << 3 | shift);
+        return;
+    }
+    entry->note = (uint8_t)shift;
+    for (unsigned i = 1; i <= slack_bytes(order); i++, slack >>= 8)
+        entry[i].note = (uint8_t)slack;
+}
+
+/* Of a live block; of a free one, what it would be if all of it were live. */
+static void describe(const struct entry *entry, vaddr_t at,
+                     struct heap_block *block)
+{
+    unsigned order = (entry->head & HEAD_ORDER) - 1u;
+    uint64_t size = order_size(order), slack = 0;
+    unsigned shift = 0;
+
+    if (entry->head & HEAD_LIVE) {
+        shift = order == 0 ? entry->note & 7u : entry->note;
+        if (order == 0)
+            slack = entry->note >> 3;
+        for (unsigned i = slack_bytes(order); i > 0; i--)
+            slack = slack << 8 | entry[i].note;
+    }
+    *block = (struct heap_block){
+        .start = (void *)at,
+        .layout = {size - slack, (size_t)1 << (shift & 63)},
+        .usable = size,
+        .held = size,
+    };
+}
+
+/* ---- Free blocks ---- */
+
+/* Notes that a block became free, or is no more.  True if now its buddy is as
+ * it is: when it becomes free, that is free too. */
+static bool flip_pair(const struct buddy *buddy, vaddr_t at, unsigned order)
+{
+    vaddr_t middle = at | order_size(order);
+
+    if (order == ORDERS - 1 || middle >= buddy->limit)
+        return false;
+
+    struct entry *entry = entry_at(buddy, middle);
+    entry->head ^= HEAD_PAIR;
+    return !(entry->head & HEAD_PAIR);
+}
+
+static void push(struct buddy *buddy, vaddr_t at, unsigned order, bool clean)
+{
+    struct entry *entry = entry_at(buddy, at);
+    struct hole *hole = (struct hole *)at;
+
+    *hole = (struct hole){.next = buddy->first[order]};
+    if (hole->next)
+        hole->next->previous = hole;
+    buddy->first[order] = hole;
+    buddy->stocked |= UINT64_C(1) << order;
+    set_head(entry, order + 1);
+    entry->note = clean;
+}
+
+/* Takes a free block off its list; no block starts there for now.  Returns
+ * whether it is clean. */
+static bool take(struct buddy *buddy, vaddr_t at, unsigned order)
+{
+    struct entry *entry = entry_at(buddy, at);
+    struct hole *hole = (struct hole *)at;
+
+    if (hole->next)
+        hole->next->previous = hole->previous;
+    if (hole->previous)
+        hole->previous->next = hole->next;
+    else
+        buddy->first[order] = hole->next;
+    if (!buddy->first[order])
+        buddy->stocked &= ~(UINT64_C(1) << order);
+    set_head(entry, 0);
+    return entry->note != 0;
+}
+
+/* Makes these bytes a free block, merged as far as it goes. */
+static void release(struct buddy *buddy, vaddr_t at, unsigned order, bool clean)
+{
+    while (flip_pair(buddy, at, order)) {
+        uint64_t size = order_size(order);
+
+        clean &= take(buddy, at ^ size, order);
+        if (clean) /* the links of the right one, if it had any */
+            memset((void *)(at | size), 0, sizeof(struct hole));
+        at &= ~size;
+        order++;
+    }
+    push(buddy, at, order, clean);
+}
+
+/* Frees memory that is new. */
+static void add(struct heap *heap, vaddr_t from, vaddr_t to)
+{
+    struct buddy *buddy = buddy_of(heap);
+
+    for (vaddr_t at = from; at < to;) {
+        struct range entries = entries_above(buddy, at);
+        vaddr_t stop = entries.start < to ? entries.start : to;
+
+        while (at < stop) {
+            unsigned order = 0;
+
+            while (order < ORDERS - 1 &&
+                   is_aligned(at, order_size(order + 1)) &&
+                   order_size(order + 1) <= stop - at)
+                order++;
+            release(buddy, at, order, heap->region.zeroed);
+            at += order_size(order);
+        }
+        if (at < to) {
+            vaddr_t end = entries.end < to ? entries.end : to;
+
+            if (!heap->region.zeroed)
+                memset((void *)at, 0, end - at);
+            at = end;
+        }
+    }
+}
+
+static void buddy_init(struct heap *heap)
+{
+    struct buddy *buddy = buddy_of(heap);
+    vaddr_t start = (vaddr_t)heap->region.start;
+
+    *buddy = (struct buddy){
+        .base = align_down(start, UNIT),
+        .end = align_down(heap_end(heap), UNIT),
+        .limit = align_down(start + heap->region.limit, UNIT),
+    };
+    add(heap, first_place(buddy), buddy->end);
+}
+
+/* Whether all from this address, which is that of a unit, up to the end is
+ * free. */
+static bool all_free(const struct buddy *buddy, vaddr_t at)
+{
+    if (at < first_place(buddy))
+        return false;
+    while (at < buddy->end) {
+        unsigned head = entry_at(buddy, at)->head & (HEAD_LIVE | HEAD_ORDER);
+
+        if (head == 0 || head & HEAD_LIVE)
+            return false;
+        at += order_size(head - 1);
+    }
+    return true;
+}
+
+/* Grows the region so that there is a free block of this order. */
+static bool extend(struct heap *heap, unsigned order)
+{
+    struct buddy *buddy = buddy_of(heap);
+    uint64_t size = order_size(order);
+    vaddr_t at = align_down(buddy->end, size), end = buddy->end;
+
+    if (!all_free(buddy, at))
+        at = align_up(end, size);
+    for (;;) {
+        if (at >= buddy->limit || size > buddy->limit - at)
+            return false;
+        struct range entries = entries_above(buddy, at);
+        if (entries.start >= at + size)
+            break;
+        at = align_up(entries.end, size);
+    }
+    if (!heap_grow(heap, at + size - heap_end(heap)))
+        return false;
+    buddy->end = align_down(heap_end(heap), UNIT);
+    add(heap, end, buddy->end);
+    return true;
+}
+
+/* ---- The back-end ---- */
+
+static bool buddy_alloc(struct heap *heap, struct layout layout,
+                        struct heap_block *block, size_t *dirty)
+{
+    struct buddy *buddy = buddy_of(heap);
+    unsigned order = order_for(layout);
+
+    if (order >= ORDERS)
+        return false;
+    if (buddy->stocked >> order == 0) {
+        if (!extend(heap, order))
+            return false;
+        ASSERT(buddy->stocked >> order != 0,
+               "no block of order %u after growing", order);
+    }
+
+    unsigned from = order + (unsigned)__builtin_ctzll(buddy->stocked >> order);
+    vaddr_t at = (vaddr_t)buddy->first[from];
+    bool clean = take(buddy, at, from);
+    flip_pair(buddy, at, from);
+    while (from > order) {
+        from--;
+        flip_pair(buddy, at, from);
+        push(buddy, at + order_size(from), from, clean);
+    }
+
+    struct entry *entry = entry_at(buddy, at);
+    set_head(entry, HEAD_LIVE | (order + 1));
+    note_layout(entry, order, layout);
+    describe(entry, at, block);
+    *dirty = clean && layout.size > sizeof(struct hole) ? sizeof(struct hole)
+                                                        : layout.size;
+    return true;
+}
+
+/* The start of the block that an address is in, or 0. */
+static vaddr_t block_around(const struct buddy *buddy, vaddr_t address)
+{
+    for (unsigned order = 0; order < ORDERS; order++) {
+        vaddr_t at = align_down(address, order_size(order));
+
+        if (at < first_place(buddy))
+            break;
+        if ((entry_at(buddy, at)->head & HEAD_ORDER) == order + 1)
+            return at;
+    }
+    return 0;
+}
+
+static enum heap_fault buddy_find(const struct heap *heap, const void *pointer,
+                                  struct heap_block *block)
+{
+    const struct buddy *buddy = buddy_of(heap);
+    vaddr_t address = (vaddr_t)pointer;
+
+    if (address < first_place(buddy) || address >= buddy->end)
+        return HEAP_FOREIGN;
+
+    vaddr_t at =
+        is_aligned(address, UNIT) && entry_at(buddy, address)->head & HEAD_LIVE
+            ? address
+            : block_around(buddy, address);
+    if (!at)
+        return HEAP_FOREIGN; /* among the entries */
+
+    const struct entry *entry = entry_at(buddy, at);
+    describe(entry, at, block);
+    if (entry->head & HEAD_LIVE)
+        return at == address ? HEAP_NO_FAULT : HEAP_NOT_A_START;
+    /* a block that was freed may be part of a larger one now */
+    return is_aligned(address, UNIT) ? HEAP_DOUBLE_FREE : HEAP_NOT_A_START;
+}
+
+static void buddy_dealloc(struct heap *heap, const struct heap_block *found)
+{
+    struct buddy *buddy = buddy_of(heap);
+    vaddr_t at = (vaddr_t)found->start;
+    struct entry *entry = entry_at(buddy, at);
+    unsigned order = (entry->head & HEAD_ORDER) - 1u;
+
+    set_head(entry, 0);
+    release(buddy, at, order, false);
+}
+
+/* Whether a block can have this order where it is: then all that it lacks are
+ * the buddies at its right, and these are free. */
+static bool can_grow(const struct buddy *buddy, vaddr_t at, unsigned from,
+                     unsigned to)
+{
+    if (to >= ORDERS || !is_aligned(at, order_size(to)))
+        return false;
+    for (unsigned order = from; order < to; order++) {
+        vaddr_t right = at + order_size(order);
+
+        if (right >= buddy->end || !is_free(entry_at(buddy, right), order))
+            return false;
+    }
+    return true;
+}
+
+static bool buddy_resize(struct heap *heap, struct heap_block *block,
+                         struct layout layout)
+{
+    struct buddy *buddy = buddy_of(heap);
+    vaddr_t at = (vaddr_t)block->start;
+    struct entry *entry = entry_at(buddy, at);
+    unsigned order = (entry->head & HEAD_ORDER) - 1u;
+    unsigned wanted = order_for(layout);
+
+    if (wanted > order && !can_grow(buddy, at, order, wanted))
+        return false;
+    for (; order < wanted; order++) {
+        take(buddy, at + order_size(order), order);
+        flip_pair(buddy, at, order);
+    }
+    while (order > wanted) {
+        order--;
+        release(buddy, at + order_size(order), order, false);
+    }
+    set_head(entry, HEAD_LIVE | (order + 1));
+    note_layout(entry, order, layout);
+    describe(entry, at, block);
+    return true;
+}
+
+/* ---- The check ---- */
+
+/* Whether there is a free block of this order. */
+static bool free_at(const struct buddy *buddy, vaddr_t at, unsigned order)
+{
+    return at >= first_place(buddy) && at < buddy->end &&
+           is_free(entry_at(buddy, at), order);
+}
+
+/* Whether the bit of the pair with this middle, whose halves are of this order,
+ * tells how it is. */
+static bool pair_is_right(const struct buddy *buddy, vaddr_t middle,
+                          unsigned order)
+{
+    if (order >= ORDERS - 1 || middle >= buddy->limit)
+        return true;
+    return ((entry_at(buddy, middle)->head & HEAD_PAIR) != 0) ==
+           (free_at(buddy, middle - order_size(order), order) !=
+            free_at(buddy, middle, order));
+}
+
+static const char *live_flaw(const struct entry *entry, vaddr_t at)
+{
+    struct heap_block block;
+
+    describe(entry, at, &block);
+    if (block.layout.align > block.held)
+        return "a block of an impossible alignment";
+    if (block.layout.size == 0 || block.layout.size > block.held)
+        return "a block of an impossible size";
+    return NULL;
+}
+
+/* What is wrong with the links of a free block, whose own place is sound. */
+static const char *link_flaw(const struct buddy *buddy, vaddr_t at,
+                             unsigned order)
+{
+    const struct hole *hole = (const struct hole *)at;
+    const vaddr_t links[] = {(vaddr_t)hole->next, (vaddr_t)hole->previous};
+
+    for (unsigned i = 0; i < 2; i++)
+        if (links[i] && (!is_aligned(links[i], order_size(order)) ||
+                         !free_at(buddy, links[i], order)))
+            return "a free block with a link to none of its order";
+    if ((hole->next && hole->next->previous != hole) ||
+        (hole->previous ? hole->previous->next : buddy->first[order]) != hole)
+        return "a free block that its list does not have in its place";
+    return NULL;
+}
+
+/* What is wrong with the block that should start here, or NULL. */
+static const char *flaw_at(const struct buddy *buddy, vaddr_t at, vaddr_t end)
+{
+    const struct entry *entry = entry_at(buddy, at);
+    unsigned order = (entry->head & HEAD_ORDER) - 1u;
+
+    if (order >= ORDERS || !is_aligned(at, order_size(order)) ||
+        order_size(order) > end - at)
+        return "an entry that was written over";
+    for (uint64_t i = 1; i < UINT64_C(1) << order; i++)
+        if (entry[i].head)
+            return "an entry inside a block that is not empty";
+
+    vaddr_t other = at ^ order_size(order);
+    bool live = entry->head & HEAD_LIVE;
+    if (!pair_is_right(buddy, at | order_size(order), order) ||
+        !pair_is_right(buddy, at, (unsigned)__builtin_ctzll(at / UNIT)))
+        return "a bit of a pair that does not tell how it is";
+    if (live)
+        return live_flaw(entry, at);
+    if (order < ORDERS - 1 && free_at(buddy, other, order))
+        return "two free buddies not merged";
+    return link_flaw(buddy, at, order);
+}
+
+static struct heap_flaw buddy_check(const struct heap *heap,
+                                    struct heap_totals *totals)
+{
+    const struct buddy *buddy = buddy_of(heap);
+    vaddr_t at = first_place(buddy);
+    uint64_t seen[ORDERS] = {0};
+
+    while (at < buddy->end) {
+        struct range entries = entries_above(buddy, at);
+        vaddr_t end = entries.start < buddy->end ? entries.start : buddy->end;
+
+        while (at < end) {
+            const char *what = flaw_at(buddy, at, end);
+            const struct entry *entry = entry_at(buddy, at);
+            struct heap_block block;
+
+            if (what)
+                return (struct heap_flaw){(void *)at, what};
+            describe(entry, at, &block);
+            if (entry->head & HEAD_LIVE) {
+                totals->blocks++;
+                totals->requested += block.layout.size;
+                totals->held += block.held;
+            } else {
+                seen[(entry->head & HEAD_ORDER) - 1]++;
+            }
+            at += block.held;
+        }
+        at = entries.end;
+    }
+    for (unsigned order = 0; order < ORDERS; order++) {
+        const struct hole *hole = buddy->first[order];
+
+        /* each block was seen to be linked rightly, but who is the first? */
+        if ((buddy->stocked >> order & 1) != (hole != NULL) ||
+            (hole && !(is_aligned((vaddr_t)hole, order_size(order)) &&
+                       free_at(buddy, (vaddr_t)hole, order))))
+            return (struct heap_flaw){&buddy->first[order],
+                                      "a list that begins with no free block"};
+        for (; hole && seen[order] > 0; hole = hole->next)
+            seen[order]--;
+        if (hole || seen[order] > 0)
+            return (struct heap_flaw){&buddy->first[order],
+                                      "a list that misses a free block"};
+    }
+    return (struct heap_flaw){0};
+}
+
+const struct heap_backend heap_buddy = {
+    .name = "buddy",
+    .help = "powers of two, halved and merged with their buddies",
+    .region_min = FIRST_UNITS * UNIT,
+    .init = buddy_init,
+    .alloc = buddy_alloc,
+    .find = buddy_find,
+    .dealloc = buddy_dealloc,
+    .resize = buddy_resize,
+    .check = buddy_check,
+};
