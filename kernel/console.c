@@ -1,10 +1,12 @@
-/* The console: the first serial port, and the screen that GRUB set up. */
+/* The console: the first serial port, the screen that GRUB set up, and the
+ * keyboard. */
 #include "kernel/console.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
 
 #include "boot/boot_info.h"
+#include "drivers/keyboard.h"
 #include "drivers/screen.h"
 #include "drivers/serial.h"
 #include "kernel/log.h"
@@ -83,6 +85,13 @@ void console_map_screen(const struct boot_framebuffer *fb)
                  fb->address, mm_error_text(error));
 }
 
+void console_add_keyboard(void)
+{
+    enum keyboard_state state = keyboard_init();
+    log_line(state == KEYBOARD_MUTE ? LOG_WARNING : LOG_INFO, "console", "%s",
+             keyboard_state_text(state));
+}
+
 struct console_sink {
     struct format_sink sink;
     int printed;
@@ -112,6 +121,8 @@ char console_get(void)
 {
     for (;;) {
         int c = serial_get();
+        if (c < 0)
+            c = keyboard_get();
         if (c >= 0)
             return (char)c;
         __asm__ volatile("pause");

@@ -237,6 +237,7 @@ void kernel_main(uint32_t location, uint32_t loader)
     map_screen();                            /* write-combining */
     build_heap();                            /* kmalloc */
     run_what_was_asked();                    /* self-tests, a fault */
+    console_add_keyboard();                  /* PS/2 */
     report_print(&boot_info);                /* one screen */
     monitor_run(&boot_info);                 /* the prompt */
 }
