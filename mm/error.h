@@ -20,7 +20,8 @@
     X(MM_NOT_MAPPED, "a page that is not mapped")                              \
     X(MM_BAD_ALIGNMENT, "an alignment that is no power of two, or too large")  \
     X(MM_TOO_SMALL, "a range too small for what it is to hold")                \
-    X(MM_OVERLAP, "a range that overlaps another one in use")
+    X(MM_OVERLAP, "a range that overlaps another one in use")                  \
+    X(MM_BUSY, "called in a handler that interrupted a call of the same kind")
 
 enum mm_error {
 #define MM_ERROR_ENUM(name, sentence) name,

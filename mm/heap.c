@@ -1,13 +1,10 @@
-/* The heap's public functions: what all back-ends have in common.
- *
- * A call checks its layout, has the back-end do the work under the heap's lock,
- * and counts.  Misuse is reported with the lock free again, so that whoever
- * reports it can look into the heap.
- */
+/* The heap's public functions: making and ending heaps, and the way from each
+ * name to the calls of the heap's back-end. */
 #include "mm/heap.h"
 
 #include "lib/assert.h"
 #include "lib/bits.h"
+#include "lib/spinlock.h"
 #include "lib/string.h"
 #include "mm/heap/backend.h"
 #include "mm/platform.h"
@@ -27,8 +24,6 @@ const struct heap_backend *const heap_backends[] = {
 /* All heaps there are, to see which regions are taken. */
 static struct heap *heaps;
 static struct spinlock heaps_lock;
-
-static struct heap *kernel_heap;
 
 const struct heap_backend *heap_backend_find(const char *name)
 {
@@ -98,8 +93,12 @@ static enum mm_error enter(struct heap *heap,
     if (rival(heap, region)) {
         error = MM_OVERLAP;
     } else {
-        *heap =
-            (struct heap){.backend = backend, .region = *region, .next = heaps};
+        *heap = (struct heap){
+            .calls = backend->calls ? backend->calls : &heap_simple_calls,
+            .backend = backend,
+            .region = *region,
+            .next = heaps,
+        };
         heaps = heap;
     }
     spinlock_unlock(&heaps_lock);
@@ -156,36 +155,14 @@ bool heap_grow(struct heap *heap, size_t bytes)
     return true;
 }
 
-/* Counting and reporting. */
+/* Reporting. */
 
-static void raise_peak(size_t *peak, size_t value)
+void heap_refuse(struct heap *heap, enum mm_error error)
 {
-    if (*peak < value)
-        *peak = value;
-}
-
-static void count(struct heap_stats *stats, const struct heap_block *block)
-{
-    stats->blocks++;
-    stats->requested += block->layout.size;
-    stats->held += block->held;
-    raise_peak(&stats->peak_blocks, stats->blocks);
-    raise_peak(&stats->peak_requested, stats->requested);
-    raise_peak(&stats->peak_held, stats->held);
-}
-
-static void discount(struct heap_stats *stats, const struct heap_block *block)
-{
-    stats->blocks--;
-    stats->requested -= block->layout.size;
-    stats->held -= block->held;
-}
-
-/* Counts a call that returns NULL. */
-static void refuse(struct heap *heap, enum mm_error error)
-{
-    heap->stats.failures++;
-    heap->error = error;
+    /* relaxed: a count, and the last of several errors at once is any of them
+     */
+    __atomic_fetch_add(&heap->stats.failures, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->error, error, __ATOMIC_RELAXED);
 }
 
 static const char *const fault_names[] = {
@@ -200,16 +177,9 @@ static const char *const fault_texts[] = {
 #undef HEAP_FAULT_TEXT
 };
 
-/* A pointer that came back to the heap, with what its owner says of it. */
-struct claim {
-    const void *pointer;
-    const struct layout *layout; /* NULL: the owner does not say */
-    const void *caller;
-};
-
-_Noreturn static void report(const struct heap *heap, enum heap_fault fault,
-                             const struct claim *claim,
-                             const struct heap_block *block)
+_Noreturn void heap_report(const struct heap *heap, enum heap_fault fault,
+                           const struct heap_claim *claim,
+                           const struct heap_block *block)
 {
     struct layout claimed = claim->layout ? *claim->layout : block->layout;
 
@@ -221,255 +191,154 @@ _Noreturn static void report(const struct heap *heap, enum heap_fault fault,
                   block->layout.align, claim->caller);
 }
 
-/* The live block that a pointer claims to be. */
-static enum heap_fault find(const struct heap *heap, const struct claim *claim,
-                            struct heap_block *block)
-{
-    *block = (struct heap_block){0};
-
-    enum heap_fault fault = heap->backend->find(heap, claim->pointer, block);
-    if (!fault && claim->layout &&
-        (claim->layout->size != block->layout.size ||
-         claim->layout->align != block->layout.align))
-        fault = HEAP_WRONG_LAYOUT;
-    return fault;
-}
-
-/* The operations on any heap.  No heap: the kernel-wide one, before there is
- * one; heap_last_error knows. */
-
-static void *allocate(struct heap *heap, struct layout layout, bool back,
-                      size_t *dirty)
-{
-    enum mm_error error = layout_error(layout);
-    struct heap_block block = {0};
-
-    if (!heap)
-        return NULL;
-    spinlock_lock(&heap->lock);
-    if (!error) {
-        const struct heap_backend *backend = heap->backend;
-
-        back = back && backend->alloc_back;
-        if (layout.size > heap->region.limit ||
-            !(back ? backend->alloc_back : backend->alloc)(heap, layout, &block,
-                                                           dirty))
-            error = MM_OUT_OF_MEMORY;
-    }
-    if (error) {
-        refuse(heap, error);
-    } else {
-        heap->stats.allocations++;
-        count(&heap->stats, &block);
-    }
-    spinlock_unlock(&heap->lock);
-    return error ? NULL : block.start;
-}
-
-static void *allocate_plain(struct heap *heap, struct layout layout)
-{
-    size_t dirty;
-
-    return allocate(heap, layout, false, &dirty);
-}
-
-static void *allocate_zeroed(struct heap *heap, struct layout layout)
-{
-    size_t dirty;
-    void *pointer = allocate(heap, layout, false, &dirty);
-
-    return pointer ? memset(pointer, 0, dirty) : NULL;
-}
-
-static void release(struct heap *heap, const struct claim *claim)
-{
-    struct heap_block block;
-
-    ASSERT(heap, "%p freed before there is a heap", claim->pointer);
-    spinlock_lock(&heap->lock);
-    enum heap_fault fault = find(heap, claim, &block);
-    if (!fault) {
-        discount(&heap->stats, &block);
-        heap->backend->dealloc(heap, &block);
-    }
-    spinlock_unlock(&heap->lock);
-    if (fault)
-        report(heap, fault, claim, &block);
-}
-
-/* Gives a block another layout where it is; *block becomes what it was. */
-static bool resize(struct heap *heap, const struct claim *claim,
-                   struct layout layout, struct heap_block *block)
-{
-    bool done = false;
-
-    spinlock_lock(&heap->lock);
-    enum heap_fault fault = find(heap, claim, block);
-    if (!fault && layout.size <= heap->region.limit &&
-        is_aligned((vaddr_t)claim->pointer, layout.align)) {
-        struct heap_block resized = *block;
-
-        done = heap->backend->resize(heap, &resized, layout);
-        if (done) {
-            discount(&heap->stats, block);
-            count(&heap->stats, &resized);
-        }
-    }
-    spinlock_unlock(&heap->lock);
-    if (fault)
-        report(heap, fault, claim, block);
-    return done;
-}
-
-static void *reallocate(struct heap *heap, const struct claim *claim,
-                        struct layout layout)
-{
-    enum mm_error error = layout_error(layout);
-    struct heap_block block;
-
-    ASSERT(heap, "%p resized before there is a heap", claim->pointer);
-    if (error) {
-        spinlock_lock(&heap->lock);
-        refuse(heap, error);
-        spinlock_unlock(&heap->lock);
-        return NULL;
-    }
-    if (resize(heap, claim, layout, &block))
-        return block.start;
-
-    void *moved = allocate_plain(heap, layout);
-    if (moved) {
-        size_t kept = claim->layout ? block.layout.size : block.usable;
-
-        memcpy(moved, block.start, kept < layout.size ? kept : layout.size);
-        release(heap, claim);
-    }
-    return moved;
-}
-
-static size_t usable_size(struct heap *heap, const struct claim *claim)
-{
-    struct heap_block block;
-
-    ASSERT(heap, "%p measured before there is a heap", claim->pointer);
-    spinlock_lock(&heap->lock);
-    enum heap_fault fault = find(heap, claim, &block);
-    spinlock_unlock(&heap->lock);
-    if (fault)
-        report(heap, fault, claim, &block);
-    return block.usable;
-}
-
 /* A heap of the caller's choice. */
 
 void *heap_alloc_in(struct heap *heap, struct layout layout)
 {
-    return allocate_plain(heap, layout);
+    return heap->calls->alloc(heap, layout);
 }
 
 void *heap_alloc_zeroed_in(struct heap *heap, struct layout layout)
 {
-    return allocate_zeroed(heap, layout);
+    return heap->calls->alloc_zeroed(heap, layout);
 }
 
 void *heap_alloc_back_in(struct heap *heap, struct layout layout)
 {
-    size_t dirty;
-
-    return allocate(heap, layout, true, &dirty);
+    return heap->calls->alloc_back(heap, layout);
 }
 
 void heap_dealloc_in(struct heap *heap, void *pointer, struct layout layout)
 {
-    release(heap, &(struct claim){pointer, &layout, CALLER});
+    heap->calls->dealloc(heap, pointer, layout, CALLER);
 }
 
 void *heap_realloc_in(struct heap *heap, void *pointer, struct layout layout,
                       size_t new_size)
 {
-    return reallocate(heap, &(struct claim){pointer, &layout, CALLER},
-                      (struct layout){new_size, layout.align});
+    return heap->calls->realloc(heap,
+                                &(struct heap_claim){pointer, &layout, CALLER},
+                                (struct layout){new_size, layout.align});
 }
 
 void heap_free_in(struct heap *heap, void *pointer)
 {
     if (pointer)
-        release(heap, &(struct claim){pointer, NULL, CALLER});
+        heap->calls->free(heap, pointer, CALLER);
 }
 
 size_t heap_usable_size_in(struct heap *heap, const void *pointer)
 {
-    return usable_size(heap, &(struct claim){pointer, NULL, CALLER});
+    return heap->calls->usable_size(
+        heap, &(struct heap_claim){pointer, NULL, CALLER});
 }
 
 enum mm_error heap_error_in(struct heap *heap)
 {
-    spinlock_lock(&heap->lock);
-    enum mm_error error = heap->error;
-    spinlock_unlock(&heap->lock);
-    return error;
+    /* relaxed: one of those that calls at the same time left */
+    return __atomic_load_n(&heap->error, __ATOMIC_RELAXED);
 }
 
 struct heap_stats heap_stats(struct heap *heap)
 {
-    spinlock_lock(&heap->lock);
-    struct heap_stats stats = heap->stats;
-    stats.region = heap->region.size;
-    spinlock_unlock(&heap->lock);
-    return stats;
+    return heap->calls->stats(heap);
 }
 
 struct heap_flaw heap_check(struct heap *heap)
 {
-    struct heap_totals totals = {0};
-
-    spinlock_lock(&heap->lock);
-    struct heap_flaw flaw = heap->backend->check(heap, &totals);
-    if (!flaw.place && (totals.blocks != heap->stats.blocks ||
-                        totals.requested != heap->stats.requested ||
-                        totals.held != heap->stats.held))
-        flaw = (struct heap_flaw){
-            &heap->stats, "statistics that are not those of the live blocks"};
-    spinlock_unlock(&heap->lock);
-    return flaw;
+    return heap->calls->check(heap);
 }
 
 /* The kernel-wide heap. */
 
+static void *no_alloc(struct heap *heap, struct layout layout)
+{
+    (void)heap;
+    (void)layout;
+    return NULL;
+}
+
+_Noreturn static void no_free(struct heap *heap, void *pointer,
+                              const void *caller)
+{
+    (void)heap;
+    assert_failed(__FILE__, __LINE__, "no heap",
+                  "%p freed before there is a heap, called from %p", pointer,
+                  caller);
+}
+
+static void no_dealloc(struct heap *heap, void *pointer, struct layout layout,
+                       const void *caller)
+{
+    (void)layout;
+    no_free(heap, pointer, caller);
+}
+
+static void *no_realloc(struct heap *heap, const struct heap_claim *claim,
+                        struct layout layout)
+{
+    no_dealloc(heap, (void *)(vaddr_t)claim->pointer, layout, claim->caller);
+    return NULL;
+}
+
+static size_t no_size(struct heap *heap, const struct heap_claim *claim)
+{
+    no_free(heap, (void *)(vaddr_t)claim->pointer, claim->caller);
+}
+
+/* In place of the kernel's heap before there is one, so that no call has to
+ * ask. */
+static struct heap no_heap = {
+    .calls =
+        &(const struct heap_calls){
+            .alloc = no_alloc,
+            .alloc_zeroed = no_alloc,
+            .alloc_back = no_alloc,
+            .dealloc = no_dealloc,
+            .free = no_free,
+            .realloc = no_realloc,
+            .usable_size = no_size,
+        },
+    .error = MM_NOT_READY,
+};
+
+static struct heap *kernel_heap = &no_heap;
+
 void heap_set_kernel(struct heap *heap)
 {
-    kernel_heap = heap;
+    kernel_heap = heap ? heap : &no_heap;
 }
 
 struct heap *heap_kernel(void)
 {
-    return kernel_heap;
+    return kernel_heap != &no_heap ? kernel_heap : NULL;
 }
 
 void *heap_alloc(struct layout layout)
 {
-    return allocate_plain(kernel_heap, layout);
+    return heap_alloc_in(kernel_heap, layout);
 }
 
 void *heap_alloc_zeroed(struct layout layout)
 {
-    return allocate_zeroed(kernel_heap, layout);
+    return heap_alloc_zeroed_in(kernel_heap, layout);
 }
 
 void heap_dealloc(void *pointer, struct layout layout)
 {
-    release(kernel_heap, &(struct claim){pointer, &layout, CALLER});
+    kernel_heap->calls->dealloc(kernel_heap, pointer, layout, CALLER);
 }
 
 void *heap_realloc(void *pointer, struct layout layout, size_t new_size)
 {
-    return reallocate(kernel_heap, &(struct claim){pointer, &layout, CALLER},
-                      (struct layout){new_size, layout.align});
+    return kernel_heap->calls->realloc(
+        kernel_heap, &(struct heap_claim){pointer, &layout, CALLER},
+        (struct layout){new_size, layout.align});
 }
 
 enum mm_error heap_last_error(void)
 {
-    return kernel_heap ? heap_error_in(kernel_heap) : MM_NOT_READY;
+    return heap_error_in(kernel_heap);
 }
 
 /* The layout that kmalloc promises: natural alignment for powers of two. */
@@ -484,12 +353,12 @@ static struct layout natural_layout(size_t size)
 
 void *kmalloc(size_t size)
 {
-    return allocate_plain(kernel_heap, natural_layout(size));
+    return heap_alloc_in(kernel_heap, natural_layout(size));
 }
 
 void *kzalloc(size_t size)
 {
-    return allocate_zeroed(kernel_heap, natural_layout(size));
+    return heap_alloc_zeroed_in(kernel_heap, natural_layout(size));
 }
 
 void *kmalloc_array(size_t count, size_t size)
@@ -499,34 +368,35 @@ void *kmalloc_array(size_t count, size_t size)
     /* no layout passes with SIZE_MAX bytes: it is the error wanted here */
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
-    return allocate_plain(kernel_heap, natural_layout(bytes));
+    return heap_alloc_in(kernel_heap, natural_layout(bytes));
 }
 
 void *krealloc(void *pointer, size_t size)
 {
     if (!pointer)
-        return allocate_plain(kernel_heap, natural_layout(size));
-    return reallocate(kernel_heap, &(struct claim){pointer, NULL, CALLER},
-                      natural_layout(size));
+        return heap_alloc_in(kernel_heap, natural_layout(size));
+    return kernel_heap->calls->realloc(
+        kernel_heap, &(struct heap_claim){pointer, NULL, CALLER},
+        natural_layout(size));
 }
 
 void kfree(void *pointer)
 {
     if (pointer)
-        release(kernel_heap, &(struct claim){pointer, NULL, CALLER});
+        kernel_heap->calls->free(kernel_heap, pointer, CALLER);
 }
 
 void kfree_sized(void *pointer, size_t size)
 {
-    struct layout layout = natural_layout(size);
-
     if (pointer)
-        release(kernel_heap, &(struct claim){pointer, &layout, CALLER});
+        kernel_heap->calls->dealloc(kernel_heap, pointer, natural_layout(size),
+                                    CALLER);
 }
 
 size_t kmalloc_usable_size(const void *pointer)
 {
     if (!pointer)
         return 0;
-    return usable_size(kernel_heap, &(struct claim){pointer, NULL, CALLER});
+    return kernel_heap->calls->usable_size(
+        kernel_heap, &(struct heap_claim){pointer, NULL, CALLER});
 }

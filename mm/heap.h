@@ -18,9 +18,11 @@
  * of this heap, a size or alignment that is not the block's - is a bug of the
  * caller and ends in assert_failed with block, size and caller.
  *
- * All functions may be called on any CPU, but not in an interrupt handler: each
- * heap has one lock, and the handler may have hit its holder.  grow is called
- * with that lock held and must not use the heap it serves.
+ * All functions may be called on any CPU and in any handler, that of an NMI
+ * too.  One that hit another call on the same CPU at a bad moment never waits
+ * for it: an allocation may then be refused with MM_BUSY, a free is put off to
+ * the end of that call.  grow is called with a lock held and must not use the
+ * heap it serves.
  */
 #ifndef MM_HEAP_H
 #define MM_HEAP_H
@@ -29,8 +31,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/spinlock.h"
 #include "mm/address.h"
+#include "mm/cpu_lock.h"
 #include "mm/error.h"
 
 /* Regions, and the blocks in them, start and end on multiples of this. */
@@ -89,15 +91,34 @@ struct heap_stats {
 };
 
 struct heap_backend; /* mm/heap/backend.h */
+struct heap_calls;
+
+/* A pointer that came back to the heap, with what its owner says of it. */
+struct heap_claim {
+    const void *pointer;
+    const struct layout *layout; /* NULL: the owner does not say */
+    const void *caller;
+};
+
+/* How many frees can wait for the end of one call. */
+#define HEAP_DEFERRED_MAX 16
 
 /* One heap.  Its fields are for mm/heap.c and the back-ends only. */
 struct heap {
+    const struct heap_calls *calls;
     const struct heap_backend *backend;
     struct heap_region region;
     struct heap_stats stats;
     enum mm_error error; /* of the last call that returned NULL */
-    struct spinlock lock;
+    struct cpu_lock lock;
     struct heap *next; /* in the list of all heaps */
+
+    /* Freed by handlers that hit the holder of the lock: by its CPU only. */
+    unsigned deferred_count;
+    struct heap_deferred {
+        struct heap_claim claim;
+        struct layout layout; /* that claim.layout points to */
+    } deferred[HEAP_DEFERRED_MAX];
 };
 
 /* All back-ends; ends with NULL. */
@@ -151,8 +172,9 @@ void heap_free_in(struct heap *heap, void *pointer);
  * heap_realloc keeps those asked for only, krealloc keeps all of them. */
 size_t heap_usable_size_in(struct heap *heap, const void *pointer);
 
-/* Why the last call that returned NULL did so: the error of layout_error, or
- * MM_OUT_OF_MEMORY.  Other CPUs overwrite it. */
+/* Why the last call that returned NULL did so: the error of layout_error,
+ * MM_OUT_OF_MEMORY, or MM_BUSY in a handler that hit another call.  Other CPUs
+ * overwrite it. */
 enum mm_error heap_error_in(struct heap *heap);
 
 struct heap_stats heap_stats(struct heap *heap);

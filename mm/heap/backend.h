@@ -1,11 +1,14 @@
 /* What a back-end of the heap is: one file in mm/heap/, one struct
  * heap_backend.
  *
- * mm/heap.c checks layouts, takes the lock, counts, and reports misuse; a
- * back-end decides where blocks lie, and has no state outside its region.  All
- * functions are called with the heap's lock held, and none may panic because
- * of what a caller of the heap did: it returns a fault, so that the report is
- * made with the lock free and the heap sound.
+ * There are two kinds.  Most only decide where blocks lie: mm/heap/simple.c
+ * checks layouts, takes the heap's lock, counts, and reports misuse for them.
+ * Their functions are called with that lock held, and none may panic because of
+ * what a caller of the heap did: it returns a fault, so that the report is made
+ * with the lock free and the heap sound.
+ *
+ * The other kind does all of it by itself: it has calls, and none of the
+ * functions from alloc on.  No kind has state outside its region.
  */
 #ifndef MM_HEAP_BACKEND_H
 #define MM_HEAP_BACKEND_H
@@ -40,6 +43,25 @@ struct heap_totals {
     size_t blocks, requested, held;
 };
 
+/* What the functions of mm/heap.h come down to, for one kind of heap.  None is
+ * given a NULL to free, and all but the last two are called in any context. */
+struct heap_calls {
+    void *(*alloc)(struct heap *heap, struct layout layout);
+    void *(*alloc_zeroed)(struct heap *heap, struct layout layout);
+    void *(*alloc_back)(struct heap *heap, struct layout layout);
+    void (*dealloc)(struct heap *heap, void *pointer, struct layout layout,
+                    const void *caller);
+    void (*free)(struct heap *heap, void *pointer, const void *caller);
+    void *(*realloc)(struct heap *heap, const struct heap_claim *claim,
+                     struct layout layout);
+    size_t (*usable_size)(struct heap *heap, const struct heap_claim *claim);
+    struct heap_stats (*stats)(struct heap *heap);
+    struct heap_flaw (*check)(struct heap *heap);
+};
+
+/* The calls of every heap whose back-end has none of its own. */
+extern const struct heap_calls heap_simple_calls;
+
 struct heap_backend {
     const char *name;
     const char *help; /* one sentence */
@@ -50,6 +72,9 @@ struct heap_backend {
     /* Makes the region, of which at least region_min bytes are usable, an empty
      * heap. */
     void (*init)(struct heap *heap);
+
+    /* NULL for those that have the functions below. */
+    const struct heap_calls *calls;
 
     /* Finds room for a layout that layout_error passes and that is no larger
      * than the region's limit, growing the region if it must.  *dirty becomes
@@ -84,6 +109,15 @@ struct heap_backend {
 /* Makes at least bytes (a multiple of HEAP_GRANULE) more of the region usable:
  * for back-ends.  False, with nothing changed, if it cannot. */
 bool heap_grow(struct heap *heap, size_t bytes);
+
+/* Counts a call that returns NULL, and notes why: any context. */
+void heap_refuse(struct heap *heap, enum mm_error error);
+
+/* Ends in assert_failed with the fault, the block and who called; with no lock
+ * held. */
+_Noreturn void heap_report(const struct heap *heap, enum heap_fault fault,
+                           const struct heap_claim *claim,
+                           const struct heap_block *block);
 
 /* The first address behind what is usable of the region now. */
 static inline vaddr_t heap_end(const struct heap *heap)

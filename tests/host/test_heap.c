@@ -1,4 +1,4 @@
-/* sources: mm/heap.c mm/error.c */
+/* sources: mm/heap.c mm/heap/simple.c mm/error.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
 /* sources: tests/shared/heap_conformance.c */
 /* All back-ends in all kinds of region: the conformance suite, misuse, two
@@ -666,6 +666,7 @@ static void *work(void *seed)
     } mine[16] = {0};
     size_t wrong = 0;
 
+    platform_thread_cpu = (unsigned)(uintptr_t)seed % 2;
     for (size_t i = 0; i < 40000; i++) {
         random = random * 6364136223846793005 + 1442695040888963407;
         size_t slot = (random >> 60) & 15, size = 1 + ((random >> 33) & 511);
@@ -694,6 +695,7 @@ static void *work(void *seed)
 static void test_two_threads(void **state)
 {
     (void)state;
+    host_cpu_count = 2;
     for (size_t step = 0; next_heap(&heap, &step);) {
         pthread_t threads[2];
 
@@ -708,6 +710,99 @@ static void test_two_threads(void **state)
         }
         assert_int_equal(heap_stats(&heap).blocks, 0);
         assert_null(heap_check(&heap).place);
+    }
+}
+
+/* A handler that hits a call in its middle: here the call is one that grows. */
+static struct {
+    void *freed[HEAP_DEFERRED_MAX + 1];
+    size_t count;
+    void *allocated, *resized;
+    enum mm_error errors[2];
+} handler;
+
+static size_t grow_with_handler(void *context, size_t bytes)
+{
+    handler.allocated = heap_alloc_in(&heap, layout);
+    handler.errors[0] = heap_error_in(&heap);
+    handler.resized = heap_realloc_in(&heap, block, layout, 4000);
+    handler.errors[1] = heap_error_in(&heap);
+    for (size_t i = 0; i < handler.count; i++)
+        if (i & 1)
+            heap_free_in(&heap, handler.freed[i]);
+        else
+            heap_dealloc_in(&heap, handler.freed[i], layout);
+    handler.count = 0;
+    return grow_in_array(context, bytes);
+}
+
+static void set_up_handler(const struct heap_backend *backend, size_t frees)
+{
+    struct heap_region region = growing_array();
+
+    region.size = 8 * KIB;
+    region.grow = grow_with_handler;
+    assert_int_equal(make_heap(&heap, backend, region), MM_OK);
+    block = heap_alloc_in(&heap, layout);
+    for (handler.count = 0; handler.count < frees; handler.count++)
+        handler.freed[handler.count] = heap_alloc_in(&heap, layout);
+}
+
+static void test_a_handler_neither_waits_nor_corrupts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; heap_backends[i]; i++) {
+        set_up_handler(heap_backends[i], HEAP_DEFERRED_MAX);
+        unsigned lines = host_log_lines;
+        void *large = heap_alloc_in(&heap, (struct layout){16 * KIB, 16});
+
+        assert_non_null(large);
+        assert_int_equal(handler.count, 0);
+        assert_null(handler.allocated);
+        assert_null(handler.resized);
+        assert_int_equal(handler.errors[0], MM_BUSY);
+        assert_int_equal(handler.errors[1], MM_BUSY);
+        assert_int_equal(heap_stats(&heap).blocks, 2);
+        assert_null(heap_check(&heap).place);
+        heap_free_in(&heap, large);
+        heap_free_in(&heap, block);
+        assert_int_equal(heap_stats(&heap).held, 0);
+        assert_int_equal(host_log_lines, lines);
+        end_heap(&heap);
+    }
+}
+
+static void grow_by_large_block(void)
+{
+    heap_free_in(&heap, heap_alloc_in(&heap, (struct layout){16 * KIB, 16}));
+}
+
+static void test_a_misuse_by_a_handler_is_named_later(void **state)
+{
+    (void)state;
+    for (volatile size_t i = 0; heap_backends[i]; i++) {
+        set_up_handler(heap_backends[i], 2);
+        handler.freed[0] = handler.freed[1];
+        expect_assert_failure(grow_by_large_block());
+        assert_report("HEAP_DOUBLE_FREE", handler.freed[0]);
+        assert_null(heap_check(&heap).place);
+        end_heap(&heap);
+    }
+}
+
+static void test_more_frees_by_a_handler_than_can_wait(void **state)
+{
+    (void)state;
+    for (size_t i = 0; heap_backends[i]; i++) {
+        set_up_handler(heap_backends[i], HEAP_DEFERRED_MAX + 1);
+        unsigned lines = host_log_lines;
+
+        grow_by_large_block();
+        assert_int_equal(host_log_lines, lines + 1);
+        assert_non_null(strstr(host_log_last, "is lost"));
+        assert_int_equal(heap_stats(&heap).blocks, 2);
+        assert_null(heap_check(&heap).place);
+        end_heap(&heap);
     }
 }
 
@@ -730,6 +825,9 @@ int main(void)
         TEST(test_overlapping_regions_are_refused),
         TEST(test_back_ends_are_found_by_name),
         TEST(test_two_threads),
+        TEST(test_a_handler_neither_waits_nor_corrupts),
+        TEST(test_a_misuse_by_a_handler_is_named_later),
+        TEST(test_more_frees_by_a_handler_than_can_wait),
     };
     static struct CMUnitTest tests[MOST_TESTS];
     static size_t checks[MOST_TESTS];

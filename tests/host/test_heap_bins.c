@@ -1,4 +1,4 @@
-/* sources: mm/heap.c mm/error.c */
+/* sources: mm/heap.c mm/heap/simple.c mm/error.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
 /* The back-end bins: which free block it takes, how it merges, what it finds.
  */

@@ -1,4 +1,4 @@
-/* sources: mm/heap.c mm/error.c */
+/* sources: mm/heap.c mm/heap/simple.c mm/error.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
 /* The back-end buddy: where it puts blocks, what it merges, where its entries
  * are when the region grows, what its check finds. */

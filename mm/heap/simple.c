@@ -1,0 +1,316 @@
+/* The heap's calls for back-ends that leave locking and counting to others.
+ *
+ * A call checks its layout, has the back-end do the work under the heap's lock,
+ * and counts.  Misuse is reported with the lock free again, so that whoever
+ * reports it can look into the heap.
+ *
+ * A handler that interrupted the lock's holder on the same CPU must not wait
+ * for it: its allocations and reallocations are refused, and what it frees is
+ * noted, to be freed as soon as the holder is through.
+ */
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/heap/backend.h"
+#include "mm/platform.h"
+
+/* Counting. */
+
+static void raise_peak(size_t *peak, size_t value)
+{
+    if (*peak < value)
+        *peak = value;
+}
+
+static void count(struct heap_stats *stats, const struct heap_block *block)
+{
+    stats->blocks++;
+    stats->requested += block->layout.size;
+    stats->held += block->held;
+    raise_peak(&stats->peak_blocks, stats->blocks);
+    raise_peak(&stats->peak_requested, stats->requested);
+    raise_peak(&stats->peak_held, stats->held);
+}
+
+static void discount(struct heap_stats *stats, const struct heap_block *block)
+{
+    stats->blocks--;
+    stats->requested -= block->layout.size;
+    stats->held -= block->held;
+}
+
+/* The live block that a pointer claims to be. */
+static enum heap_fault find(const struct heap *heap,
+                            const struct heap_claim *claim,
+                            struct heap_block *block)
+{
+    *block = (struct heap_block){0};
+
+    enum heap_fault fault = heap->backend->find(heap, claim->pointer, block);
+    if (!fault && claim->layout &&
+        (claim->layout->size != block->layout.size ||
+         claim->layout->align != block->layout.align))
+        fault = HEAP_WRONG_LAYOUT;
+    return fault;
+}
+
+/* Frees a block; with the lock held. */
+static enum heap_fault put(struct heap *heap, const struct heap_claim *claim,
+                           struct heap_block *block)
+{
+    enum heap_fault fault = find(heap, claim, block);
+
+    if (!fault) {
+        discount(&heap->stats, block);
+        heap->backend->dealloc(heap, block);
+    }
+    return fault;
+}
+
+/* What handlers freed while the lock was held below them. */
+
+/* Notes a free for later.  A full list loses the block: the alternative would
+ * be to end the kernel in its interrupt handler. */
+static void defer(struct heap *heap, const struct heap_claim *claim)
+{
+    /* relaxed: only this CPU adds, for it has the lock */
+    unsigned number =
+        __atomic_fetch_add(&heap->deferred_count, 1, __ATOMIC_RELAXED);
+
+    if (number >= HEAP_DEFERRED_MAX) {
+        __atomic_fetch_sub(&heap->deferred_count, 1, __ATOMIC_RELAXED);
+        platform_log("heap %s: %p, freed by a handler, is lost: %u others wait",
+                     heap->backend->name, claim->pointer, HEAP_DEFERRED_MAX);
+        return;
+    }
+    struct heap_deferred *deferred = &heap->deferred[number];
+    deferred->claim = *claim;
+    if (claim->layout) {
+        deferred->layout = *claim->layout;
+        deferred->claim.layout = &deferred->layout;
+    }
+}
+
+/* Frees the block that was noted last; with the lock held. */
+static enum heap_fault free_deferred(struct heap *heap,
+                                     struct heap_claim *claim,
+                                     struct layout *layout,
+                                     struct heap_block *block)
+{
+    unsigned last = __atomic_load_n(&heap->deferred_count, __ATOMIC_RELAXED);
+    struct heap_deferred copy = heap->deferred[last - 1];
+
+    /* release: copied before a handler may put another in its place; if one
+     * has added another meanwhile, that one is first */
+    if (!__atomic_compare_exchange_n(&heap->deferred_count, &last, last - 1,
+                                     false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        return HEAP_NO_FAULT;
+    *claim = copy.claim;
+    if (claim->layout) {
+        *layout = copy.layout;
+        claim->layout = layout;
+    }
+    return put(heap, claim, block);
+}
+
+/* The lock.  False: this CPU has it, further down its stack. */
+static bool lock(struct heap *heap)
+{
+    return cpu_lock_acquire(&heap->lock);
+}
+
+static void unlock(struct heap *heap)
+{
+    enum heap_fault fault = HEAP_NO_FAULT;
+    struct heap_claim claim;
+    struct layout layout;
+    struct heap_block block;
+
+    /* a handler may add one until the lock is free: then the next call, which
+     * may be long in coming, frees it */
+    while (!fault &&
+           __atomic_load_n(&heap->deferred_count, __ATOMIC_RELAXED) > 0)
+        fault = free_deferred(heap, &claim, &layout, &block);
+    cpu_lock_release(&heap->lock);
+    if (fault)
+        heap_report(heap, fault, &claim, &block);
+}
+
+/* The calls. */
+
+static void *allocate(struct heap *heap, struct layout layout, bool back,
+                      size_t *dirty)
+{
+    enum mm_error error = layout_error(layout);
+    const struct heap_backend *backend = heap->backend;
+    struct heap_block block = {0};
+
+    if (!error && !lock(heap))
+        error = MM_BUSY;
+    if (error) {
+        heap_refuse(heap, error);
+        return NULL;
+    }
+    back = back && backend->alloc_back;
+    if (layout.size > heap->region.limit ||
+        !(back ? backend->alloc_back : backend->alloc)(heap, layout, &block,
+                                                       dirty)) {
+        heap_refuse(heap, MM_OUT_OF_MEMORY);
+        block.start = NULL;
+    } else {
+        heap->stats.allocations++;
+        count(&heap->stats, &block);
+    }
+    unlock(heap);
+    return block.start;
+}
+
+static void *simple_alloc(struct heap *heap, struct layout layout)
+{
+    size_t dirty;
+
+    return allocate(heap, layout, false, &dirty);
+}
+
+static void *simple_alloc_zeroed(struct heap *heap, struct layout layout)
+{
+    size_t dirty;
+    void *pointer = allocate(heap, layout, false, &dirty);
+
+    return pointer ? memset(pointer, 0, dirty) : NULL;
+}
+
+static void *simple_alloc_back(struct heap *heap, struct layout layout)
+{
+    size_t dirty;
+
+    return allocate(heap, layout, true, &dirty);
+}
+
+static void release(struct heap *heap, const struct heap_claim *claim)
+{
+    struct heap_block block;
+
+    if (!lock(heap)) {
+        defer(heap, claim);
+        return;
+    }
+    enum heap_fault fault = put(heap, claim, &block);
+    unlock(heap);
+    if (fault)
+        heap_report(heap, fault, claim, &block);
+}
+
+static void simple_dealloc(struct heap *heap, void *pointer,
+                           struct layout layout, const void *caller)
+{
+    release(heap, &(struct heap_claim){pointer, &layout, caller});
+}
+
+static void simple_free(struct heap *heap, void *pointer, const void *caller)
+{
+    release(heap, &(struct heap_claim){pointer, NULL, caller});
+}
+
+/* Gives a block another layout where it is; *block becomes what it was. */
+static bool resize(struct heap *heap, const struct heap_claim *claim,
+                   struct layout layout, struct heap_block *block)
+{
+    bool done = false;
+    enum heap_fault fault = find(heap, claim, block);
+
+    if (!fault && layout.size <= heap->region.limit &&
+        is_aligned((vaddr_t)claim->pointer, layout.align)) {
+        struct heap_block resized = *block;
+
+        done = heap->backend->resize(heap, &resized, layout);
+        if (done) {
+            discount(&heap->stats, block);
+            count(&heap->stats, &resized);
+        }
+    }
+    unlock(heap);
+    if (fault)
+        heap_report(heap, fault, claim, block);
+    return done;
+}
+
+static void *simple_realloc(struct heap *heap, const struct heap_claim *claim,
+                            struct layout layout)
+{
+    enum mm_error error = layout_error(layout);
+    struct heap_block block;
+
+    if (!error && !lock(heap))
+        error = MM_BUSY;
+    if (error) {
+        heap_refuse(heap, error);
+        return NULL;
+    }
+    if (resize(heap, claim, layout, &block))
+        return block.start;
+
+    void *moved = simple_alloc(heap, layout);
+    if (moved) {
+        size_t kept = claim->layout ? block.layout.size : block.usable;
+
+        memcpy(moved, block.start, kept < layout.size ? kept : layout.size);
+        release(heap, claim);
+    }
+    return moved;
+}
+
+/* In the middle of a call the block is found all the same: it is the caller's,
+ * and no call changes the blocks of others. */
+static size_t simple_usable_size(struct heap *heap,
+                                 const struct heap_claim *claim)
+{
+    struct heap_block block;
+    bool locked = lock(heap);
+    enum heap_fault fault = find(heap, claim, &block);
+
+    if (locked)
+        unlock(heap);
+    if (fault)
+        heap_report(heap, fault, claim, &block);
+    return block.usable;
+}
+
+static struct heap_stats simple_stats(struct heap *heap)
+{
+    bool locked = lock(heap);
+    struct heap_stats stats = heap->stats;
+
+    stats.region = heap->region.size;
+    if (locked)
+        unlock(heap);
+    return stats;
+}
+
+static struct heap_flaw simple_check(struct heap *heap)
+{
+    struct heap_totals totals = {0};
+
+    if (!lock(heap))
+        return (struct heap_flaw){heap, "it is in the middle of a call"};
+    struct heap_flaw flaw = heap->backend->check(heap, &totals);
+    if (!flaw.place && (totals.blocks != heap->stats.blocks ||
+                        totals.requested != heap->stats.requested ||
+                        totals.held != heap->stats.held))
+        flaw = (struct heap_flaw){
+            &heap->stats, "statistics that are not those of the live blocks"};
+    unlock(heap);
+    return flaw;
+}
+
+const struct heap_calls heap_simple_calls = {
+    .alloc = simple_alloc,
+    .alloc_zeroed = simple_alloc_zeroed,
+    .alloc_back = simple_alloc_back,
+    .dealloc = simple_dealloc,
+    .free = simple_free,
+    .realloc = simple_realloc,
+    .usable_size = simple_usable_size,
+    .stats = simple_stats,
+    .check = simple_check,
+};
