@@ -180,15 +180,27 @@ FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%, \
     $(wildcard tests/fuzz/fuzz_*.c))
 
+# What runs threads is built a second time, for ThreadSanitizer.
+TSAN_CFLAGS := $(patsubst -fsanitize=address%,-fsanitize=thread,$(HOST_CFLAGS))
+TSAN_TESTS := $(patsubst tests/host/%.c,$(BUILD)/tsan/%, \
+    $(wildcard tests/host/test_*_threads.c))
+
 # Each test names in its first comments the sources that it stands on.
-sources-of = $(1) $(shell sed -n 's,^/\* sources: \(.*\) \*/$$,\1,p' $(1))
+sources-of = $(1) $(wildcard \
+    $(shell sed -n 's,^/\* sources: \(.*\) \*/$$,\1,p' $(1)))
 host-objects = $(patsubst %,$(BUILD)/host/obj/%.o,$(1))
+tsan-objects = $(patsubst %,$(BUILD)/tsan/obj/%.o,$(1))
 fuzz-objects = $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1))
 
 define host-test
 $(BUILD)/host/$(1): $(call host-objects,$(call sources-of,tests/host/$(1).c))
 endef
 $(foreach name,$(notdir $(HOST_TESTS)),$(eval $(call host-test,$(name))))
+
+define tsan-test
+$(BUILD)/tsan/$(1): $(call tsan-objects,$(call sources-of,tests/host/$(1).c))
+endef
+$(foreach name,$(notdir $(TSAN_TESTS)),$(eval $(call tsan-test,$(name))))
 
 $(HOST_TESTS): $(call host-objects,tests/host/platform.c)
 	$(call say,LD,$@)
@@ -199,15 +211,24 @@ $(BUILD)/host/obj/%.c.o: %.c Makefile | $(BUILD)/need-test
 	$(call say,HOST,$<)
 	$(Q)$(CC) $(HOST_CFLAGS) -I. -MMD -MP -c $< -o $@
 
+$(TSAN_TESTS): $(call tsan-objects,tests/host/platform.c)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TSAN_CFLAGS) $^ -o $@ -lcmocka
+
+$(BUILD)/tsan/obj/%.c.o: %.c Makefile | $(BUILD)/need-test
+	@mkdir -p $(@D)
+	$(call say,TSAN,$<)
+	$(Q)$(CC) $(TSAN_CFLAGS) -I. -MMD -MP -c $< -o $@
+
 BOOT_TESTS := $(sort $(wildcard tests/boot/*.t))
 
 # The fuzzers' sources are only compiled here, so that they stay compilable.
 .PHONY: test
-test: $(BUILD)/copse.iso $(HOST_TESTS) $(call host-objects,$(FUZZ_SOURCES)) \
-    | $(BUILD)/need-test
+test: $(BUILD)/copse.iso $(HOST_TESTS) $(TSAN_TESTS) \
+    $(call host-objects,$(FUZZ_SOURCES)) | $(BUILD)/need-test
 	@BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP PERL5LIB=tests/boot \
 	    ASAN_OPTIONS=detect_leaks=1 \
-	    tools/run-tests -j 2 $(HOST_TESTS) $(BOOT_TESTS)
+	    tools/run-tests -j 2 $(HOST_TESTS) $(TSAN_TESTS) $(BOOT_TESTS)
 
 # ---- Fuzzing ----
 
@@ -354,6 +375,6 @@ help:
 	@echo 'DEBUG=1 builds with stack canaries and audits, in build/debug'
 	@echo 'CC=clang builds with clang; BUILD=dir builds elsewhere; V=1 shows commands'
 
--include $(OBJECTS:.o=.d) $(shell find $(BUILD)/host/obj $(BUILD)/fuzz/obj \
-    -name '*.d' 2>/dev/null)
+-include $(OBJECTS:.o=.d) $(shell find $(BUILD)/host/obj $(BUILD)/tsan/obj \
+    $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)
 -include $(BENCH_OBJECTS:.o=.d)

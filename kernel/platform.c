@@ -26,6 +26,18 @@ unsigned platform_cpu_count(void)
     return percpu_count();
 }
 
+unsigned platform_cpu_node(unsigned cpu)
+{
+    (void)cpu;
+    return 0;
+}
+
+unsigned platform_memory_node(paddr_t address)
+{
+    (void)address;
+    return 0;
+}
+
 void platform_fence_cpus(void)
 {
     request_fence();

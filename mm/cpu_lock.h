@@ -32,6 +32,17 @@ static inline bool cpu_lock_acquire(struct cpu_lock *lock)
     return true;
 }
 
+/* Does not wait: false if anyone has it, this CPU or another. */
+static inline bool cpu_lock_try(struct cpu_lock *lock)
+{
+    uint32_t free = 0;
+
+    /* acquire: what the last holder wrote is seen by this one */
+    return __atomic_compare_exchange_n(&lock->holder, &free,
+                                       platform_cpu() + 1, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static inline void cpu_lock_release(struct cpu_lock *lock)
 {
     /* release: what this holder wrote is there before the lock is free */

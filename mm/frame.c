@@ -1,213 +1,51 @@
-/* Addresses, trees and the lock around them. */
+/* Allocating and freeing: the fast paths, and what lies behind them. */
 #include "mm/frame.h"
 
 #include <stddef.h>
 
-#include "lib/assert.h"
 #include "lib/bits.h"
-#include "lib/spinlock.h"
-#include "lib/string.h"
-#include "mm/boot_frames.h"
+#include "mm/frame_cpu.h"
+#include "mm/frame_tree_blocks.h"
+#include "mm/frame_zone.h"
 #include "mm/platform.h"
-
-#define FRAMES_PER_GIB (SIZE_1G / SIZE_4K)
-#define BLOCKS_PER_GIB (SIZE_1G / SIZE_2M)
-
-/* A GiB that holds no RAM has this in place of its node. */
-#define NODE_NONE UINT16_MAX
-
-/* All that is known of frames.  The tables are read-only after frame_init;
- * the trees are under the lock. */
-static struct {
-    struct spinlock lock;
-    bool ready;
-
-    const struct memory_map *map;
-    uint64_t gib_end;      /* GiBs that node_of_gib tells of */
-    uint16_t *node_of_gib; /* by physical GiB */
-    uint32_t *gib_of_node; /* and back */
-    unsigned node_count;
-
-    /* A bit for each 2M of a node: some part of it is not ours to give, so
-     * the map is asked before a frame in it is freed. */
-    uint64_t (*partly_reserved)[BLOCKS_PER_GIB / 64];
-
-    struct frame_tree *trees;
-    unsigned tree_count;
-
-    uint64_t managed_frames, metadata_bytes;
-} frames;
-
-/* A frame by its tree and its number there. */
-struct frame_place {
-    struct frame_tree *tree;
-    uint32_t number;
-};
-
-/* The address's GiB must have a node. */
-static struct frame_place place_of(paddr_t address)
-{
-    unsigned node = frames.node_of_gib[address >> SHIFT_1G];
-    return (struct frame_place){
-        &frames.trees[node / FRAME_TREE_GIBS],
-        (uint32_t)(node % FRAME_TREE_GIBS * FRAMES_PER_GIB +
-                   address % SIZE_1G / SIZE_4K)};
-}
-
-static paddr_t address_of(const struct frame_tree *tree, uint32_t number)
-{
-    size_t node = (size_t)(tree - frames.trees) * FRAME_TREE_GIBS +
-                  number / FRAMES_PER_GIB;
-    return ((paddr_t)frames.gib_of_node[node] << SHIFT_1G) +
-           number % FRAMES_PER_GIB * SIZE_4K;
-}
-
-/* ---- Start-up ---- */
-
-/* Calls visit with every GiB that holds frames of ours, once, in order. */
-static void for_each_gib(const struct memory_map *map,
-                         void (*visit)(uint64_t gib))
-{
-    uint64_t next = 0;
-    for (unsigned i = 0; i < map->count; i++) {
-        const struct memory_range *range = &map->range[i];
-        if (!memory_type_is_free(range->type))
-            continue;
-        uint64_t first = range->start >> SHIFT_1G;
-        uint64_t last = (range->end - 1) >> SHIFT_1G;
-        for (uint64_t gib = first < next ? next : first; gib <= last; gib++)
-            visit(gib);
-        next = last + 1;
-    }
-}
-
-static void count_gib(uint64_t gib)
-{
-    frames.node_count++;
-    frames.gib_end = gib + 1;
-}
-
-static void number_gib(uint64_t gib)
-{
-    unsigned node = frames.node_count++;
-    frames.node_of_gib[gib] = (uint16_t)node;
-    frames.gib_of_node[node] = (uint32_t)gib;
-}
-
-/* GiBs of tree number i: 512, or what is left for the last one. */
-static unsigned tree_gibs(unsigned i)
-{
-    unsigned left = frames.node_count - i * FRAME_TREE_GIBS;
-    return left < FRAME_TREE_GIBS ? left : FRAME_TREE_GIBS;
-}
-
-static unsigned trees_for(unsigned node_count)
-{
-    return (node_count + FRAME_TREE_GIBS - 1) / FRAME_TREE_GIBS;
-}
-
-static void *take(struct memory_map *map, uint64_t bytes, paddr_t limit)
-{
-    paddr_t block = boot_frames_alloc(map, bytes, PAGE_SIZE, limit);
-    if (block == PADDR_NONE)
-        return NULL;
-    frames.metadata_bytes += align_up(bytes, PAGE_SIZE);
-    return phys_to_virt(block);
-}
-
-/* The tables beside the trees share one block, each on a line of its own. */
-static bool take_tables(struct memory_map *map, paddr_t limit)
-{
-    const uint64_t line = 64;
-    uint64_t trees = align_up(frames.tree_count * sizeof(*frames.trees), line);
-    uint64_t reserved = frames.node_count * sizeof(*frames.partly_reserved);
-    uint64_t nodes =
-        align_up(frames.node_count * sizeof(*frames.gib_of_node), line);
-    uint64_t gibs = frames.gib_end * sizeof(*frames.node_of_gib);
-    char *block = take(map, trees + reserved + nodes + gibs, limit);
-    if (block == NULL)
-        return false;
-    frames.trees = (struct frame_tree *)block;
-    frames.partly_reserved = (void *)(block + trees);
-    frames.gib_of_node = (uint32_t *)(block + trees + reserved);
-    frames.node_of_gib = (uint16_t *)(block + trees + reserved + nodes);
-    memset(frames.partly_reserved, 0xff, reserved);
-    memset(frames.node_of_gib, 0xff, gibs); /* NODE_NONE */
-    return true;
-}
-
-static bool take_trees(struct memory_map *map, paddr_t limit)
-{
-    for (unsigned i = 0; i < frames.tree_count; i++) {
-        struct set512 *levels =
-            take(map, frame_tree_bytes(tree_gibs(i)), limit);
-        if (levels == NULL)
-            return false;
-        frame_tree_init(&frames.trees[i], levels, tree_gibs(i));
-    }
-    return true;
-}
-
-/* Makes start..end, which lies in one GiB, available. */
-static void give(paddr_t start, paddr_t end)
-{
-    struct frame_place place = place_of(start);
-    uint32_t count = (uint32_t)((end - start) / SIZE_4K);
-    frame_tree_give(place.tree, place.number, count);
-    frames.managed_frames += count;
-
-    unsigned node = frames.node_of_gib[start >> SHIFT_1G];
-    for (paddr_t block = align_up(start, SIZE_2M); block + SIZE_2M <= end;
-         block += SIZE_2M) {
-        uint64_t i = block % SIZE_1G / SIZE_2M;
-        frames.partly_reserved[node][i / 64] &= ~(UINT64_C(1) << i % 64);
-    }
-}
-
-static void give_all(const struct memory_map *map)
-{
-    for (unsigned i = 0; i < map->count; i++) {
-        const struct memory_range *range = &map->range[i];
-        if (!memory_type_is_free(range->type))
-            continue;
-        for (paddr_t start = range->start, end; start < range->end;
-             start = end) {
-            end = align_down(start, SIZE_1G) + SIZE_1G;
-            if (end > range->end)
-                end = range->end;
-            give(start, end);
-        }
-    }
-}
 
 enum mm_error frame_init(struct memory_map *map, paddr_t limit)
 {
-    memset(&frames, 0, sizeof(frames));
-    frames.map = map;
-    for_each_gib(map, count_gib);
-    if (frames.node_count == 0)
-        return MM_OUT_OF_MEMORY;
-    if (frames.node_count >= NODE_NONE)
-        return MM_TABLE_FULL;
-    frames.tree_count = trees_for(frames.node_count);
-    if (!take_tables(map, limit))
-        return MM_OUT_OF_MEMORY;
-
-    /* The tables may have used up a GiB, but no new one appeared: there are
-     * as many nodes as were counted, or fewer. */
-    frames.node_count = 0;
-    for_each_gib(map, number_gib);
-    frames.tree_count = trees_for(frames.node_count);
-    if (!take_trees(map, limit))
-        return MM_OUT_OF_MEMORY;
-    give_all(map);
-    frames.ready = true;
+    frame_cpus.count = 0;
+    enum mm_error error = frame_zones_init(map, limit);
+    if (error == MM_OK)
+        error = frame_cpus_init(map, limit);
+    if (error != MM_OK)
+        return error;
+    frame_zones_give(); /* what the map still has now */
+    frame_cpus.count = platform_cpu_count();
     return MM_OK;
 }
 
-/* ---- Use ---- */
+uint64_t frame_bytes(enum frame_size size)
+{
+    return SIZE_4K << (9 * size);
+}
 
-static uint32_t alloc_in(struct frame_tree *tree, enum frame_size size)
+/* ---- Zones, nearest first ---- */
+
+/* The zone that comes k-th for this CPU, k from 0 to 2 * frame_zones.count - 1:
+ * from its home on, those of its node in the first half and the others in the
+ * second; NULL where a zone comes in the other half.  Small frames go up from
+ * there and large ones down: as inside a tree. */
+static inline struct frame_zone *zone_number(const struct frame_cpu *cpu,
+                                             enum frame_size size, unsigned k)
+{
+    unsigned count = frame_zones.count;
+    unsigned home = size == FRAME_4K ? cpu->home.small : cpu->home.large;
+    bool near = k < count;
+    unsigned steps = near ? k : k - count;
+    unsigned i = size == FRAME_4K ? home + steps : home + count - steps;
+    struct frame_zone *zone = &frame_zones.zone[i < count ? i : i - count];
+    return (zone->node == frame_zones.zone[home].node) == near ? zone : NULL;
+}
+
+static uint32_t take_from(struct frame_tree *tree, enum frame_size size)
 {
     switch (size) {
     case FRAME_4K:
@@ -220,130 +58,374 @@ static uint32_t alloc_in(struct frame_tree *tree, enum frame_size size)
     return FRAME_NONE;
 }
 
-/* As inside a tree: small frames from the bottom of memory, large ones from
- * its top. */
-static paddr_t alloc_locked(enum frame_size size)
+/* Under the zone's lock. */
+static paddr_t take_locked(struct frame_zone *zone, enum frame_size size)
 {
-    for (unsigned i = 0; i < frames.tree_count; i++) {
-        struct frame_tree *tree =
-            &frames.trees[size == FRAME_4K ? i : frames.tree_count - 1 - i];
-        uint32_t number = alloc_in(tree, size);
-        if (number != FRAME_NONE)
-            return address_of(tree, number);
+    uint32_t number = take_from(&zone->tree, size);
+    if (number == FRAME_NONE)
+        return PADDR_NONE;
+    frame_zone_add_free(zone, -(INT64_C(1) << 9 * size));
+    return frame_address(zone, number);
+}
+
+/* Straight from the trees: for who cannot enter its CPU's section. */
+static paddr_t take(struct frame_call call, enum frame_size size)
+{
+    for (unsigned k = 0; k < 2 * frame_zones.count; k++) {
+        struct frame_zone *zone = zone_number(call.cpu, size, k);
+        if (zone == NULL || frame_zone_free(zone) == 0 ||
+            !frame_lock(call, &zone->lock))
+            continue;
+        paddr_t frame = take_locked(zone, size);
+        frame_unlock(call, &zone->lock);
+        if (frame != PADDR_NONE)
+            return frame;
     }
     return PADDR_NONE;
 }
 
-paddr_t frame_alloc(enum frame_size size)
+/* ---- Allocating ---- */
+
+/* A frame of the block's word; PADDR_NONE if there is none. */
+static inline paddr_t pop(struct frame_block *block)
 {
-    if (!frames.ready)
+    uint64_t *word = &block->free.words[block->word];
+    uint64_t bits = frame_word_get(word);
+    if (__builtin_expect(bits == 0, 0))
         return PADDR_NONE;
-    spinlock_lock(&frames.lock);
-    paddr_t frame = alloc_locked(size);
-    spinlock_unlock(&frames.lock);
+    frame_word_set(word, bits & (bits - 1));
+    return block->base + (block->word * 64 + word_lowest(bits)) * SIZE_4K;
+}
+
+/* The lowest word that has a frame is the block's from now on; false if none
+ * has. */
+static bool find_word(struct frame_block *block)
+{
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        if (frame_word_get(&block->free.words[w]) != 0) {
+            block->word = w;
+            return true;
+        }
+    return false;
+}
+
+/* One 4K that was taken with others of its 2M, whose owner is another. */
+static paddr_t take_one(struct frame_zone *zone, uint32_t i,
+                        struct set512 *taken)
+{
+    unsigned n = set512_lowest(taken);
+    set512_remove(taken, n);
+    frame_tree_put_block(&zone->tree, i, taken);
+    frame_zone_add_free(zone, -1);
+    return frame_address(zone, i * FRAMES_PER_2M + n);
+}
+
+/* Under the zone's lock: a 4K, and all others of its 2M for the block.  What
+ * was freed into the CPU's other block comes before a 2M is split. */
+static paddr_t refill_locked(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    if (frame_block_zone(&cpu->alloc) == zone)
+        frame_block_drop(&cpu->alloc);
+    if (set512_is_empty(&zone->tree.some_4k_in_1g) &&
+        frame_block_zone(&cpu->free) == zone)
+        frame_block_drop(&cpu->free);
+
+    struct set512 taken;
+    uint32_t i = frame_tree_take_block(&zone->tree, &taken);
+    if (i == BLOCK_NONE)
+        return PADDR_NONE;
+    if (frame_block_is_owned(zone, i, frame_address(zone, i * FRAMES_PER_2M)))
+        return take_one(zone, i, &taken);
+    frame_reserve_fill(cpu, zone, i, &taken);
+    frame_block_own(&cpu->alloc, zone, i, &taken);
+    return pop(&cpu->alloc);
+}
+
+/* In the section, with nothing left in the block. */
+static paddr_t refill(struct frame_call call)
+{
+    struct frame_cpu *cpu = call.cpu;
+    frame_reserve_forget(call);
+    for (unsigned k = 0; k < 2 * frame_zones.count; k++) {
+        struct frame_zone *zone = zone_number(cpu, FRAME_4K, k);
+        if (zone == NULL || (frame_zone_free(zone) == 0 &&
+                             frame_block_zone(&cpu->free) != zone))
+            continue;
+        if (frame_block_zone(&cpu->alloc) != zone &&
+            !frame_drop_block(call, &cpu->alloc))
+            continue;
+        if (!frame_lock(call, &zone->lock))
+            continue;
+        paddr_t frame = refill_locked(cpu, zone);
+        frame_unlock(call, &zone->lock);
+        if (frame != PADDR_NONE)
+            return frame;
+    }
+    return PADDR_NONE;
+}
+
+/* In the section. */
+static paddr_t alloc_4k(struct frame_call call)
+{
+    return find_word(&call.cpu->alloc) ? pop(&call.cpu->alloc) : refill(call);
+}
+
+/* In the section: the large frame that this CPU had last and freed, or one from
+ * the trees. */
+static paddr_t alloc_large(struct frame_call call, enum frame_size size)
+{
+    struct frame_large *last = &call.cpu->large[size - FRAME_2M];
+    if (last->kept) {
+        /* relaxed: as with a block's words */
+        __atomic_store_n(&last->kept, false, __ATOMIC_RELAXED);
+        return last->frame;
+    }
+    for (unsigned k = 0; k < 2 * frame_zones.count; k++) {
+        struct frame_zone *zone = zone_number(call.cpu, size, k);
+        if (zone == NULL || frame_zone_free(zone) == 0)
+            continue;
+        if (frame_large_zone(last) != zone && !frame_drop_large(call, last))
+            continue;
+        if (!frame_lock(call, &zone->lock))
+            continue;
+        frame_large_drop(last);
+        paddr_t frame = take_locked(zone, size);
+        if (frame != PADDR_NONE)
+            frame_large_own(last, frame_place_of(frame), frame);
+        frame_unlock(call, &zone->lock);
+        if (frame != PADDR_NONE)
+            return frame;
+    }
+    return PADDR_NONE;
+}
+
+/* All trees at one moment. */
+static paddr_t take_from_all(struct frame_call call, enum frame_size size)
+{
+    paddr_t frame = PADDR_NONE;
+    for (unsigned i = 0; i < frame_zones.count; i++)
+        frame_lock(call, &frame_zones.zone[i].lock);
+    for (unsigned k = 0; frame == PADDR_NONE && k < 2 * frame_zones.count;
+         k++) {
+        struct frame_zone *zone = zone_number(call.cpu, size, k);
+        if (zone != NULL)
+            frame = take_locked(zone, size);
+    }
+    for (unsigned i = 0; i < frame_zones.count; i++)
+        frame_unlock(call, &frame_zones.zone[i].lock);
     return frame;
 }
 
-/* The trees count what is reserved as held, so that it is never handed out;
- * here the two are told apart. */
-static bool is_reserved(paddr_t frame)
+/* The trees have none.  What CPUs keep is given back and the trees are asked
+ * again, while every CPU is stopped and no tree changes: so "none" is the
+ * truth. */
+static enum mm_error alloc_last(struct frame_call call, enum frame_size size,
+                                paddr_t *frame)
 {
-    unsigned node = frames.node_of_gib[frame >> SHIFT_1G];
-    uint64_t i = frame % SIZE_1G / SIZE_2M;
-    if (!(frames.partly_reserved[node][i / 64] >> i % 64 & 1))
+    if (!frame_stop_cpus(call)) {
+        if (size == FRAME_4K)
+            *frame = frame_reserve_take(call.cpu);
+        return *frame != PADDR_NONE ? MM_OK : MM_BUSY;
+    }
+    bool all = frame_give_all_back(call);
+    *frame = take_from_all(call, size);
+    frame_start_cpus(call);
+    if (*frame != PADDR_NONE)
+        return MM_OK;
+    return all ? MM_OUT_OF_MEMORY : MM_BUSY;
+}
+
+static enum mm_error not_ready(void)
+{
+    return frame_cpus.count == 0 ? MM_NOT_READY : MM_BAD_ARGUMENT;
+}
+
+static enum mm_error alloc(enum frame_size size, paddr_t *frame)
+{
+    *frame = PADDR_NONE;
+    struct frame_cpu *cpu = frame_this_cpu();
+    if (cpu == NULL)
+        return not_ready();
+    if (size > FRAME_1G)
+        return MM_BAD_ARGUMENT;
+    struct frame_call call = frame_call_begin(cpu);
+    if (cpu_section_enter(&cpu->section)) {
+        *frame = size == FRAME_4K ? alloc_4k(call) : alloc_large(call, size);
+        cpu_section_leave(&cpu->section);
+    } else {
+        *frame = take(call, size);
+    }
+    enum mm_error error =
+        *frame != PADDR_NONE ? MM_OK : alloc_last(call, size, frame);
+    frame_call_end(call);
+    return error;
+}
+
+enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
+{
+    return alloc(size, frame);
+}
+
+static __attribute__((noinline)) paddr_t alloc_slow(enum frame_size size)
+{
+    paddr_t frame;
+    (void)alloc(size, &frame);
+    return frame;
+}
+
+paddr_t frame_alloc(enum frame_size size)
+{
+    struct frame_cpu *cpu = frame_this_cpu();
+    if (__builtin_expect(size != FRAME_4K || cpu == NULL, 0) ||
+        !cpu_section_enter(&cpu->section))
+        return alloc_slow(size);
+    paddr_t frame = pop(&cpu->alloc);
+    cpu_section_leave(&cpu->section);
+    return __builtin_expect(frame != PADDR_NONE, 1) ? frame : alloc_slow(size);
+}
+
+/* ---- Freeing ---- */
+
+/* True: the frame is one of the block's, was held, and is free now.  Else the
+ * tree has the answer. */
+static inline bool push(struct frame_block *block, paddr_t frame)
+{
+    /* the number of the 4K in the 2M, and large if it is not one */
+    paddr_t offset = frame - block->base;
+    uint64_t n = offset >> SHIFT_4K | offset << (64 - SHIFT_4K);
+    if (n >= FRAMES_PER_2M)
         return false;
-    const struct memory_range *range = memory_map_find(frames.map, frame);
-    return range == NULL || !memory_type_is_free(range->type);
+    uint64_t *word = &block->free.words[n / 64];
+    uint64_t bits = frame_word_get(word), bit = UINT64_C(1) << n % 64;
+    /* what another CPU freed is in the leaf */
+    uint64_t not_held = bits | block->barred.words[n / 64] |
+                        frame_glance(&block->leaf->words[n / 64]);
+    if (__builtin_expect((not_held & bit) != 0, 0))
+        return false;
+    frame_word_set(word, bits | bit);
+    return true;
+}
+
+/* Whether this is the large frame that the CPU allocated last, and is still
+ * held as that: then it is kept. */
+static bool keep_large(struct frame_large *large, paddr_t frame,
+                       enum frame_size size)
+{
+    if (large->frame != frame || large->kept)
+        return false;
+    struct frame_place place = frame_place_of(frame);
+    const struct frame_tree *tree = &place.zone->tree;
+    uint32_t i = place.number / FRAMES_PER_2M, g = place.number / FRAMES_PER_1G;
+    const struct set512 *own =
+        size == FRAME_2M ? &tree->free_2m[g] : &tree->free_1g;
+    const struct set512 *below =
+        size == FRAME_2M ? &tree->free_4k[i] : &tree->free_2m[g];
+    unsigned member = (size == FRAME_2M ? i : g) % SET512_MEMBERS;
+    uint64_t all = frame_glance(&below->words[0]);
+    for (unsigned w = 1; w < SET512_WORDS; w++)
+        all &= frame_glance(&below->words[w]);
+    if (all != UINT64_MAX ||
+        frame_glance(&own->words[member / 64]) >> member % 64 & 1)
+        return false;
+    /* relaxed: as with a block's words */
+    __atomic_store_n(&large->kept, true, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* The second free in a row into one 2M: it becomes the CPU's own, so that the
+ * next ones stay with it. */
+static enum mm_error own_and_free(struct frame_call call, paddr_t frame)
+{
+    struct frame_block *block = &call.cpu->free;
+    struct frame_place place = frame_place_of(frame);
+    uint32_t i = place.number / FRAMES_PER_2M;
+    if (!frame_drop_block(call, block) || !frame_lock(call, &place.zone->lock))
+        return MM_BUSY;
+    enum mm_error error = MM_OK;
+    struct frame_tree *tree = &place.zone->tree;
+    if (frame_tree_state(tree, place.number) != FRAME_HELD_4K ||
+        frame_block_is_owned(place.zone, i, align_down(frame, SIZE_2M))) {
+        error = frame_put_locked(place, frame);
+    } else if (frame_is_kept(place, frame)) {
+        error = MM_NOT_HELD;
+    } else {
+        struct set512 taken;
+        frame_tree_take_rest(tree, i, &taken);
+        set512_add(&taken, place.number % FRAMES_PER_2M);
+        frame_zone_add_free(place.zone, 1);
+        frame_block_own(block, place.zone, i, &taken);
+    }
+    frame_unlock(call, &place.zone->lock);
+    return error;
+}
+
+/* In the section. */
+static enum mm_error free_outside_blocks(struct frame_call call, paddr_t frame)
+{
+    struct frame_cpu *cpu = call.cpu;
+    if (keep_large(&cpu->large[0], frame, FRAME_2M) ||
+        keep_large(&cpu->large[1], frame, FRAME_1G))
+        return MM_OK;
+    paddr_t block = align_down(frame, SIZE_2M);
+    if (block == cpu->last_free)
+        return own_and_free(call, frame);
+    cpu->last_free = block;
+    return frame_put(call, frame);
 }
 
 static enum mm_error check_address(paddr_t frame)
 {
-    if (!frames.ready)
-        return MM_NOT_READY;
     if (!is_aligned(frame, SIZE_4K))
         return MM_MISALIGNED;
-    if (frame >> SHIFT_1G >= frames.gib_end ||
-        frames.node_of_gib[frame >> SHIFT_1G] == NODE_NONE)
+    if (!frame_has_place(frame))
         return MM_OUT_OF_RANGE;
-    return is_reserved(frame) ? MM_RESERVED : MM_OK;
+    return frame_is_reserved(frame) ? MM_RESERVED : MM_OK;
+}
+
+static __attribute__((noinline)) enum mm_error free_slow(paddr_t frame)
+{
+    struct frame_cpu *cpu = frame_this_cpu();
+    enum mm_error error = cpu == NULL ? not_ready() : check_address(frame);
+    if (error != MM_OK)
+        return error;
+    struct frame_call call = frame_call_begin(cpu);
+    if (cpu_section_enter(&cpu->section)) {
+        error = free_outside_blocks(call, frame);
+        cpu_section_leave(&cpu->section);
+    } else {
+        error = frame_put(call, frame);
+    }
+    if (error == MM_BUSY && frame_defer(cpu, frame))
+        error = MM_OK;
+    frame_call_end(call);
+    return error;
 }
 
 enum mm_error frame_free(paddr_t frame)
 {
-    enum mm_error error = check_address(frame);
-    if (error != MM_OK)
-        return error;
-    struct frame_place place = place_of(frame);
-    spinlock_lock(&frames.lock);
-    enum frame_freed freed = frame_tree_free(place.tree, place.number);
-    spinlock_unlock(&frames.lock);
-    switch (freed) {
-    case FRAME_FREED_4K:
-    case FRAME_FREED_2M:
-    case FRAME_FREED_1G:
-        return MM_OK;
-    case FRAME_NOT_HELD:
-        return MM_NOT_HELD;
-    case FRAME_INSIDE_2M:
-    case FRAME_INSIDE_1G:
-        return MM_INSIDE_LARGER;
-    case FRAME_OUT_OF_RANGE:
-        break;
-    }
-    return MM_OUT_OF_RANGE;
+    struct frame_cpu *cpu = frame_this_cpu();
+    if (__builtin_expect(cpu == NULL, 0) || !cpu_section_enter(&cpu->section))
+        return free_slow(frame);
+    bool done = push(&cpu->alloc, frame) || push(&cpu->free, frame);
+    cpu_section_leave(&cpu->section);
+    return __builtin_expect(done, 1) ? MM_OK : free_slow(frame);
 }
 
-uint64_t frame_bytes(enum frame_size size)
-{
-    return SIZE_4K << (9 * size);
-}
+/* ---- Asking ---- */
 
 enum frame_state frame_state(paddr_t address)
 {
-    uint64_t gib = address >> SHIFT_1G;
-    if (!frames.ready || gib >= frames.gib_end ||
-        frames.node_of_gib[gib] == NODE_NONE)
+    struct frame_cpu *cpu = frame_this_cpu();
+    if (cpu == NULL || !frame_has_place(address))
         return FRAME_OUTSIDE;
-    struct frame_place place = place_of(address);
-    spinlock_lock(&frames.lock);
-    enum frame_state state = frame_tree_state(place.tree, place.number);
-    spinlock_unlock(&frames.lock);
+    struct frame_call call = frame_call_begin(cpu);
+    struct frame_place place = frame_place_of(address);
+    bool locked = frame_lock(call, &place.zone->lock);
+    enum frame_state state = frame_tree_state(&place.zone->tree, place.number);
+    if (state != FRAME_AVAILABLE && frame_is_kept_anywhere(address))
+        state = FRAME_AVAILABLE;
+    if (locked)
+        frame_unlock(call, &place.zone->lock);
+    frame_call_end(call);
     return state;
-}
-
-void frame_stats(struct frame_stats *stats)
-{
-    memset(stats, 0, sizeof(*stats));
-    if (!frames.ready)
-        return;
-    stats->managed_bytes = frames.managed_frames * SIZE_4K;
-    stats->gibs = frames.node_count;
-    stats->trees = frames.tree_count;
-    stats->metadata_bytes = frames.metadata_bytes;
-    spinlock_lock(&frames.lock);
-    for (unsigned i = 0; i < frames.tree_count; i++) {
-        struct frame_tree_count count = frame_tree_count(&frames.trees[i]);
-        stats->free[FRAME_4K] += frame_tree_count_4k(&frames.trees[i]);
-        stats->free[FRAME_2M] += count.whole_2m;
-        stats->free[FRAME_1G] += count.whole_1g;
-    }
-    spinlock_unlock(&frames.lock);
-    for (unsigned size = FRAME_4K; size <= FRAME_1G; size++)
-        stats->free_bytes += stats->free[size] * frame_bytes(size);
-}
-
-bool frame_check(void)
-{
-    bool sound = true;
-    spinlock_lock(&frames.lock);
-    for (unsigned i = 0; sound && i < frames.tree_count; i++) {
-        const struct frame_tree *tree = &frames.trees[i];
-        struct frame_tree_fault fault;
-        sound = frame_tree_check(tree, &fault);
-        if (!sound)
-            platform_log("frame tree %u is broken at 0x%lx: %s", i,
-                         address_of(tree, fault.frame), fault.rule);
-    }
-    spinlock_unlock(&frames.lock);
-    return sound;
 }

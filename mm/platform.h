@@ -55,6 +55,13 @@ static inline unsigned platform_cpu(void)
  * use. */
 unsigned platform_cpu_count(void);
 
+/* Memory and CPUs that are close to each other are of one node (NUMA).  Nodes
+ * are numbered from 0; where all are equally far, everything is of node 0.  Both
+ * may be asked from frame_init on, of any CPU and any address with RAM. */
+#define PLATFORM_NODES_MAX 64
+unsigned platform_cpu_node(unsigned cpu);
+unsigned platform_memory_node(paddr_t address);
+
 /* When this returns, every other CPU that runs has passed a full memory fence
  * since it was called.  Slow (an interrupt on each), for rare cases.  Waits a
  * bounded time; names in the log a CPU that does not answer. */

@@ -55,6 +55,18 @@ void platform_log(const char *format, ...)
     va_end(arguments);
 }
 
+unsigned platform_cpu_node(unsigned cpu)
+{
+    (void)cpu;
+    return 0;
+}
+
+unsigned platform_memory_node(paddr_t address)
+{
+    (void)address;
+    return 0;
+}
+
 static void membarrier(int command)
 {
     if (syscall(SYS_membarrier, command, 0, 0) != 0) {

@@ -69,6 +69,19 @@ unsigned platform_cpu_count(void)
     return host_cpu_count;
 }
 
+unsigned (*host_cpu_node)(unsigned cpu);
+unsigned (*host_memory_node)(paddr_t address);
+
+unsigned platform_cpu_node(unsigned cpu)
+{
+    return host_cpu_node == NULL ? 0 : host_cpu_node(cpu);
+}
+
+unsigned platform_memory_node(paddr_t address)
+{
+    return host_memory_node == NULL ? 0 : host_memory_node(address);
+}
+
 static void membarrier(int command)
 {
     if (syscall(SYS_membarrier, command, 0, 0) != 0) {

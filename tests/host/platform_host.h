@@ -18,6 +18,10 @@ extern unsigned char *const host_memory;
  * platform_thread_cpu first. */
 extern unsigned host_cpu_count;
 
+/* Which node a CPU or an address is of; NULL: all are of node 0. */
+extern unsigned (*host_cpu_node)(unsigned cpu);
+extern unsigned (*host_memory_node)(paddr_t address);
+
 /* What the CPU says of itself; a test sets them as it needs. */
 extern unsigned host_paddr_bits;
 extern int host_has_1g_pages;

@@ -1,4 +1,4 @@
-/* sources: mm/frame.c mm/frame_tree.c mm/memory_map.c mm/boot_frames.c */
+/* sources: mm/frame*.c mm/memory_map.c mm/boot_frames.c */
 /* sources: mm/error.c */
 /* mm/frame.c on machines of many shapes, against a plain model: one byte for
  * each 4K of what the map says is there. */

@@ -1,5 +1,5 @@
 /* sources: mm/kernel_space.c mm/virtual_range.c mm/page_table.c */
-/* sources: mm/page_walk.c mm/frame.c mm/frame_tree.c mm/memory_map.c */
+/* sources: mm/page_walk.c mm/frame*.c mm/memory_map.c */
 /* sources: mm/boot_frames.c mm/error.c lib/format.c */
 /* The kernel's address space, built on machines of several shapes. */
 #include "tests/host/platform_host.h"

@@ -1,5 +1,5 @@
 /* sources: mm/page_audit.c mm/kernel_space.c mm/virtual_range.c */
-/* sources: mm/page_table.c mm/page_walk.c mm/frame.c mm/frame_tree.c */
+/* sources: mm/page_table.c mm/page_walk.c mm/frame*.c */
 /* sources: mm/memory_map.c mm/boot_frames.c mm/error.c lib/format.c */
 /* The auditor, on a space that is sound and on one with an offence planted. */
 #include "tests/host/platform_host.h"

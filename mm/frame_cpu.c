@@ -1,0 +1,491 @@
+#include "mm/frame_cpu.h"
+
+#include <stddef.h>
+
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/frame_tree_blocks.h"
+#include "mm/platform.h"
+
+struct frame_cpus frame_cpus;
+
+/* Who stops the others; taken before any zone's. */
+static struct cpu_lock stopping;
+
+/* The leaf of a block that has no 2M: no free fits into it. */
+static const struct set512 all_free = {{UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                                        UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                                        UINT64_MAX, UINT64_MAX}};
+
+static void set_address(paddr_t *where, paddr_t address)
+{
+    /* relaxed: stored under the lock of the zone, where others read it */
+    __atomic_store_n(where, address, __ATOMIC_RELAXED);
+}
+
+static paddr_t get_address(const paddr_t *where)
+{
+    return __atomic_load_n(where, __ATOMIC_RELAXED);
+}
+
+static void block_clear(struct frame_block *block)
+{
+    set_address(&block->base, PADDR_NONE);
+    block->leaf = &all_free;
+    block->word = 0;
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        frame_word_set(&block->free.words[w], 0);
+}
+
+enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
+{
+    unsigned count = platform_cpu_count();
+    frame_cpus.cpu =
+        frame_zones_take(map, count * sizeof(struct frame_cpu), limit);
+    if (frame_cpus.cpu == NULL)
+        return MM_OUT_OF_MEMORY;
+    memset(frame_cpus.cpu, 0, count * sizeof(struct frame_cpu));
+    for (unsigned i = 0; i < count; i++) {
+        struct frame_cpu *cpu = &frame_cpus.cpu[i];
+        cpu->home = frame_zones_home(i);
+        block_clear(&cpu->alloc);
+        block_clear(&cpu->free);
+        cpu->large[0].frame = cpu->large[1].frame = PADDR_NONE;
+        cpu->last_free = PADDR_NONE;
+        memset(cpu->reserve, 0xff, sizeof(cpu->reserve)); /* PADDR_NONE */
+        memset(cpu->reserve_counted, 0xff, sizeof(cpu->reserve_counted));
+        memset(cpu->deferred, 0xff, sizeof(cpu->deferred));
+    }
+    return MM_OK;
+}
+
+/* Few words have any bits as a rule. */
+static uint32_t count_of(const struct set512 *set)
+{
+    uint32_t count = 0;
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        if (set->words[w] != 0)
+            count += word_count(set->words[w]);
+    return count;
+}
+
+/* ---- Locks ---- */
+
+static void add_depth(struct frame_cpu *cpu, uint32_t change)
+{
+    /* relaxed: only this CPU and its handlers use it, in program order */
+    __atomic_store_n(&cpu->depth, cpu->depth + change, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+bool frame_lock(struct frame_call call, struct cpu_lock *lock)
+{
+    add_depth(call.cpu, 1);
+    if (call.may_wait) {
+        bool mine = cpu_lock_acquire(lock);
+        ASSERT(mine, "CPU %u has the lock, and nobody said so", platform_cpu());
+        return true;
+    }
+    if (cpu_lock_try(lock))
+        return true;
+    add_depth(call.cpu, (uint32_t)-1);
+    return false;
+}
+
+void frame_unlock(struct frame_call call, struct cpu_lock *lock)
+{
+    cpu_lock_release(lock);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    add_depth(call.cpu, (uint32_t)-1);
+}
+
+/* ---- What is kept, by all CPUs ---- */
+
+static uint16_t *kept_count(struct frame_zone *zone, uint32_t number)
+{
+    return &zone->kept[number / FRAMES_PER_2M % FRAME_ZONE_KEPT];
+}
+
+static bool block_has(const struct frame_block *block, paddr_t frame)
+{
+    if (get_address(&block->base) != align_down(frame, SIZE_2M))
+        return false;
+    unsigned n = (unsigned)(frame % SIZE_2M / SIZE_4K);
+    return frame_word_get(&block->free.words[n / 64]) >> n % 64 & 1;
+}
+
+static bool large_has(const struct frame_large *large, paddr_t inside,
+                      uint64_t bytes)
+{
+    return get_address(&large->frame) == align_down(inside, bytes) &&
+           __atomic_load_n(&large->kept, __ATOMIC_RELAXED);
+}
+
+static bool reserve_has(const struct frame_cpu *cpu, paddr_t frame)
+{
+    for (unsigned i = 0; i < FRAME_RESERVE; i++)
+        if (get_address(&cpu->reserve[i]) == frame)
+            return true;
+    return false;
+}
+
+bool frame_is_kept_anywhere(paddr_t inside)
+{
+    paddr_t frame = align_down(inside, SIZE_4K);
+    for (unsigned i = 0; i < frame_cpus.count; i++) {
+        const struct frame_cpu *cpu = &frame_cpus.cpu[i];
+        if (block_has(&cpu->alloc, frame) || block_has(&cpu->free, frame) ||
+            large_has(&cpu->large[0], frame, SIZE_2M) ||
+            large_has(&cpu->large[1], frame, SIZE_1G) ||
+            reserve_has(cpu, frame))
+            return true;
+    }
+    return false;
+}
+
+bool frame_is_kept(struct frame_place place, paddr_t inside)
+{
+    return *kept_count(place.zone, place.number) != 0 &&
+           frame_is_kept_anywhere(inside);
+}
+
+enum mm_error frame_put_locked(struct frame_place place, paddr_t frame)
+{
+    if (frame_is_kept(place, frame))
+        return MM_NOT_HELD;
+    enum frame_freed freed = frame_tree_free(&place.zone->tree, place.number);
+    switch (freed) {
+    case FRAME_FREED_4K:
+    case FRAME_FREED_2M:
+    case FRAME_FREED_1G:
+        frame_zone_add_free(place.zone, INT64_C(1) << 9 * freed);
+        return MM_OK;
+    case FRAME_NOT_HELD:
+        return MM_NOT_HELD;
+    case FRAME_INSIDE_2M:
+    case FRAME_INSIDE_1G:
+        return frame_is_kept_anywhere(frame) ? MM_NOT_HELD : MM_INSIDE_LARGER;
+    case FRAME_OUT_OF_RANGE:
+        break;
+    }
+    return MM_OUT_OF_RANGE;
+}
+
+enum mm_error frame_put(struct frame_call call, paddr_t frame)
+{
+    struct frame_place place = frame_place_of(frame);
+    __builtin_prefetch(&place.zone->tree.free_4k[place.number / FRAMES_PER_2M]
+                            .words[place.number / 64 % SET512_WORDS],
+                       1);
+    if (!frame_lock(call, &place.zone->lock))
+        return MM_BUSY;
+    enum mm_error error = frame_put_locked(place, frame);
+    frame_unlock(call, &place.zone->lock);
+    return error;
+}
+
+/* ---- Blocks ---- */
+
+bool frame_block_is_owned(const struct frame_zone *zone, uint32_t i,
+                          paddr_t base)
+{
+    if (zone->kept[i % FRAME_ZONE_KEPT] == 0)
+        return false;
+    for (unsigned c = 0; c < frame_cpus.count; c++) {
+        const struct frame_cpu *cpu = &frame_cpus.cpu[c];
+        if (get_address(&cpu->alloc.base) == base ||
+            get_address(&cpu->free.base) == base)
+            return true;
+    }
+    return false;
+}
+
+static void bar(struct set512 *barred, paddr_t base, paddr_t frame)
+{
+    if (align_down(frame, SIZE_2M) == base)
+        set512_add(barred, (unsigned)(frame % SIZE_2M / SIZE_4K));
+}
+
+static void find_barred(struct set512 *barred, const struct frame_zone *zone,
+                        uint32_t i, paddr_t base)
+{
+    if (frame_is_partly_reserved(zone, i))
+        frame_find_reserved(base, barred);
+    else
+        set512_clear(barred);
+    if (zone->kept[i % FRAME_ZONE_KEPT] == 0)
+        return;
+    for (unsigned c = 0; c < frame_cpus.count; c++)
+        for (unsigned r = 0; r < FRAME_RESERVE; r++)
+            bar(barred, base, get_address(&frame_cpus.cpu[c].reserve[r]));
+}
+
+void frame_block_own(struct frame_block *block, struct frame_zone *zone,
+                     uint32_t i, const struct set512 *taken)
+{
+    paddr_t base = frame_address(zone, i * FRAMES_PER_2M);
+    for (unsigned w = SET512_WORDS; w-- > 0;) {
+        frame_word_set(&block->free.words[w], taken->words[w]);
+        if (taken->words[w] != 0)
+            block->word = w;
+    }
+    block->leaf = &zone->tree.free_4k[i];
+    find_barred(&block->barred, zone, i, base);
+    set_address(&block->base, base);
+    frame_zone_add_free(zone, -(int64_t)count_of(taken));
+    zone->kept[i % FRAME_ZONE_KEPT]++;
+}
+
+struct frame_zone *frame_block_zone(const struct frame_block *block)
+{
+    return block->base == PADDR_NONE ? NULL : frame_place_of(block->base).zone;
+}
+
+void frame_block_drop(struct frame_block *block)
+{
+    if (block->base == PADDR_NONE)
+        return;
+    struct frame_place place = frame_place_of(block->base);
+    struct set512 left;
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        left.words[w] = frame_word_get(&block->free.words[w]);
+    frame_tree_put_block(&place.zone->tree, place.number / FRAMES_PER_2M,
+                         &left);
+    frame_zone_add_free(place.zone, count_of(&left));
+    --*kept_count(place.zone, place.number);
+    block_clear(block);
+}
+
+static bool is_last_of_any(paddr_t frame)
+{
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        if (get_address(&frame_cpus.cpu[i].large[0].frame) == frame ||
+            get_address(&frame_cpus.cpu[i].large[1].frame) == frame)
+            return true;
+    return false;
+}
+
+void frame_large_own(struct frame_large *large, struct frame_place place,
+                     paddr_t frame)
+{
+    uint16_t *kept = kept_count(place.zone, place.number);
+    if (*kept != 0 && is_last_of_any(frame))
+        return;
+    set_address(&large->frame, frame);
+    ++*kept;
+}
+
+struct frame_zone *frame_large_zone(const struct frame_large *large)
+{
+    return large->frame == PADDR_NONE ? NULL
+                                      : frame_place_of(large->frame).zone;
+}
+
+void frame_large_drop(struct frame_large *large)
+{
+    if (large->frame == PADDR_NONE)
+        return;
+    struct frame_place place = frame_place_of(large->frame);
+    if (large->kept) {
+        enum frame_freed freed =
+            frame_tree_free(&place.zone->tree, place.number);
+        frame_zone_add_free(place.zone, freed == FRAME_FREED_2M
+                                            ? FRAMES_PER_2M
+                                            : FRAMES_PER_1G);
+    }
+    __atomic_store_n(&large->kept, false, __ATOMIC_RELAXED);
+    set_address(&large->frame, PADDR_NONE);
+    --*kept_count(place.zone, place.number);
+}
+
+/* ---- For handlers in the middle of a call ---- */
+
+/* Of a slot that a handler emptied, the count goes back too. */
+static void reserve_forget(struct frame_call call, struct frame_cpu *cpu,
+                           unsigned r)
+{
+    paddr_t frame = cpu->reserve_counted[r];
+    if (frame == PADDR_NONE)
+        return;
+    struct frame_place place = frame_place_of(frame);
+    if (!frame_lock(call, &place.zone->lock))
+        return;
+    --*kept_count(place.zone, place.number);
+    cpu->reserve_counted[r] = PADDR_NONE;
+    frame_unlock(call, &place.zone->lock);
+}
+
+void frame_reserve_forget(struct frame_call call)
+{
+    for (unsigned r = 0; r < FRAME_RESERVE; r++)
+        if (get_address(&call.cpu->reserve[r]) == PADDR_NONE)
+            reserve_forget(call, call.cpu, r);
+}
+
+void frame_reserve_fill(struct frame_cpu *cpu, struct frame_zone *zone,
+                        uint32_t i, struct set512 *taken)
+{
+    for (unsigned r = 0; r < FRAME_RESERVE; r++) {
+        if (cpu->reserve_counted[r] != PADDR_NONE)
+            continue;
+        unsigned n = set512_highest(taken);
+        if (n == set512_lowest(taken))
+            return;
+        set512_remove(taken, n);
+        frame_zone_add_free(zone, -1);
+        zone->kept[i % FRAME_ZONE_KEPT]++;
+        cpu->reserve_counted[r] = frame_address(zone, i * FRAMES_PER_2M + n);
+        set_address(&cpu->reserve[r], cpu->reserve_counted[r]);
+    }
+}
+
+/* Out of a slot; PADDR_NONE if it was empty. */
+static paddr_t slot_take(paddr_t *slot)
+{
+    /* acquire, and release below: what was done with the frame before */
+    return __atomic_exchange_n(slot, PADDR_NONE, __ATOMIC_ACQ_REL);
+}
+
+paddr_t frame_reserve_take(struct frame_cpu *cpu)
+{
+    for (unsigned i = 0; i < FRAME_RESERVE; i++) {
+        paddr_t frame = slot_take(&cpu->reserve[i]);
+        if (frame != PADDR_NONE)
+            return frame;
+    }
+    return PADDR_NONE;
+}
+
+bool frame_defer(struct frame_cpu *cpu, paddr_t frame)
+{
+    for (unsigned i = 0; i < FRAME_DEFERRED; i++) {
+        paddr_t empty = PADDR_NONE;
+        if (__atomic_compare_exchange_n(&cpu->deferred[i], &empty, frame, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+            /* relaxed: for the call that this handler interrupted */
+            __atomic_store_n(&cpu->has_deferred, true, __ATOMIC_RELAXED);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- Stopping the other CPUs ---- */
+
+static bool is_inside(const struct frame_cpu *cpu)
+{
+    return __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
+}
+
+/* A handler in the middle of its own CPU's section must not wait here: who has
+ * the lock may wait for that section. */
+bool frame_stop_cpus(struct frame_call call)
+{
+    struct frame_call patient = {call.cpu,
+                                 call.may_wait && !is_inside(call.cpu)};
+    if (!call.may_wait || !frame_lock(patient, &stopping))
+        return false;
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        cpu_section_ask(&frame_cpus.cpu[i].section);
+    if (frame_cpus.count > 1)
+        platform_fence_cpus();
+    return true;
+}
+
+bool frame_has_stopped(struct frame_call call, const struct frame_cpu *cpu)
+{
+    /* what this call interrupted does not go on while it waits */
+    if (cpu == call.cpu)
+        return !is_inside(cpu);
+    return cpu_section_wait(&cpu->section);
+}
+
+void frame_start_cpus(struct frame_call call)
+{
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        cpu_section_release(&frame_cpus.cpu[i].section);
+    frame_unlock(call, &stopping);
+}
+
+bool frame_drop_block(struct frame_call call, struct frame_block *block)
+{
+    struct frame_zone *zone = frame_block_zone(block);
+    if (zone == NULL)
+        return true;
+    if (!frame_lock(call, &zone->lock))
+        return false;
+    frame_block_drop(block);
+    frame_unlock(call, &zone->lock);
+    return true;
+}
+
+bool frame_drop_large(struct frame_call call, struct frame_large *large)
+{
+    struct frame_zone *zone = frame_large_zone(large);
+    if (zone == NULL)
+        return true;
+    if (!frame_lock(call, &zone->lock))
+        return false;
+    frame_large_drop(large);
+    frame_unlock(call, &zone->lock);
+    return true;
+}
+
+static void drop_reserve(struct frame_call call, struct frame_cpu *cpu)
+{
+    for (unsigned r = 0; r < FRAME_RESERVE; r++) {
+        paddr_t frame = slot_take(&cpu->reserve[r]);
+        if (frame != PADDR_NONE) {
+            enum mm_error error = frame_put(call, frame);
+            ASSERT(error == MM_OK, "0x%lx of a reserve: %s", frame,
+                   mm_error_name(error));
+        }
+        reserve_forget(call, cpu, r);
+    }
+}
+
+void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu)
+{
+    for (unsigned i = 0; i < FRAME_DEFERRED; i++) {
+        /* relaxed: a look; the exchange orders */
+        if (get_address(&cpu->deferred[i]) == PADDR_NONE)
+            continue;
+        paddr_t frame = slot_take(&cpu->deferred[i]);
+        if (frame == PADDR_NONE)
+            continue;
+        enum mm_error error = frame_put(call, frame);
+        if (error != MM_OK)
+            platform_log("frame 0x%lx, which a handler freed: %s", frame,
+                         mm_error_text(error));
+    }
+}
+
+void frame_call_end(struct frame_call call)
+{
+    /* relaxed: only handlers of this CPU set it */
+    if (!call.may_wait ||
+        !__atomic_load_n(&call.cpu->has_deferred, __ATOMIC_RELAXED))
+        return;
+    __atomic_store_n(&call.cpu->has_deferred, false, __ATOMIC_RELAXED);
+    frame_finish_deferred(call, call.cpu);
+}
+
+bool frame_give_all_back(struct frame_call call)
+{
+    bool all = true;
+    for (unsigned i = 0; i < frame_cpus.count; i++) {
+        struct frame_cpu *cpu = &frame_cpus.cpu[i];
+        frame_finish_deferred(call, cpu);
+        if (!frame_has_stopped(call, cpu)) {
+            all = false;
+            continue;
+        }
+        frame_drop_block(call, &cpu->alloc);
+        frame_drop_block(call, &cpu->free);
+        frame_drop_large(call, &cpu->large[0]);
+        frame_drop_large(call, &cpu->large[1]);
+        drop_reserve(call, cpu);
+    }
+    return all;
+}

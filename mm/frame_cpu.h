@@ -1,0 +1,224 @@
+/* What each CPU keeps of free frames: for the files mm/frame*.c only.
+ *
+ * A CPU owns up to two 2Ms, one to allocate 4Ks from and one that it frees into
+ * (struct frame_block), and it may keep the large frame that it allocated last
+ * if that came back at once (struct frame_large).  In the trees all of this is
+ * held.  What is owned, and whether a frame in it is free, others may read;
+ * only its own CPU changes it, in its section (mm/cpu_section.h), or one that
+ * has stopped it.
+ *
+ * Invariants, for those who hold the lock of a zone:
+ *
+ *   - a 2M is owned by one block at most, and a large frame kept by one CPU at
+ *     most: so an owner can tell a double free from its own bits and the leaf;
+ *   - no bit is set both in a block and in the leaf;
+ *   - zone->kept counts, for each number modulo 256, the blocks, large frames
+ *     and reserved frames whose 2M it is: so where it is 0, nobody keeps
+ *     anything.
+ *
+ * Who takes or drops one holds the lock of its zone.
+ */
+#ifndef MM_FRAME_CPU_H
+#define MM_FRAME_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mm/cpu_section.h"
+#include "mm/frame_zone.h"
+
+/* A 2M that a CPU owns. */
+struct frame_block {
+    paddr_t base;              /* its address, or PADDR_NONE */
+    const struct set512 *leaf; /* its bits in the tree */
+    uint64_t word;             /* of free.words: where 4Ks come from now */
+    struct set512 free;        /* its frames that are free, kept by this CPU */
+
+    /* Those that no free may take as held: not ours to give, or in the reserve
+     * of some CPU.  The slow way knows more. */
+    struct set512 barred;
+};
+
+/* The 2M or 1G that a CPU allocated last.  Kept means: it was freed since, and
+ * the next allocation of that size will get it. */
+struct frame_large {
+    paddr_t frame; /* or PADDR_NONE */
+    bool kept;
+};
+
+/* For handlers that come in the middle of a call which holds a lock: frames to
+ * have, and room for frames that they free. */
+#define FRAME_RESERVE  4
+#define FRAME_DEFERRED 8
+
+struct frame_cpu {
+    struct cpu_section section; /* guards block, large and last_free */
+
+    /* How many calls of this CPU have a lock or wait for one, each in a handler
+     * that interrupted the last.  Who finds it 0 may wait for locks. */
+    uint32_t depth;
+    struct frame_home home;
+
+    struct frame_block alloc;    /* 4Ks are allocated from here, and freed */
+    struct frame_block free;     /* 4Ks are freed into it */
+    struct frame_large large[2]; /* 2M, 1G */
+    paddr_t last_free;           /* 2M of the last 4K that was freed slowly */
+
+    /* Slots that are taken and filled by single atomic exchanges; PADDR_NONE
+     * where empty.  What zone->kept counts of the reserve stands beside it. */
+    paddr_t reserve[FRAME_RESERVE], reserve_counted[FRAME_RESERVE];
+    paddr_t deferred[FRAME_DEFERRED];
+    bool has_deferred;
+} __attribute__((aligned(64)));
+
+/* count is 0 before frame_init, and then nobody gets past frame_this_cpu. */
+struct frame_cpus {
+    uint32_t count;
+    struct frame_cpu *cpu;
+};
+
+extern struct frame_cpus frame_cpus;
+
+/* After frame_zones_init; nothing gets past frame_this_cpu until count is set.
+ * MM_OUT_OF_MEMORY if there is none below limit. */
+enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit);
+
+/* What this CPU keeps; NULL before frame_init, and on a CPU that has a number
+ * as large as the count. */
+static inline struct frame_cpu *frame_this_cpu(void)
+{
+    uint32_t number = platform_cpu();
+    if (__builtin_expect(number >= frame_cpus.count, 0))
+        return NULL;
+    return &frame_cpus.cpu[number];
+}
+
+/* Words of a block: others read them while the owner writes. */
+static inline uint64_t frame_word_get(const uint64_t *word)
+{
+    /* relaxed: one bit is one frame, and who may ask about a frame has been
+     * told of it by who had it before, which orders the two */
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void frame_word_set(uint64_t *word, uint64_t value)
+{
+    /* relaxed: as in frame_word_get */
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+/* A word of the tree, read without its lock: of a frame that the caller holds
+ * the bit does not change, and of another it says what it was at some time. The
+ * tree writes words as a whole.  ThreadSanitizer cannot know that. */
+__attribute__((no_sanitize("thread"))) static inline uint64_t
+frame_glance(const uint64_t *word)
+{
+    return *(const volatile uint64_t *)word;
+}
+
+/* ---- Locks: each call says whether it may wait ---- */
+
+/* A call of mm/frame.h on its way: who runs it, and whether it may wait for a
+ * lock.  One that interrupted another with a lock may not. */
+struct frame_call {
+    struct frame_cpu *cpu;
+    bool may_wait;
+};
+
+static inline struct frame_call frame_call_begin(struct frame_cpu *cpu)
+{
+    return (struct frame_call){
+        /* relaxed: only this CPU stores it */
+        cpu, __atomic_load_n(&cpu->depth, __ATOMIC_RELAXED) == 0};
+}
+
+/* At the end, with no lock: frees what handlers put aside meanwhile. */
+void frame_call_end(struct frame_call call);
+
+/* False: it is taken, and this call may not wait. */
+bool frame_lock(struct frame_call call, struct cpu_lock *lock);
+void frame_unlock(struct frame_call call, struct cpu_lock *lock);
+
+/* ---- Blocks, in the CPU's section and under the lock of the zone ---- */
+
+/* Whether any CPU owns the 2M at that address. */
+bool frame_block_is_owned(const struct frame_zone *zone, uint32_t i,
+                          paddr_t base);
+
+/* Makes the 2M number i, of which `taken` was taken out of the tree, the
+ * block's.  The block has none, and nobody else owns that one. */
+void frame_block_own(struct frame_block *block, struct frame_zone *zone,
+                     uint32_t i, const struct set512 *taken);
+
+/* Gives what the block has free back to its zone, and drops it; nothing if it
+ * has none.  Needs the lock of that zone. */
+void frame_block_drop(struct frame_block *block);
+
+/* The zone of a block that has one; NULL for one that has none. */
+struct frame_zone *frame_block_zone(const struct frame_block *block);
+
+/* The same for who has no lock.  False: it is taken, and the call may not
+ * wait. */
+bool frame_drop_block(struct frame_call call, struct frame_block *block);
+
+/* Makes a frame the CPU's last large one, if no other CPU has it; it had none.
+ * frame_large_drop forgets it, and frees it if it was kept. */
+void frame_large_own(struct frame_large *large, struct frame_place place,
+                     paddr_t frame);
+void frame_large_drop(struct frame_large *large);
+struct frame_zone *frame_large_zone(const struct frame_large *large);
+bool frame_drop_large(struct frame_call call, struct frame_large *large);
+
+/* Whether a CPU keeps this frame, so that it is free although the tree says
+ * that it is held.  Under the lock of its zone; inside is any address in it. */
+bool frame_is_kept(struct frame_place place, paddr_t inside);
+
+/* The same, but also for a frame inside a kept 1G; slow. */
+bool frame_is_kept_anywhere(paddr_t inside);
+
+/* Frees a frame into its tree, under the lock of its zone; errors as of
+ * frame_free. */
+enum mm_error frame_put_locked(struct frame_place place, paddr_t frame);
+
+/* The same for who has no lock.  MM_BUSY: the call may not wait. */
+enum mm_error frame_put(struct frame_call call, paddr_t frame);
+
+/* ---- For handlers in the middle of a call ---- */
+
+/* In the section: makes ready to fill what handlers emptied. */
+void frame_reserve_forget(struct frame_call call);
+
+/* In the section and under the lock: moves frames, but never the last one, out
+ * of what was just taken of 2M number i into the reserve. */
+void frame_reserve_fill(struct frame_cpu *cpu, struct frame_zone *zone,
+                        uint32_t i, struct set512 *taken);
+
+/* A 4K of the reserve, or PADDR_NONE.  Needs no section and no lock. */
+paddr_t frame_reserve_take(struct frame_cpu *cpu);
+
+/* Puts a frame that a handler frees aside, for the call that it interrupted.
+ * False: the list is full. */
+bool frame_defer(struct frame_cpu *cpu, paddr_t frame);
+
+/* Frees what handlers put aside.  No lock may be held. */
+void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu);
+
+/* ---- Stopping the other CPUs ---- */
+
+/* Stops every CPU, this one too, so that each call goes to the trees until
+ * frame_start_cpus.  False: not now, for this call may not wait, or it
+ * interrupted its own CPU's section while another stops them; then nothing is
+ * stopped.  Takes a lock that comes before any zone's. */
+bool frame_stop_cpus(struct frame_call call);
+
+/* Between the two: false if that CPU did not leave its section, and what it
+ * keeps must be left alone. */
+bool frame_has_stopped(struct frame_call call, const struct frame_cpu *cpu);
+
+/* Between the two: gives back all that the CPUs keep.  False if one of them did
+ * not stop, and keeps what it has. */
+bool frame_give_all_back(struct frame_call call);
+
+void frame_start_cpus(struct frame_call call);
+
+#endif

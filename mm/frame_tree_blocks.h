@@ -1,0 +1,32 @@
+/* Blocks of a frame tree: the 4K frames of one 2M, many at once.
+ *
+ * A CPU that owns a 2M takes all of its available 4Ks in one step, hands them
+ * out itself, and gives back what it has left in another (mm/frame_cpu.h).  To
+ * the tree they are held as 4Ks all that time.
+ *
+ * Each function is made of those of mm/frame_tree.h and of steps on one leaf
+ * that no summary depends on.  As there: nothing locks, and a tree is one
+ * thread's at a time.
+ */
+#ifndef MM_FRAME_TREE_BLOCKS_H
+#define MM_FRAME_TREE_BLOCKS_H
+
+#include "mm/frame_tree.h"
+
+/* No 2M has this number. */
+#define BLOCK_NONE UINT32_MAX
+
+/* Takes every available 4K of the 2M that frame_tree_alloc_4k would serve from;
+ * they are held as 4Ks now.  Which they are goes to `taken`, at least one;
+ * returns the number of the 2M, or BLOCK_NONE if no 4K is available. */
+uint32_t frame_tree_take_block(struct frame_tree *tree, struct set512 *taken);
+
+/* The same of 2M number i, in which a 4K is held: maybe none is available. */
+void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,
+                          struct set512 *taken);
+
+/* Makes those 4Ks of 2M number i available.  All of them are held as 4Ks. */
+void frame_tree_put_block(struct frame_tree *tree, uint32_t i,
+                          const struct set512 *given);
+
+#endif

@@ -1,0 +1,257 @@
+/* Start-up: which GiBs there are, whose they are, and what in them is free. */
+#include "mm/frame_zone.h"
+
+#include <stddef.h>
+
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/boot_frames.h"
+#include "mm/platform.h"
+
+struct frame_zones frame_zones;
+
+/* GiBs and CPUs of each node, and where its zones begin. */
+static struct node {
+    unsigned gibs, cpus;
+    unsigned first_zone, zones;
+    unsigned numbered; /* GiBs that have a place by now */
+} nodes[PLATFORM_NODES_MAX];
+
+/* Calls visit with every GiB that holds frames of ours, once, in order, and
+ * with the first of them there. */
+static void for_each_gib(const struct memory_map *map,
+                         void (*visit)(uint64_t gib, paddr_t first))
+{
+    uint64_t next = 0;
+    for (unsigned i = 0; i < map->count; i++) {
+        const struct memory_range *range = &map->range[i];
+        if (!memory_type_is_free(range->type))
+            continue;
+        uint64_t gib = range->start >> SHIFT_1G;
+        uint64_t last = (range->end - 1) >> SHIFT_1G;
+        for (gib = gib < next ? next : gib; gib <= last; gib++) {
+            paddr_t first = gib << SHIFT_1G;
+            visit(gib, first < range->start ? range->start : first);
+        }
+        next = last + 1;
+    }
+}
+
+/* A GiB is of the node that its first frame is of. */
+static struct node *node_of(paddr_t address)
+{
+    return &nodes[platform_memory_node(address) % PLATFORM_NODES_MAX];
+}
+
+static void count_gib(uint64_t gib, paddr_t first)
+{
+    node_of(first)->gibs++;
+    frame_zones.gib_count++;
+    frame_zones.gib_end = gib + 1;
+}
+
+/* As many zones as the node has CPUs, but none without a GiB, and none with
+ * more than a tree counts. */
+static unsigned zones_for(const struct node *node)
+{
+    unsigned least = (node->gibs + FRAME_TREE_GIBS - 1) / FRAME_TREE_GIBS;
+    unsigned wanted = node->cpus < node->gibs ? node->cpus : node->gibs;
+    return wanted > least ? wanted : least;
+}
+
+static void count(const struct memory_map *map)
+{
+    memset(nodes, 0, sizeof(nodes));
+    frame_zones.gib_count = 0;
+    frame_zones.gib_end = 0;
+    for_each_gib(map, count_gib);
+    for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
+        nodes[platform_cpu_node(cpu) % PLATFORM_NODES_MAX].cpus++;
+    frame_zones.count = 0;
+    for (unsigned i = 0; i < PLATFORM_NODES_MAX; i++) {
+        nodes[i].first_zone = frame_zones.count;
+        nodes[i].zones = zones_for(&nodes[i]);
+        frame_zones.count += nodes[i].zones;
+    }
+}
+
+/* The first GiB, counted within the node, of its zone number i. */
+static unsigned zone_start(const struct node *node, unsigned i)
+{
+    return (unsigned)((uint64_t)i * node->gibs / node->zones);
+}
+
+static void number_gib(uint64_t gib, paddr_t first)
+{
+    struct node *node = node_of(first);
+    unsigned number = node->numbered++;
+    unsigned i = (unsigned)((uint64_t)number * node->zones / node->gibs);
+    while (i + 1 < node->zones && zone_start(node, i + 1) <= number)
+        i++;
+    unsigned zone = node->first_zone + i, local = number - zone_start(node, i);
+    frame_zones.place_of_gib[gib] = zone * FRAME_TREE_GIBS + local;
+    frame_zones.zone[zone].gibs[local] = (uint32_t)gib;
+}
+
+void *frame_zones_take(struct memory_map *map, uint64_t bytes, paddr_t limit)
+{
+    paddr_t block = boot_frames_alloc(map, bytes, PAGE_SIZE, limit);
+    if (block == PADDR_NONE)
+        return NULL;
+    frame_zones.metadata_bytes += align_up(bytes, PAGE_SIZE);
+    return phys_to_virt(block);
+}
+
+/* The tables beside the trees share one block, each on a line of its own. */
+static bool take_tables(struct memory_map *map, paddr_t limit)
+{
+    struct frame_zones *all = &frame_zones;
+    const uint64_t line = 64;
+    uint64_t zones = all->count * sizeof(*all->zone);
+    uint64_t reserved = all->gib_count * sizeof(frame_gib_bits);
+    uint64_t gibs = align_up(all->gib_count * sizeof(uint32_t), line);
+    uint64_t places = all->gib_end * sizeof(*all->place_of_gib);
+    char *block =
+        frame_zones_take(map, zones + reserved + gibs + places, limit);
+    if (block == NULL)
+        return false;
+    all->zone = (struct frame_zone *)block;
+    all->place_of_gib = (uint32_t *)(block + zones + reserved + gibs);
+    memset(all->zone, 0, zones);
+    memset(block + zones, 0xff, reserved);   /* nothing is ours yet */
+    memset(all->place_of_gib, 0xff, places); /* FRAME_NO_PLACE */
+    all->zone[0].partly_reserved = (frame_gib_bits *)(block + zones);
+    all->zone[0].gibs = (uint32_t *)(block + zones + reserved);
+    return true;
+}
+
+/* Cuts the tables up among the zones. */
+static void cut_tables(void)
+{
+    frame_gib_bits *reserved = frame_zones.zone[0].partly_reserved;
+    uint32_t *gibs = frame_zones.zone[0].gibs;
+    for (unsigned n = 0; n < PLATFORM_NODES_MAX; n++)
+        for (unsigned i = 0; i < nodes[n].zones; i++) {
+            struct frame_zone *zone =
+                &frame_zones.zone[nodes[n].first_zone + i];
+            unsigned start = zone_start(&nodes[n], i);
+            zone->node = n;
+            zone->tree.gib_count = zone_start(&nodes[n], i + 1) - start;
+            zone->partly_reserved = reserved;
+            zone->gibs = gibs;
+            reserved += zone->tree.gib_count;
+            gibs += zone->tree.gib_count;
+        }
+}
+
+static bool take_trees(struct memory_map *map, paddr_t limit)
+{
+    for (unsigned i = 0; i < frame_zones.count; i++) {
+        struct frame_tree *tree = &frame_zones.zone[i].tree;
+        struct set512 *levels =
+            frame_zones_take(map, frame_tree_bytes(tree->gib_count), limit);
+        if (levels == NULL)
+            return false;
+        frame_tree_init(tree, levels, tree->gib_count);
+    }
+    return true;
+}
+
+/* Makes start..end, which lies in one GiB, available. */
+static void give(paddr_t start, paddr_t end)
+{
+    struct frame_place place = frame_place_of(start);
+    uint32_t frames = (uint32_t)((end - start) / SIZE_4K);
+    frame_tree_give(&place.zone->tree, place.number, frames);
+    frame_zone_add_free(place.zone, frames);
+    frame_zones.managed_frames += frames;
+
+    uint64_t *reserved =
+        place.zone->partly_reserved[place.number / FRAMES_PER_1G];
+    for (paddr_t block = align_up(start, SIZE_2M); block + SIZE_2M <= end;
+         block += SIZE_2M) {
+        uint64_t i = block % SIZE_1G / SIZE_2M;
+        reserved[i / 64] &= ~(UINT64_C(1) << i % 64);
+    }
+}
+
+void frame_zones_give(void)
+{
+    const struct memory_map *map = frame_zones.map;
+    for (unsigned i = 0; i < map->count; i++) {
+        const struct memory_range *range = &map->range[i];
+        if (!memory_type_is_free(range->type))
+            continue;
+        for (paddr_t start = range->start, end; start < range->end;
+             start = end) {
+            end = align_down(start, SIZE_1G) + SIZE_1G;
+            if (end > range->end)
+                end = range->end;
+            give(start, end);
+        }
+    }
+}
+
+enum mm_error frame_zones_init(struct memory_map *map, paddr_t limit)
+{
+    memset(&frame_zones, 0, sizeof(frame_zones));
+    frame_zones.map = map;
+    count(map);
+    if (frame_zones.count == 0)
+        return MM_OUT_OF_MEMORY;
+    if (!take_tables(map, limit))
+        return MM_OUT_OF_MEMORY;
+
+    /* The tables may have used up a GiB, but no new one appeared: there are
+     * as many GiBs and zones as were counted, or fewer. */
+    count(map);
+    cut_tables();
+    for_each_gib(map, number_gib);
+    if (!take_trees(map, limit))
+        return MM_OUT_OF_MEMORY;
+    return MM_OK;
+}
+
+struct frame_home frame_zones_home(unsigned cpu)
+{
+    const struct node *node =
+        &nodes[platform_cpu_node(cpu) % PLATFORM_NODES_MAX];
+    unsigned rank = 0, cpus = node->cpus;
+    unsigned first = node->first_zone, zones = node->zones;
+    for (unsigned i = 0; i < cpu; i++)
+        rank += platform_cpu_node(i) == platform_cpu_node(cpu);
+    if (zones == 0) { /* a node of CPUs alone: all memory is equally far */
+        first = 0;
+        zones = frame_zones.count;
+    }
+    unsigned small = rank * zones / cpus, end = (rank + 1) * zones / cpus;
+    unsigned large = end > small ? end - 1 : small;
+    return (struct frame_home){(uint16_t)(first + small),
+                               (uint16_t)(first + large)};
+}
+
+bool frame_is_reserved(paddr_t frame)
+{
+    struct frame_place place = frame_place_of(frame);
+    if (!frame_is_partly_reserved(place.zone, place.number / FRAMES_PER_2M))
+        return false;
+    const struct memory_range *range = memory_map_find(frame_zones.map, frame);
+    return range == NULL || !memory_type_is_free(range->type);
+}
+
+void frame_find_reserved(paddr_t base, struct set512 *reserved)
+{
+    const struct memory_map *map = frame_zones.map;
+    struct set512 ours;
+    set512_clear(&ours);
+    for (unsigned i = 0; i < map->count; i++) {
+        const struct memory_range *range = &map->range[i];
+        paddr_t start = range->start > base ? range->start : base;
+        paddr_t end = range->end < base + SIZE_2M ? range->end : base + SIZE_2M;
+        if (start < end && memory_type_is_free(range->type))
+            set512_add_range(&ours, (unsigned)((start - base) / SIZE_4K),
+                             (unsigned)((end - base) / SIZE_4K));
+    }
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        reserved->words[w] = ~ours.words[w];
+}
