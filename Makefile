@@ -36,7 +36,9 @@ MACHINE  ?= pc
 TIMEOUT  ?= $(shell [ -t 0 ] && echo 0 || echo 120)
 
 VERSION := 0.1
-COMMIT  := $(shell git rev-parse --short=10 HEAD 2>/dev/null || echo unknown)
+# "-dirty" at its end if there is more in the sources than the commit has.
+COMMIT  := $(shell git describe --always --exclude='*' --abbrev=10 --dirty \
+    2>/dev/null || echo unknown)
 
 # All dates in the ISO, so that two builds of one commit are the same bytes.
 ifndef SOURCE_DATE_EPOCH
@@ -155,6 +157,17 @@ $(BUILD)/copse.iso: $(BUILD)/copse.elf iso/grub.cfg $(BUILD)/grub/efi.img \
     tools/make-iso
 	$(Q)tools/make-iso $@ $(BUILD)/copse.elf iso/grub.cfg $(BUILD)/grub
 	$(call say,ISO,"$@: $$(stat -c %s $@) bytes")
+
+# What is handed on: the ISO under the name of what is in it, and its checksum.
+DIST := copse-$(VERSION)-$(COMMIT).iso
+
+.PHONY: dist
+dist: $(BUILD)/copse.iso
+	@rm -rf $(BUILD)/dist
+	@mkdir -p $(BUILD)/dist
+	@cp $< $(BUILD)/dist/$(DIST)
+	@cd $(BUILD)/dist && sha256sum $(DIST) >SHA256SUMS
+	$(call say,DIST,$(BUILD)/dist/$(DIST))
 
 # ---- Running ----
 
@@ -366,6 +379,7 @@ help:
 	@echo 'make prove    the frame trees proved, the parser analysed, with Frama-C;'
 	@echo '              make prove-guard shows that known bugs turn it red'
 	@echo 'make iso      build/copse.iso, for BIOS and UEFI, CD, disk and USB stick'
+	@echo 'make dist     build/dist: the ISO by version and commit, its checksum'
 	@echo 'make bench    benchmarks on the host and, by instructions, in the kernel;'
 	@echo '              BENCH=page is one suite or workload'
 	@echo 'make bench-accept  keep the instruction counts that the tests compare'

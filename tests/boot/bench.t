@@ -7,6 +7,7 @@ use strict;
 use warnings;
 use Test::More;
 use File::Temp qw(tempdir);
+use POSIX qw(WNOHANG);
 use CopseBoot;
 
 use constant TOLERANCE => 0.02;
@@ -60,5 +61,32 @@ is(join(' ', keys %workload), 'translate', 'and runs nothing else');
 isnt(system("bench/run-kernel $CopseBoot::build nonsense >$log 2>$dir/error"),
     0, 'bench=nonsense fails');
 like(CopseBoot::slurp($log), qr/there is no .*'nonsense'/, 'and says why');
+
+# Ended early, it takes its QEMU with it.
+{
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        open STDOUT, '>', $log or die $!;
+        open STDERR, '>&', \*STDOUT or die $!;
+        exec 'bench/run-kernel', $CopseBoot::build or die $!;
+    }
+    my $child = sub { (`pgrep -P $_[0]` =~ /(\d+)/)[0] };
+    my ($timeout, $qemu);
+    for (1 .. 500) {
+        select undef, undef, undef, 0.01;
+        $timeout = $child->($pid) or next;
+        $qemu = $child->($timeout) and last;
+    }
+    ok($qemu, 'it runs');
+    kill 'STOP', $qemu;    # so that it does not end by itself
+    kill 'TERM', $pid;
+    for (1 .. 1000) {
+        last if waitpid($pid, WNOHANG) == $pid;
+        select undef, undef, undef, 0.01;
+    }
+    isnt($?, -1, 'killed, it ends');
+    isnt($?, 0, 'but not well');
+    ok(!kill(0, $qemu), 'and its QEMU has ended') or kill 'KILL', $qemu;
+}
 
 done_testing();

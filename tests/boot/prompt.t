@@ -24,7 +24,7 @@ for my $firmware (qw(bios uefi)) {
     ok($run->expect(qr/copse> \z/), "$firmware: the default entry ends at the "
             . 'prompt') or diag($run->text);
     my $report = $run->text;
-    like($report, qr/^Copse \d+\.\d+ \(\w+\)$/m, 'with version and commit');
+    like($report, qr/^Copse \d+\.\d+ \([\w-]+\)$/m, 'with version and commit');
     like($report, qr/^cpu: +\S.*, \d+ physical bits, 1G pages: yes$/m, 'CPU');
     like($report, qr/^loader: +GRUB/m, 'loader');
     like($report, qr/^  0{12}-\w{12} .* low memory$/m, 'memory map');
