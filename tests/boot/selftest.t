@@ -22,7 +22,8 @@ push @machines, { firmware => 'pvh', machine => 'microvm' };
 push @machines, { firmware => 'pvh', mem => '1T' };
 push @machines, map { { firmware => $_, mem => '6M' } } qw(bios pvh);
 push @machines, map { { firmware => $_, modules => 1 } } qw(bios uefi pvh);
-push @machines, map { { args => "selftest heap=$_" } } qw(bump list);
+push @machines, map { { args => "selftest heap=$_" } } qw(bins buddy bump
+    list);
 
 # Shows a TAP stream's tests as tests of this file.
 sub repeat_results {
