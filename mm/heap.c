@@ -14,11 +14,7 @@
 #define CALLER __builtin_return_address(0)
 
 const struct heap_backend *const heap_backends[] = {
-    &heap_bins,
-    &heap_buddy,
-    &heap_list,
-    &heap_bump,
-    NULL,
+    &heap_bins, &heap_buddy, &heap_list, &heap_bump, NULL,
 };
 
 /* All heaps there are, to see which regions are taken. */
@@ -195,17 +191,17 @@ _Noreturn void heap_report(const struct heap *heap, enum heap_fault fault,
 
 void *heap_alloc_in(struct heap *heap, struct layout layout)
 {
-    return heap->calls->alloc(heap, layout);
+    return heap->calls->alloc(heap, layout, CALLER);
 }
 
 void *heap_alloc_zeroed_in(struct heap *heap, struct layout layout)
 {
-    return heap->calls->alloc_zeroed(heap, layout);
+    return heap->calls->alloc_zeroed(heap, layout, CALLER);
 }
 
 void *heap_alloc_back_in(struct heap *heap, struct layout layout)
 {
-    return heap->calls->alloc_back(heap, layout);
+    return heap->calls->alloc_back(heap, layout, CALLER);
 }
 
 void heap_dealloc_in(struct heap *heap, void *pointer, struct layout layout)
@@ -251,10 +247,12 @@ struct heap_flaw heap_check(struct heap *heap)
 
 /* The kernel-wide heap. */
 
-static void *no_alloc(struct heap *heap, struct layout layout)
+static void *no_alloc(struct heap *heap, struct layout layout,
+                      const void *caller)
 {
     (void)heap;
     (void)layout;
+    (void)caller;
     return NULL;
 }
 
@@ -316,12 +314,12 @@ struct heap *heap_kernel(void)
 
 void *heap_alloc(struct layout layout)
 {
-    return heap_alloc_in(kernel_heap, layout);
+    return kernel_heap->calls->alloc(kernel_heap, layout, CALLER);
 }
 
 void *heap_alloc_zeroed(struct layout layout)
 {
-    return heap_alloc_zeroed_in(kernel_heap, layout);
+    return kernel_heap->calls->alloc_zeroed(kernel_heap, layout, CALLER);
 }
 
 void heap_dealloc(void *pointer, struct layout layout)
@@ -353,12 +351,13 @@ static struct layout natural_layout(size_t size)
 
 void *kmalloc(size_t size)
 {
-    return heap_alloc_in(kernel_heap, natural_layout(size));
+    return kernel_heap->calls->alloc(kernel_heap, natural_layout(size), CALLER);
 }
 
 void *kzalloc(size_t size)
 {
-    return heap_alloc_zeroed_in(kernel_heap, natural_layout(size));
+    return kernel_heap->calls->alloc_zeroed(kernel_heap, natural_layout(size),
+                                            CALLER);
 }
 
 void *kmalloc_array(size_t count, size_t size)
@@ -368,13 +367,15 @@ void *kmalloc_array(size_t count, size_t size)
     /* no layout passes with SIZE_MAX bytes: it is the error wanted here */
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
-    return heap_alloc_in(kernel_heap, natural_layout(bytes));
+    return kernel_heap->calls->alloc(kernel_heap, natural_layout(bytes),
+                                     CALLER);
 }
 
 void *krealloc(void *pointer, size_t size)
 {
     if (!pointer)
-        return heap_alloc_in(kernel_heap, natural_layout(size));
+        return kernel_heap->calls->alloc(kernel_heap, natural_layout(size),
+                                         CALLER);
     return kernel_heap->calls->realloc(
         kernel_heap, &(struct heap_claim){pointer, NULL, CALLER},
         natural_layout(size));

@@ -103,6 +103,16 @@ struct heap_claim {
 /* How many frees can wait for the end of one call. */
 #define HEAP_DEFERRED_MAX 16
 
+/* What handlers freed that hit the holder of a lock: see mm/heap/deferred.h. */
+struct heap_deferrals {
+    unsigned count;
+    struct heap_deferred {
+        const void *pointer, *caller;
+        struct layout layout;
+        bool sized; /* the layout was told */
+    } entry[HEAP_DEFERRED_MAX];
+};
+
 /* One heap.  Its fields are for mm/heap.c and the back-ends only. */
 struct heap {
     const struct heap_calls *calls;
@@ -112,13 +122,7 @@ struct heap {
     enum mm_error error; /* of the last call that returned NULL */
     struct cpu_lock lock;
     struct heap *next; /* in the list of all heaps */
-
-    /* Freed by handlers that hit the holder of the lock: by its CPU only. */
-    unsigned deferred_count;
-    struct heap_deferred {
-        struct heap_claim claim;
-        struct layout layout; /* that claim.layout points to */
-    } deferred[HEAP_DEFERRED_MAX];
+    struct heap_deferrals deferrals;
 };
 
 /* All back-ends; ends with NULL. */

@@ -44,11 +44,14 @@ struct heap_totals {
 };
 
 /* What the functions of mm/heap.h come down to, for one kind of heap.  None is
- * given a NULL to free, and all but the last two are called in any context. */
+ * given a NULL to free, and all but the last two are called in any context.
+ * caller is the return address of the public function. */
 struct heap_calls {
-    void *(*alloc)(struct heap *heap, struct layout layout);
-    void *(*alloc_zeroed)(struct heap *heap, struct layout layout);
-    void *(*alloc_back)(struct heap *heap, struct layout layout);
+    void *(*alloc)(struct heap *heap, struct layout layout, const void *caller);
+    void *(*alloc_zeroed)(struct heap *heap, struct layout layout,
+                          const void *caller);
+    void *(*alloc_back)(struct heap *heap, struct layout layout,
+                        const void *caller);
     void (*dealloc)(struct heap *heap, void *pointer, struct layout layout,
                     const void *caller);
     void (*free)(struct heap *heap, void *pointer, const void *caller);

@@ -12,6 +12,7 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/heap/backend.h"
+#include "mm/heap/deferred.h"
 #include "mm/platform.h"
 
 /* Counting. */
@@ -67,52 +68,6 @@ static enum heap_fault put(struct heap *heap, const struct heap_claim *claim,
     return fault;
 }
 
-/* What handlers freed while the lock was held below them. */
-
-/* Notes a free for later.  A full list loses the block: the alternative would
- * be to end the kernel in its interrupt handler. */
-static void defer(struct heap *heap, const struct heap_claim *claim)
-{
-    /* relaxed: only this CPU adds, for it has the lock */
-    unsigned number =
-        __atomic_fetch_add(&heap->deferred_count, 1, __ATOMIC_RELAXED);
-
-    if (number >= HEAP_DEFERRED_MAX) {
-        __atomic_fetch_sub(&heap->deferred_count, 1, __ATOMIC_RELAXED);
-        platform_log("heap %s: %p, freed by a handler, is lost: %u others wait",
-                     heap->backend->name, claim->pointer, HEAP_DEFERRED_MAX);
-        return;
-    }
-    struct heap_deferred *deferred = &heap->deferred[number];
-    deferred->claim = *claim;
-    if (claim->layout) {
-        deferred->layout = *claim->layout;
-        deferred->claim.layout = &deferred->layout;
-    }
-}
-
-/* Frees the block that was noted last; with the lock held. */
-static enum heap_fault free_deferred(struct heap *heap,
-                                     struct heap_claim *claim,
-                                     struct layout *layout,
-                                     struct heap_block *block)
-{
-    unsigned last = __atomic_load_n(&heap->deferred_count, __ATOMIC_RELAXED);
-    struct heap_deferred copy = heap->deferred[last - 1];
-
-    /* release: copied before a handler may put another in its place; if one
-     * has added another meanwhile, that one is first */
-    if (!__atomic_compare_exchange_n(&heap->deferred_count, &last, last - 1,
-                                     false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-        return HEAP_NO_FAULT;
-    *claim = copy.claim;
-    if (claim->layout) {
-        *layout = copy.layout;
-        claim->layout = layout;
-    }
-    return put(heap, claim, block);
-}
-
 /* The lock.  False: this CPU has it, further down its stack. */
 static bool lock(struct heap *heap)
 {
@@ -128,9 +83,8 @@ static void unlock(struct heap *heap)
 
     /* a handler may add one until the lock is free: then the next call, which
      * may be long in coming, frees it */
-    while (!fault &&
-           __atomic_load_n(&heap->deferred_count, __ATOMIC_RELAXED) > 0)
-        fault = free_deferred(heap, &claim, &layout, &block);
+    while (!fault && heap_take_deferred(&heap->deferrals, &claim, &layout))
+        fault = put(heap, &claim, &block);
     cpu_lock_release(&heap->lock);
     if (fault)
         heap_report(heap, fault, &claim, &block);
@@ -165,23 +119,32 @@ static void *allocate(struct heap *heap, struct layout layout, bool back,
     return block.start;
 }
 
-static void *simple_alloc(struct heap *heap, struct layout layout)
+static void *simple_alloc(struct heap *heap, struct layout layout,
+                          const void *caller)
 {
+    (void)caller;
+
     size_t dirty;
 
     return allocate(heap, layout, false, &dirty);
 }
 
-static void *simple_alloc_zeroed(struct heap *heap, struct layout layout)
+static void *simple_alloc_zeroed(struct heap *heap, struct layout layout,
+                                 const void *caller)
 {
+    (void)caller;
+
     size_t dirty;
     void *pointer = allocate(heap, layout, false, &dirty);
 
     return pointer ? memset(pointer, 0, dirty) : NULL;
 }
 
-static void *simple_alloc_back(struct heap *heap, struct layout layout)
+static void *simple_alloc_back(struct heap *heap, struct layout layout,
+                               const void *caller)
 {
+    (void)caller;
+
     size_t dirty;
 
     return allocate(heap, layout, true, &dirty);
@@ -192,7 +155,13 @@ static void release(struct heap *heap, const struct heap_claim *claim)
     struct heap_block block;
 
     if (!lock(heap)) {
-        defer(heap, claim);
+        /* the alternative to losing the block would be to end the kernel in
+         * its interrupt handler */
+        if (!heap_defer(&heap->deferrals, claim))
+            platform_log("heap %s: %p, freed by a handler, is lost: %u others "
+                         "wait",
+                         heap->backend->name, claim->pointer,
+                         HEAP_DEFERRED_MAX);
         return;
     }
     enum heap_fault fault = put(heap, claim, &block);
@@ -250,7 +219,7 @@ static void *simple_realloc(struct heap *heap, const struct heap_claim *claim,
     if (resize(heap, claim, layout, &block))
         return block.start;
 
-    void *moved = simple_alloc(heap, layout);
+    void *moved = simple_alloc(heap, layout, claim->caller);
     if (moved) {
         size_t kept = claim->layout ? block.layout.size : block.usable;
 

@@ -1,4 +1,4 @@
-/* sources: mm/heap_range.c mm/heap.c mm/error.c */
+/* sources: mm/heap_range.c mm/heap.c mm/heap/simple.c mm/error.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
 /* sources: mm/page_table.c mm/page_walk.c lib/format.c */
 /* sources: tests/host/page_machine.c */
