@@ -315,7 +315,8 @@ $(BUILD)/copse-bench: $(BENCH_OBJECTS)
 
 # The host's times, then the kernel's exact counts of instructions.
 .PHONY: bench
-bench: $(BUILD)/copse-bench $(BUILD)/copse.iso | $(BUILD)/need-run
+bench: $(BUILD)/copse-bench $(BUILD)/copse.iso | $(BUILD)/need-run \
+    $(BUILD)/need-peers
 	@$(BUILD)/copse-bench -o $(BUILD)/bench.jsonl $(BENCH)
 	@bench/run-kernel $(BUILD) $(BENCH) >$(BUILD)/bench.log || \
 	    { cat $(BUILD)/bench.log; exit 1; }
@@ -335,7 +336,8 @@ bench-accept: $(BUILD)/copse.iso | $(BUILD)/need-run
 # takes no time, and as order-only prerequisites they rebuild nothing.
 COMPILER := $(filter gcc clang,$(notdir $(CC)))
 
-.PHONY: $(addprefix $(BUILD)/need-,build run test fuzz prove)
+.PHONY: $(addprefix $(BUILD)/need-,build run test fuzz prove \
+    peers)
 $(BUILD)/need-build: | $(BUILD)/.copse
 	@tools/need $(COMPILER) libc ld nasm grub grub-bios grub-efi xorriso mtools
 $(BUILD)/need-run: | $(BUILD)/.copse
@@ -345,6 +347,9 @@ $(BUILD)/need-test: | $(BUILD)/.copse
 	    qemu ovmf cmocka prove
 $(BUILD)/need-prove: | $(BUILD)/.copse
 	@tools/need frama-c why3 cvc4 z3
+# What the heap is held against; the benchmark leaves out what is not there.
+$(BUILD)/need-peers: | $(BUILD)/.copse
+	@tools/need jemalloc mimalloc tcmalloc || echo 'going on without' >&2
 $(BUILD)/need-fuzz: | $(BUILD)/.copse
 	@tools/need clang clang-rt libc ld
 

@@ -89,6 +89,9 @@ extern const struct bench *const bench_suites[];
 extern const struct bench bench_page[], bench_range[], bench_frame[],
     bench_heap[];
 
+/* What only this place has: a table as well. */
+extern const struct bench bench_here[];
+
 typedef int bench_print(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
@@ -119,6 +122,11 @@ void bench_meet(void);
 /* Memory for a workload, 64-byte aligned and zeroed, or NULL; and back. */
 void *bench_take(size_t bytes);
 void bench_give(void *memory, size_t bytes);
+
+/* Whether memory that is touched for the first time from now on may lie in huge
+ * pages, that of other allocators too; at first it may.  The kernel's lies in
+ * what mm/ chooses. */
+void bench_huge_pages(bool wanted);
 
 /* Makes the frame allocator that of a machine with so much memory, all free.
  * The kernel's machine is what it is: there, 0 means that one, and no other can

@@ -25,6 +25,9 @@ struct bench_latency {
 /* The four that bench_latency_figures gives: p50, p99, p99.9 and the worst. */
 extern const struct bench_figure latency_figures[];
 
+/* The least that two looks at the counter, one after the other, cost. */
+uint64_t bench_stamp_cost(void);
+
 /* No call has been looked at yet. */
 void bench_latency_begin(struct bench_latency *latency);
 

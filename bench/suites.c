@@ -2,5 +2,5 @@
 #include "bench/bench.h"
 
 const struct bench *const bench_suites[] = {
-    bench_page, bench_range, bench_frame, bench_heap, NULL,
+    bench_page, bench_range, bench_frame, bench_heap, bench_here, NULL,
 };

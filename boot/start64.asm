@@ -64,7 +64,7 @@ idt_pointer:
 
 section .bss nobits alloc noexec write align=4096
 
-global idt, idt_pointer
+global idt
 idt: resb VECTORS * 16
 
 ; See kernel/stacks.h: a guard page below each.

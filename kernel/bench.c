@@ -2,6 +2,7 @@
 #include "kernel/bench.h"
 
 #include "bench/bench.h"
+#include "bench/heap_peers.h"
 #include "drivers/clock.h"
 #include "kernel/console.h"
 #include "lib/assert.h"
@@ -66,6 +67,11 @@ void bench_give(void *memory, size_t bytes)
            mm_error_name(error));
 }
 
+void bench_huge_pages(bool wanted)
+{
+    (void)wanted;
+}
+
 bool bench_machine(uint64_t bytes)
 {
     return bytes == 0;
@@ -75,6 +81,22 @@ struct page_table *bench_page_table(void)
 {
     return kernel_space_table();
 }
+
+/* No other allocator runs here, and nothing that both places do not have. */
+
+const char *heap_peer_name(unsigned number)
+{
+    (void)number;
+    return NULL;
+}
+
+const struct heap_peer *heap_peer(unsigned number)
+{
+    (void)number;
+    return NULL;
+}
+
+const struct bench bench_here[] = {{0}};
 
 /* Whether a tick is an instruction, as under QEMU's -icount: then a known loop
  * always takes the same number of ticks, that of its instructions and a few. */

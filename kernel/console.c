@@ -1,16 +1,17 @@
-/* The console: the first serial port, and the screen that GRUB set up. */
+/* The console: the first serial port, the screen that GRUB set up, and the
+ * keyboard. */
 #include "kernel/console.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
 
 #include "boot/boot_info.h"
+#include "drivers/keyboard.h"
 #include "drivers/screen.h"
 #include "drivers/serial.h"
 #include "kernel/log.h"
 #include "lib/bits.h"
 #include "lib/format.h"
-#include "mm/cpu_lock.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
 
@@ -84,6 +85,13 @@ void console_map_screen(const struct boot_framebuffer *fb)
                  fb->address, mm_error_text(error));
 }
 
+void console_add_keyboard(void)
+{
+    enum keyboard_state state = keyboard_init();
+    log_line(state == KEYBOARD_MUTE ? LOG_WARNING : LOG_INFO, "console", "%s",
+             keyboard_state_text(state));
+}
+
 struct console_sink {
     struct format_sink sink;
     int printed;
@@ -98,27 +106,14 @@ static void put(struct format_sink *sink, char c)
     ((struct console_sink *)sink)->printed++;
 }
 
-/* What one call prints stays together.  A handler that interrupted a call on
- * its own CPU prints in the middle of it. */
-static struct cpu_lock lock;
-static bool lock_is_broken;
-
-void console_break_lock(void)
-{
-    lock_is_broken = true;
-}
-
 int printf(const char *format, ...)
 {
     struct console_sink console = {{put}, 0};
-    bool locked = !lock_is_broken && cpu_lock_acquire(&lock);
     console_init();
     va_list arguments;
     va_start(arguments, format);
     format_to(&console.sink, format, arguments);
     va_end(arguments);
-    if (locked)
-        cpu_lock_release(&lock);
     return console.printed;
 }
 
@@ -126,6 +121,8 @@ char console_get(void)
 {
     for (;;) {
         int c = serial_get();
+        if (c < 0)
+            c = keyboard_get();
         if (c >= 0)
             return (char)c;
         __asm__ volatile("pause");

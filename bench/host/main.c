@@ -5,13 +5,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <linux/membarrier.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/host/heap_alone.h"
+#include "bench/host/peers.h"
 #include "bench/host/threads.h"
 #include "lib/assert.h"
 #include "lib/bits.h"
@@ -95,10 +99,9 @@ int platform_has_1g_pages(void)
     return 1;
 }
 
-void platform_tlb_invalidate(const vaddr_t *pages, unsigned count)
+void platform_tlb_invalidate(vaddr_t page)
 {
-    (void)count;
-    bench_use(pages);
+    bench_use((const void *)page);
 }
 
 void platform_tlb_flush(void)
@@ -198,6 +201,12 @@ void bench_give(void *memory, size_t bytes)
     munmap(memory, mapped_bytes(bytes));
 }
 
+void bench_huge_pages(bool wanted)
+{
+    if (prctl(PR_SET_THP_DISABLE, !wanted, 0, 0, 0) != 0)
+        perror("prctl of huge pages");
+}
+
 bool bench_machine(uint64_t bytes)
 {
     static struct memory_map map;
@@ -262,6 +271,9 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+    peers_make_room(argv);
+    if (argc == 4 && strcmp(argv[1], HEAP_ALONE) == 0)
+        return heap_alone(argv[2], argv[3]);
     const char *file = "/dev/null";
     int passes = DEFAULT_PASSES;
     for (int option; (option = getopt(argc, argv, "o:p:")) != -1;) {

@@ -89,8 +89,8 @@ sub patch {
 # Options: args or iso, kernel (a file in place of copse.elf), and mem, cpu,
 # cpus, machine, firmware (pvh, bios, uefi), modules (let GRUB load two, or PVH
 # one), disk (the ISO as a hard disk), seconds, monitor (allow screendump), stay
-# (no debug-exit device: the machine halts in the end), qemu (a list of further
-# options of QEMU's).
+# (no debug-exit device: the machine halts in the end), serial ('none': no port),
+# qemu (a list of further options of QEMU's).
 sub start {
     my ($class, %option) = @_;
     my $dir = tempdir('copse-XXXXXX', TMPDIR => 1, CLEANUP => 1);
@@ -119,7 +119,7 @@ sub start {
             $ENV{KERNEL} = $kernel;
             $ENV{MODULE} = 'LICENSE' if $option{modules};
         }
-        $ENV{SERIAL} = 'stdio';
+        $ENV{SERIAL} = $option{serial} // 'stdio';
         $ENV{QEMU_STATUS} = 1;
         $ENV{TIMEOUT} = ($option{seconds} // 60) + 5;
         open STDIN, '<&', $keys or die $!;
@@ -181,11 +181,14 @@ sub finish {
     return 124;
 }
 
-# Says a command to QEMU's monitor.
+# Says a command, or several lines of them, to QEMU's monitor.
 sub monitor {
     my ($self, $command) = @_;
-    my $monitor = IO::Socket::UNIX->new("$self->{dir}/monitor")
-        or die "QEMU's monitor does not answer\n";
+    my $monitor;
+    until ($monitor = IO::Socket::UNIX->new("$self->{dir}/monitor")) {
+        die "QEMU's monitor does not answer\n" if time > $self->{deadline};
+        sleep 0.05;
+    }
     $monitor->autoflush;
     print {$monitor} "$command\n";
     sleep 0.3;    # it is carried out before the connection's end is seen

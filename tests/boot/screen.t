@@ -64,6 +64,28 @@ for my $firmware (qw(bios uefi)) {
     $run->finish;
 }
 
+# A machine without a serial port: screen and keyboard are all that there is.
+for my $firmware (qw(bios uefi)) {
+    my $run = CopseBoot->start(args => '', firmware => $firmware,
+        serial => 'none', monitor => 1);
+    my $shows = sub {
+        my ($pattern) = @_;
+        my $screen = '';
+        for (1 .. 40) {
+            $screen = join "\n", read_screen($run->screendump);
+            return 1 if $screen =~ $pattern;
+        }
+        diag($screen);
+        return 0;
+    };
+    ok($shows->(qr/^Copse \d(?s:.*)^copse>\z/m), "$firmware: no serial port");
+    $run->monitor(join "\n", map { "sendkey $_ 10" } qw(h e l p ret));
+    ok($shows->(qr/copse> help\nCommands:(?s:.*)^copse>\z/m),
+        "$firmware: commands are typed and answered all the same");
+    $run->monitor(join "\n", map { "sendkey $_ 10" } qw(p o w e r o f f ret));
+    is($run->finish, CopseBoot::SUCCESS, "$firmware: and it switches off");
+}
+
 # A panic is on the screen too.
 {
     my $run = CopseBoot->start(args => 'fault=read-null', monitor => 1,
