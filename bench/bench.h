@@ -116,6 +116,11 @@ uint64_t bench_stamp_ticks(uint64_t stamps);
 bool bench_run_on(unsigned threads, bool (*run)(void *state, uint64_t count),
                   void *state, uint64_t count, uint64_t *ticks);
 
+/* A point of a plot: y, in hundredths, of this subject at x.  The host writes
+ * them down if it is asked to. */
+void bench_sample(const char *plot, const char *subject, uint64_t x,
+                  uint64_t y);
+
 /* In a run on several CPUs: waits until all of them have come here. */
 void bench_meet(void);
 

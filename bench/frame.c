@@ -1,287 +1,377 @@
-/* Frames: through mm/frame.h, as everyone calls it, and directly on a tree of
- * the same size.  Metadata alone: no frame is ever touched. */
-#include "bench/bench.h"
-
+/* Frames: how long allocating and freeing takes, and the table of all that is
+ * measured of them.
+ *
+ * On the host, machines of 8, 64 and 512 GiB; in the kernel, a core and a buddy
+ * of 1 GiB, and mm/frame.h on the memory of the machine ("0" in the table). */
 #include <stdatomic.h>
 
+#include "bench/frame_subjects.h"
+#include "bench/frame_wear.h"
 #include "bench/latency.h"
-#include "lib/bits.h"
-#include "mm/frame.h"
+#include "mm/platform.h"
 
-enum subject { BY_FRAME, BY_TREE };
-
-struct frame_bench {
-    struct frame_tree tree; /* of BY_TREE */
-    struct set512 *levels;
-    uint64_t bytes; /* that are managed */
-
-    uint64_t random;
-    uint64_t *held; /* a bit a 4K, for the random workload */
-    uint64_t held_words;
-
-    paddr_t *list; /* for the others */
-    uint64_t list_room, list_count;
-};
-
-/* Each workload is written once and compiled twice, so that what is timed has
- * no test of the subject in it. */
-#define FOR_EACH_SUBJECT static inline __attribute__((always_inline))
-
-FOR_EACH_SUBJECT paddr_t take(enum subject subject, struct frame_bench *state,
-                              enum frame_size size)
+static void *begin_4k(const struct bench *bench, unsigned variant)
 {
-    if (subject == BY_FRAME)
-        return frame_alloc(size);
-    uint32_t n = size == FRAME_4K   ? frame_tree_alloc_4k(&state->tree)
-                 : size == FRAME_2M ? frame_tree_alloc_2m(&state->tree)
-                                    : frame_tree_alloc_1g(&state->tree);
-    return n == FRAME_NONE ? PADDR_NONE : (paddr_t)n * SIZE_4K;
+    (void)variant;
+    return frame_bench_begin(bench, FRAME_4K);
 }
 
-FOR_EACH_SUBJECT bool give(enum subject subject, struct frame_bench *state,
-                           paddr_t frame)
+static void *begin_2m(const struct bench *bench, unsigned variant)
 {
-    if (subject == BY_FRAME)
-        return frame_free(frame) == MM_OK;
-    return frame_tree_free(&state->tree, (uint32_t)(frame / SIZE_4K)) <=
-           FRAME_FREED_1G;
+    (void)variant;
+    return frame_bench_begin(bench, FRAME_2M);
 }
 
-/* ---- Setting up ---- */
-
-static void end(void *context)
+static void *begin_1g(const struct bench *bench, unsigned variant)
 {
-    struct frame_bench *state = context;
-    if (state->levels != NULL)
-        bench_give(state->levels,
-                   frame_tree_bytes((unsigned)(state->bytes / SIZE_1G)));
-    if (state->held != NULL)
-        bench_give(state->held, state->held_words * sizeof(uint64_t));
-    if (state->list != NULL)
-        bench_give(state->list, state->list_room * sizeof(paddr_t));
-    bench_give(state, sizeof(*state));
-}
-
-static bool make_tree(struct frame_bench *state)
-{
-    unsigned gibs = (unsigned)(state->bytes / SIZE_1G);
-    state->levels = bench_take(frame_tree_bytes(gibs));
-    if (state->levels == NULL)
-        return false;
-    frame_tree_init(&state->tree, state->levels, gibs);
-    frame_tree_give(&state->tree, 0, gibs * FRAMES_PER_1G);
-    return true;
-}
-
-/* A row's bytes are those of the machine; list_room, the most frames that the
- * workload holds in its list. */
-static struct frame_bench *begin(enum subject subject, uint64_t bytes,
-                                 uint64_t list_room)
-{
-    struct frame_bench *state = bench_take(sizeof(*state));
-    if (state == NULL)
-        return NULL;
-    state->bytes = bytes;
-    state->random = 1;
-    state->list_room = list_room;
-    state->list = bench_take(list_room * sizeof(paddr_t));
-    bool well = state->list != NULL;
-    well =
-        well && (subject == BY_TREE ? make_tree(state) : bench_machine(bytes));
-    if (well)
-        return state;
-    end(state);
-    return NULL;
+    (void)variant;
+    return frame_bench_begin(bench, FRAME_1G);
 }
 
 /* ---- Repeat: one frame, allocated and freed ---- */
 
-/* Whether this frame is the first of its 2M, and all others are available. */
-FOR_EACH_SUBJECT bool is_first_of_2m(enum subject subject, paddr_t frame)
-{
-    bool first = is_aligned(frame, SIZE_2M);
-    for (unsigned i = 1; subject == BY_FRAME && first && i < FRAMES_PER_2M; i++)
-        first = frame_state(frame + i * SIZE_4K) == FRAME_AVAILABLE;
-    return first;
-}
-
-/* Frames are held up to the first of a 2M that nobody else has a part of: so
- * the figures do not depend on what the boot took before. */
-FOR_EACH_SUBJECT struct frame_bench *begin_pair(enum subject subject,
-                                                uint64_t bytes)
-{
-    struct frame_bench *state = begin(subject, bytes, 8 * FRAMES_PER_2M);
-    while (state != NULL && state->list_count < state->list_room) {
-        paddr_t frame = take(subject, state, FRAME_4K);
-        if (frame == PADDR_NONE)
-            break;
-        state->list[state->list_count++] = frame;
-        if (is_first_of_2m(subject, frame))
-            break;
-    }
-    return state;
-}
-
-FOR_EACH_SUBJECT void end_pair(enum subject subject, struct frame_bench *state)
-{
-    while (state->list_count > 0)
-        (void)give(subject, state, state->list[--state->list_count]);
-    end(state);
-}
-
-FOR_EACH_SUBJECT bool pair(enum subject subject, struct frame_bench *state,
-                           enum frame_size size, uint64_t count)
+FOR_EACH_SUBJECT bool repeat(enum frame_subject subject,
+                             struct frame_bench *state, enum frame_size size,
+                             uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
-        paddr_t frame = take(subject, state, size);
-        if (frame == PADDR_NONE || !give(subject, state, frame))
+        uint32_t n = take(subject, state, size);
+        if (n == FRAME_NONE || !give(subject, state, n, size))
             return false;
     }
     return true;
 }
 
-static bool run_empty_pair(void *context, uint64_t count)
+static bool run_repeat_4k(void *state, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++)
-        bench_use(context);
-    return true;
+    RUN_FOR_SUBJECT(repeat, state, FRAME_4K, count);
 }
 
-/* What one uncontended lock costs. */
-static bool run_exchange(void *context, uint64_t count)
+static bool run_repeat_2m(void *state, uint64_t count)
+{
+    RUN_FOR_SUBJECT(repeat, state, FRAME_2M, count);
+}
+
+static bool run_repeat_1g(void *state, uint64_t count)
+{
+    RUN_FOR_SUBJECT(repeat, state, FRAME_1G, count);
+}
+
+/* What one uncontended lock costs; with two threads, what one costs that is
+ * another's every time. */
+static bool run_exchange(void *state, uint64_t count)
 {
     static _Atomic uint64_t word;
-    (void)context;
+    (void)state;
     for (uint64_t i = 0; i < count; i++)
-        /* acquire: as the lock of mm/frame.c takes it */
+        /* acquire: as a lock is taken */
         atomic_exchange_explicit(&word, i, memory_order_acquire);
     return true;
 }
 
-/* ---- Bulk: so many 4K frames; then all of them back, in order ---- */
+/* ---- Bulk: all frames, or so many; then all of them back in order ---- */
 
-FOR_EACH_SUBJECT bool bulk_alloc(enum subject subject,
-                                 struct frame_bench *state, uint64_t count)
-{
-    paddr_t *list = state->list;
-    bool well = true;
-    for (uint64_t i = 0; i < count; i++) {
-        list[i] = take(subject, state, FRAME_4K);
-        well &= list[i] != PADDR_NONE;
-    }
-    return well;
-}
+static const struct bench_figure bulk_figures[] = {
+    {"alloc", NULL, false},
+    {"free", NULL, false},
+    {0},
+};
 
-FOR_EACH_SUBJECT bool bulk_free(enum subject subject, struct frame_bench *state,
-                                uint64_t count)
-{
-    bool well = true;
-    for (uint64_t i = 0; i < count; i++)
-        well &= give(subject, state, state->list[i]);
-    return well;
-}
-
-/* ---- Random: 70 % full; a random 4K is freed, one allocated ---- */
-
-static inline bool is_held(const struct frame_bench *state, uint32_t n)
-{
-    return state->held[n / 64] >> n % 64 & 1;
-}
-
-static inline void flip(struct frame_bench *state, uint32_t n)
-{
-    state->held[n / 64] ^= UINT64_C(1) << n % 64;
-}
-
-static inline uint32_t random_held(struct frame_bench *state)
-{
-    uint32_t frames = (uint32_t)(state->bytes / SIZE_4K), n;
-    do
-        n = bench_random(&state->random, frames);
-    while (!is_held(state, n));
-    return n;
-}
-
-/* All frames are taken, then random ones given back. */
-FOR_EACH_SUBJECT bool fill(enum subject subject, struct frame_bench *state)
-{
-    uint64_t held = 0, frames = state->bytes / SIZE_4K;
-    for (paddr_t frame; (frame = take(subject, state, FRAME_4K)) != PADDR_NONE;
-         held++)
-        flip(state, (uint32_t)(frame / SIZE_4K));
-    bool well = held > frames / 10 * 7;
-    for (; well && held > frames / 10 * 7; held--) {
-        uint32_t n = random_held(state);
-        flip(state, n);
-        well = give(subject, state, (paddr_t)n * SIZE_4K);
-    }
-    return well;
-}
-
-static struct frame_bench *begin_held(enum subject subject, uint64_t bytes)
-{
-    struct frame_bench *state = begin(subject, bytes, 1);
-    if (state == NULL)
-        return NULL;
-    state->held_words = bytes / SIZE_4K / 64;
-    state->held = bench_take(state->held_words * sizeof(uint64_t));
-    if (state->held != NULL)
-        return state;
-    end(state);
-    return NULL;
-}
-
-FOR_EACH_SUBJECT struct frame_bench *begin_random(enum subject subject,
-                                                  uint64_t bytes)
-{
-    struct frame_bench *state = begin_held(subject, bytes);
-    if (state == NULL || fill(subject, state))
-        return state;
-    end(state);
-    return NULL;
-}
-
-FOR_EACH_SUBJECT bool replace_random(enum subject subject,
-                                     struct frame_bench *state, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        uint32_t n = random_held(state);
-        flip(state, n);
-        if (!give(subject, state, (paddr_t)n * SIZE_4K))
-            return false;
-        paddr_t frame = take(subject, state, FRAME_4K);
-        if (frame == PADDR_NONE)
-            return false;
-        flip(state, (uint32_t)(frame / SIZE_4K));
-    }
-    return true;
-}
-
-/* The same choice among as many frames, and the same marks, but no allocator:
- * what was freed comes back at once. */
-static void *begin_random_empty(const struct bench *bench, unsigned variant)
+static void *begin_bulk_4k(const struct bench *bench, unsigned variant)
 {
     (void)variant;
-    struct frame_bench *state = begin_held(BY_TREE, bench->bytes);
-    if (state == NULL)
-        return NULL;
-    uint64_t random = 1;
-    for (uint64_t n = 0; n < bench->bytes / SIZE_4K; n++)
-        if (bench_random(&random, 10) < 7)
-            flip(state, (uint32_t)n);
-    return state;
+    return frame_bench_begin_list(bench, FRAME_4K);
 }
 
-static bool run_random_empty(void *context, uint64_t count)
+static void *begin_bulk_2m(const struct bench *bench, unsigned variant)
 {
-    struct frame_bench *state = context;
-    for (uint64_t i = 0; i < count; i++) {
-        uint32_t n = random_held(state);
-        flip(state, n);
-        bench_use(state);
-        flip(state, n);
+    (void)variant;
+    return frame_bench_begin_list(bench, FRAME_2M);
+}
+
+static uint64_t mean(uint64_t ticks, uint64_t count)
+{
+    return (ticks * 100 + count / 2) / count;
+}
+
+FOR_EACH_SUBJECT bool bulk(enum frame_subject subject,
+                           struct frame_bench *state, enum frame_size size,
+                           uint64_t most, uint64_t *figure)
+{
+    uint32_t *list = state->list;
+    uint64_t count = 0;
+    bool well = true;
+    uint64_t begin = bench_ticks();
+    while (count < most) {
+        uint32_t n = take(subject, state, size);
+        if (n == FRAME_NONE)
+            break;
+        list[count++] = n;
+    }
+    uint64_t middle = bench_ticks();
+    for (uint64_t i = 0; i < count; i++)
+        well &= give(subject, state, list[i], size);
+    uint64_t end = bench_ticks();
+    if (count == 0)
+        return false;
+    figure[0] = mean(middle - begin, count);
+    figure[1] = mean(end - middle, count);
+    return well;
+}
+
+static bool measure_bulk_4k(void *state, uint64_t most, uint64_t *figure)
+{
+    RUN_FOR_SUBJECT(bulk, state, FRAME_4K, most, figure);
+}
+
+static bool measure_bulk_2m(void *state, uint64_t most, uint64_t *figure)
+{
+    RUN_FOR_SUBJECT(bulk, state, FRAME_2M, most, figure);
+}
+
+/* ---- Random: 70 % full; a random frame is freed, one allocated ---- */
+
+/* Each frame taken falls to one of so many shares. */
+FOR_EACH_SUBJECT bool take_all(enum frame_subject subject,
+                               struct frame_bench *state, enum frame_size size,
+                               unsigned shares)
+{
+    uint64_t random = 1;
+    uint32_t all = state->span >> size_shift(size);
+    for (uint32_t i = 0; i < all; i++) {
+        uint32_t n = subject == BY_NOTHING ? i << size_shift(size)
+                                           : take(subject, state, size);
+        if (n == FRAME_NONE)
+            return i > 0;
+        flip(&state->share[bench_random(&random, shares)], n, size);
     }
     return true;
+}
+
+/* All frames are taken, then a random 30 % given back. */
+FOR_EACH_SUBJECT bool fill(enum frame_subject subject,
+                           struct frame_bench *state, enum frame_size size,
+                           unsigned shares)
+{
+    bool well = take_all(subject, state, size, shares);
+    uint32_t back = (state->frames >> size_shift(size)) / 10 * 3;
+    for (uint32_t i = 0; well && i < back; i++) {
+        struct frame_share *share = &state->share[i % shares];
+        uint32_t n = random_held(state, share, size);
+        flip(share, n, size);
+        well = give(subject, state, n, size);
+    }
+    return well;
+}
+
+FOR_EACH_SUBJECT bool replace_random(enum frame_subject subject,
+                                     struct frame_bench *state,
+                                     enum frame_size size, uint64_t count)
+{
+    struct frame_share *share = &state->share[platform_cpu()];
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t n = random_held(state, share, size);
+        flip(share, n, size);
+        if (!give(subject, state, n, size))
+            return false;
+        n = take(subject, state, size);
+        if (n == FRAME_NONE)
+            return false;
+        flip(share, n, size);
+    }
+    return true;
+}
+
+static bool fill_4k(void *state, unsigned shares)
+{
+    RUN_FOR_SUBJECT(fill, state, FRAME_4K, shares);
+}
+
+static bool fill_2m(void *state)
+{
+    RUN_FOR_SUBJECT(fill, state, FRAME_2M, 1);
+}
+
+static bool take_all_4k(void *state)
+{
+    RUN_FOR_SUBJECT(take_all, state, FRAME_4K, 1);
+}
+
+static void *or_end(void *state, bool well)
+{
+    if (well)
+        return state;
+    if (state != NULL)
+        frame_bench_end(state);
+    return NULL;
+}
+
+static void *begin_random_4k(const struct bench *bench, unsigned variant)
+{
+    void *state = begin_4k(bench, variant);
+    unsigned shares = bench->threads > 1 ? bench->threads : 1;
+    return or_end(state, state != NULL && fill_4k(state, shares));
+}
+
+static void *begin_random_2m(const struct bench *bench, unsigned variant)
+{
+    void *state = begin_2m(bench, variant);
+    return or_end(state, state != NULL && fill_2m(state));
+}
+
+static bool run_random_4k(void *state, uint64_t count)
+{
+    RUN_FOR_SUBJECT(replace_random, state, FRAME_4K, count);
+}
+
+static bool run_random_2m(void *state, uint64_t count)
+{
+    RUN_FOR_SUBJECT(replace_random, state, FRAME_2M, count);
+}
+
+/* ---- Needle: the same, but 100 % full ---- */
+
+static void *begin_needle(const struct bench *bench, unsigned variant)
+{
+    void *state = begin_4k(bench, variant);
+    return or_end(state, state != NULL && take_all_4k(state));
+}
+
+/* ---- Latency: of the allocations in random ---- */
+
+FOR_EACH_SUBJECT bool time_allocs(enum frame_subject subject,
+                                  struct frame_bench *state,
+                                  struct bench_latency *latency, uint64_t count)
+{
+    struct frame_share *share = &state->share[0];
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t n = random_held(state, share, FRAME_4K);
+        flip(share, n, FRAME_4K);
+        if (!give(subject, state, n, FRAME_4K))
+            return false;
+        uint64_t stamp = bench_stamp();
+        n = take(subject, state, FRAME_4K);
+        bench_latency_add(latency, bench_stamp() - stamp);
+        if (n == FRAME_NONE)
+            return false;
+        flip(share, n, FRAME_4K);
+    }
+    return true;
+}
+
+static bool run_time_allocs(void *state, struct bench_latency *latency,
+                            uint64_t count)
+{
+    RUN_FOR_SUBJECT(time_allocs, state, latency, count);
+}
+
+static bool measure_latency(void *state, uint64_t count, uint64_t *figure)
+{
+    struct bench_latency *latency = bench_take(sizeof(*latency));
+    if (latency == NULL)
+        return false;
+    bench_latency_begin(latency);
+    bool well = run_time_allocs(state, latency, count);
+    bench_latency_figures(latency, figure);
+    bench_give(latency, sizeof(*latency));
+    return well;
+}
+
+/* ---- Handover: two threads allocate, each frees what the other got ---- */
+
+static const struct bench_figure handover_figures[] = {
+    {"", NULL, false}, /* the mean of all calls */
+    {"alloc", NULL, false},
+    {"free", NULL, false},
+    {0},
+};
+
+FOR_EACH_SUBJECT bool take_part(enum frame_subject subject,
+                                struct frame_bench *state, uint64_t count)
+{
+    uint32_t *part = &state->list[platform_cpu() * count];
+    bool well = true;
+    for (uint64_t i = 0; i < count; i++) {
+        part[i] = take(subject, state, FRAME_4K);
+        well &= part[i] != FRAME_NONE;
+    }
+    return well;
+}
+
+FOR_EACH_SUBJECT bool give_other_part(enum frame_subject subject,
+                                      struct frame_bench *state, uint64_t count)
+{
+    uint32_t *part = &state->list[(1 - platform_cpu()) * count];
+    bool well = true;
+    for (uint64_t i = 0; i < count; i++)
+        well &= give(subject, state, part[i], FRAME_4K);
+    return well;
+}
+
+static bool run_take_part(void *state, uint64_t count)
+{
+    RUN_FOR_SUBJECT(take_part, state, count);
+}
+
+static bool run_give_other_part(void *state, uint64_t count)
+{
+    RUN_FOR_SUBJECT(give_other_part, state, count);
+}
+
+/* Fisher and Yates. */
+static void shuffle(uint32_t *list, uint64_t count)
+{
+    uint64_t random = 1;
+    for (uint64_t i = count; i > 1; i--) {
+        uint32_t j = bench_random(&random, (uint32_t)i), n = list[i - 1];
+        list[i - 1] = list[j];
+        list[j] = n;
+    }
+}
+
+static bool handover(struct frame_bench *state, bool shuffled, uint64_t count,
+                     uint64_t *figure)
+{
+    uint64_t alloc_ticks, free_ticks;
+    if (!bench_run_on(2, run_take_part, state, count, &alloc_ticks))
+        return false;
+    if (shuffled)
+        shuffle(state->list, 2 * count);
+    bool well = bench_run_on(2, run_give_other_part, state, count, &free_ticks);
+    figure[0] = mean(alloc_ticks + free_ticks, 2 * count);
+    figure[1] = mean(alloc_ticks, count);
+    figure[2] = mean(free_ticks, count);
+    return well;
+}
+
+static bool measure_handover(void *state, uint64_t count, uint64_t *figure)
+{
+    return handover(state, false, count, figure);
+}
+
+static bool measure_shuffled(void *state, uint64_t count, uint64_t *figure)
+{
+    return handover(state, true, count, figure);
+}
+
+/* ---- Start-up: all metadata written, all frames free ---- */
+
+static const struct bench_figure start_up_figures[] = {
+    {"", NULL, false},
+    {"metadata", "ppm", false}, /* of the memory */
+    {0},
+};
+
+static bool measure_start_up(void *context, uint64_t count, uint64_t *figure)
+{
+    struct frame_bench *state = context;
+    uint64_t begin = bench_ticks();
+    bool well = true;
+    for (uint64_t i = 0; i < count; i++)
+        well &= frame_bench_reset(state);
+    figure[0] = mean(bench_ticks() - begin, count);
+    figure[1] = frame_bench_metadata(state) * 1000000 / (state->bytes / 100);
+    return well;
 }
 
 /* ---- Worst: the longest single call of a long run of all sizes ---- */
@@ -294,212 +384,236 @@ static const struct bench_figure worst_figures[] = {
     {0},
 };
 
-/* One allocation in 128 is a GiB, and one in 8 of the others 2M. */
-static enum frame_size random_size(uint64_t *random)
+/* One allocation in 128 is a GiB, and one in 8 of the others 2M; but a buddy
+ * has no such large blocks. */
+FOR_EACH_SUBJECT enum frame_size random_size(enum frame_subject subject,
+                                             uint64_t *random)
 {
     uint32_t n = bench_random(random, 128);
-    return n == 0 ? FRAME_1G : n % 8 == 1 ? FRAME_2M : FRAME_4K;
+    if (n == 0 && subject != BY_BUDDY)
+        return FRAME_1G;
+    return n % 8 == 1 ? FRAME_2M : FRAME_4K;
 }
 
-FOR_EACH_SUBJECT bool worst_of(enum subject subject, uint64_t count,
-                               struct bench_latency latency[2])
+struct worst {
+    struct bench_latency alloc, free;
+    struct {
+        uint32_t frame; /* or FRAME_NONE */
+        enum frame_size size;
+    } slot[SLOTS];
+};
+
+FOR_EACH_SUBJECT bool worst_of(enum frame_subject subject,
+                               struct frame_bench *state, struct worst *worst,
+                               uint64_t count)
 {
-    struct frame_bench *state =
-        begin(subject, subject == BY_TREE ? 4 * SIZE_1G : 0, SLOTS);
-    if (state == NULL)
-        return false;
-    bench_latency_begin(&latency[0]);
-    bench_latency_begin(&latency[1]);
-    /* An empty slot is 0: the trees never give that frame out here, for it is
-     * held for ever in one, and no memory in the other. */
-    bool well = subject == BY_FRAME || take(subject, state, FRAME_4K) == 0;
+    uint64_t *random = &state->share[0].random;
+    bool well = true;
     for (uint64_t i = 0; i < count; i++) {
-        paddr_t *slot = &state->list[bench_random(&state->random, SLOTS)];
-        enum frame_size size = random_size(&state->random);
-        paddr_t frame = *slot;
+        uint32_t s = bench_random(random, SLOTS);
+        enum frame_size size = random_size(subject, random);
+        uint32_t n = worst->slot[s].frame;
         uint64_t stamp = bench_stamp();
-        if (frame == 0) {
-            frame = take(subject, state, size);
-            bench_latency_add(&latency[0], bench_stamp() - stamp);
-            *slot = frame == PADDR_NONE ? 0 : frame;
+        if (n == FRAME_NONE) {
+            n = take(subject, state, size);
+            bench_latency_add(&worst->alloc, bench_stamp() - stamp);
+            worst->slot[s].frame = n;
+            worst->slot[s].size = size;
         } else {
-            well &= give(subject, state, frame);
-            bench_latency_add(&latency[1], bench_stamp() - stamp);
-            *slot = 0;
+            well &= give(subject, state, n, worst->slot[s].size);
+            bench_latency_add(&worst->free, bench_stamp() - stamp);
+            worst->slot[s].frame = FRAME_NONE;
         }
     }
-    for (unsigned i = 0; i < SLOTS; i++)
-        if (state->list[i] != 0)
-            well &= give(subject, state, state->list[i]);
-    end(state);
+    for (unsigned s = 0; s < SLOTS; s++)
+        if (worst->slot[s].frame != FRAME_NONE)
+            well &=
+                give(subject, state, worst->slot[s].frame, worst->slot[s].size);
     return well;
 }
 
-FOR_EACH_SUBJECT bool worst(enum subject subject, uint64_t count,
-                            uint64_t *figure)
+static bool run_worst(void *state, struct worst *worst, uint64_t count)
 {
-    struct bench_latency *latency = bench_take(2 * sizeof(*latency));
-    if (latency == NULL)
+    RUN_FOR_SUBJECT(worst_of, state, worst, count);
+}
+
+static bool measure_worst(void *state, uint64_t count, uint64_t *figure)
+{
+    struct worst *worst = bench_take(sizeof(*worst));
+    if (worst == NULL)
         return false;
-    bool well = worst_of(subject, count, latency);
-    figure[0] = bench_stamp_ticks(latency[0].worst);
-    figure[1] = bench_stamp_ticks(latency[1].worst);
-    bench_give(latency, 2 * sizeof(*latency));
+    bench_latency_begin(&worst->alloc);
+    bench_latency_begin(&worst->free);
+    for (unsigned s = 0; s < SLOTS; s++)
+        worst->slot[s].frame = FRAME_NONE;
+    bool well = run_worst(state, worst, count);
+    figure[0] = bench_stamp_ticks(worst->alloc.worst);
+    figure[1] = bench_stamp_ticks(worst->free.worst);
+    bench_give(worst, sizeof(*worst));
     return well;
 }
 
-/* ---- Both subjects of each ---- */
-
-#define BOTH_SUBJECTS(as, subject)                                             \
-    static void *as##_begin(const struct bench *bench, unsigned variant)       \
-    {                                                                          \
-        (void)variant;                                                         \
-        return begin_pair(subject, bench->bytes);                              \
-    }                                                                          \
-    static void as##_end(void *state)                                          \
-    {                                                                          \
-        end_pair(subject, state);                                              \
-    }                                                                          \
-    static bool as##_4k(void *state, uint64_t count)                           \
-    {                                                                          \
-        return pair(subject, state, FRAME_4K, count);                          \
-    }                                                                          \
-    static bool as##_2m(void *state, uint64_t count)                           \
-    {                                                                          \
-        return pair(subject, state, FRAME_2M, count);                          \
-    }                                                                          \
-    static bool as##_1g(void *state, uint64_t count)                           \
-    {                                                                          \
-        return pair(subject, state, FRAME_1G, count);                          \
-    }                                                                          \
-    static void *as##_begin_bulk(const struct bench *bench, unsigned variant)  \
-    {                                                                          \
-        uint64_t most = bench->count[BENCH_KERNEL] > bench->count[BENCH_HOST]  \
-                            ? bench->count[BENCH_KERNEL]                       \
-                            : bench->count[BENCH_HOST];                        \
-        (void)variant;                                                         \
-        return begin(subject, bench->bytes, most);                             \
-    }                                                                          \
-    static bool as##_bulk_alloc(void *state, uint64_t count)                   \
-    {                                                                          \
-        return bulk_alloc(subject, state, count);                              \
-    }                                                                          \
-    static bool as##_bulk_free(void *state, uint64_t count)                    \
-    {                                                                          \
-        return bulk_free(subject, state, count);                               \
-    }                                                                          \
-    static void as##_untimed_alloc(void *state, uint64_t count)                \
-    {                                                                          \
-        (void)bulk_alloc(subject, state, count);                               \
-    }                                                                          \
-    static void as##_untimed_free(void *state, uint64_t count)                 \
-    {                                                                          \
-        (void)bulk_free(subject, state, count);                                \
-    }                                                                          \
-    static void *as##_begin_random(const struct bench *bench,                  \
-                                   unsigned variant)                           \
-    {                                                                          \
-        (void)variant;                                                         \
-        return begin_random(subject, bench->bytes);                            \
-    }                                                                          \
-    static bool as##_random(void *state, uint64_t count)                       \
-    {                                                                          \
-        return replace_random(subject, state, count);                          \
-    }                                                                          \
-    static bool as##_worst(void *state, uint64_t count, uint64_t *figure)      \
-    {                                                                          \
-        (void)state;                                                           \
-        return worst(subject, count, figure);                                  \
-    }
-
-BOTH_SUBJECTS(frame, BY_FRAME)
-BOTH_SUBJECTS(tree, BY_TREE)
-
-/* ---- The tables ---- */
-
-#define ROW(name, of, size)                                                    \
-    .suite = "frame", .workload = name, .subject = of, .bytes = size
+/* ---- The table ---- */
 
 /* clang-format off */
-/* In the kernel, mm/frame.h is measured on the memory of the machine, and the
- * tree on one of 8 GiB. */
-#define PAIRS(name, run_size, size, goal_ns)                                   \
-    {ROW(name, "frame", size), .count = {size == 0 ? 1000 : 0,                 \
-                                         size == 0 ? 0 : 2000000},             \
-     .begin = frame_begin, .end = frame_end, .run = frame_##run_size,          \
-     .goal = {goal_ns}}
+#define ROW(name, of, as, ...)                                                 \
+    {.suite = "frame", .workload = name, .subject = of, .role = as,            \
+     .end = frame_bench_end, __VA_ARGS__}
 
-#define PAIR(name, run_size, goal_ns)                                          \
-    PAIRS(name, run_size, 0, goal_ns),                                         \
-    PAIRS(name, run_size, 8 * SIZE_1G, goal_ns),                               \
-    {ROW(name, "frame_tree", 8 * SIZE_1G), .count = {1000, 2000000},           \
-     .begin = tree_begin, .end = tree_end, .run = tree_##run_size,             \
-     .goal = {goal_ns}}
+/* The fields of a row, or its goals, as one argument. */
+#define FIELDS(...) __VA_ARGS__
 
-#define BULK(size, kernel)                                                     \
-    {ROW("bulk-alloc", "frame", size), .count = {0, 1000000},                  \
-     .begin = frame_begin_bulk, .end = end, .run = frame_bulk_alloc,           \
-     .after = frame_untimed_free, .goal = {500}},                                \
-    {ROW("bulk-alloc", "frame_tree", size), .count = {kernel, 1000000},        \
-     .begin = tree_begin_bulk, .end = end, .run = tree_bulk_alloc,             \
-     .after = tree_untimed_free, .goal = {500}},                                 \
-    {ROW("bulk-free", "frame", size), .count = {0, 1000000},                   \
-     .begin = frame_begin_bulk, .end = end, .before = frame_untimed_alloc,     \
-     .run = frame_bulk_free, .goal = {300}},                                     \
-    {ROW("bulk-free", "frame_tree", size), .count = {kernel, 1000000},         \
-     .begin = tree_begin_bulk, .end = end, .before = tree_untimed_alloc,       \
-     .run = tree_bulk_free, .goal = {300}}
+/* On the host with one thread; the goals are for mm/frame.h. */
+#define HOST(name, goals, ...)                                                 \
+    ROW(name, "frame", BENCH_SUBJECT, goals, __VA_ARGS__),                     \
+    ROW(name, "frame_tree", BENCH_SUBJECT, __VA_ARGS__),                       \
+    ROW(name, "buddy", BENCH_REFERENCE, __VA_ARGS__),                          \
+    ROW(name, "empty", BENCH_YARDSTICK, __VA_ARGS__)
 
-#define RANDOM(size, goal_ns)                                                  \
-    {ROW("random", "frame", size),                                             \
-     .count = {0, size == SIZE_1G ? 0 : 500000},                               \
-     .begin = frame_begin_random, .end = end, .run = frame_random,             \
-     .goal = {goal_ns}},                                                         \
-    {ROW("random", "frame_tree", size),                                        \
-     .count = {size == SIZE_1G ? 20000 : 0,                                    \
-               size == SIZE_1G ? 0 : 500000},                                  \
-     .begin = tree_begin_random, .end = end, .run = tree_random,               \
-     .goal = {goal_ns}},                                                         \
-    {ROW("random", "empty", size), .role = BENCH_YARDSTICK,                        \
-     .count = {size == SIZE_1G ? 20000 : 0,                                    \
-               size == SIZE_1G ? 0 : 500000},                                  \
-     .begin = begin_random_empty, .end = end, .run = run_random_empty}
+/* With two, which the core alone does not know of. */
+#define HOST_2(name, goals, ...)                                               \
+    ROW(name, "frame", BENCH_SUBJECT, .threads = 2, goals, __VA_ARGS__),       \
+    ROW(name, "buddy", BENCH_REFERENCE, .threads = 2, __VA_ARGS__),            \
+    ROW(name, "empty", BENCH_YARDSTICK, .threads = 2, __VA_ARGS__)
 
-#define WORST(subject, of, size)                                               \
-    {ROW("worst", of, size), .count = {50000, 0},                              \
-     .measure = subject##_worst, .figures = worst_figures, .once = true}
+/* What wears out; there is nothing that an empty allocator could show. */
+#define WEAR(name, goals, ...)                                                 \
+    ROW(name, "frame", BENCH_SUBJECT, goals, WEAR_FIELDS, __VA_ARGS__),        \
+    ROW(name, "frame_tree", BENCH_SUBJECT, WEAR_FIELDS, __VA_ARGS__),          \
+    ROW(name, "buddy", BENCH_REFERENCE, WEAR_FIELDS, __VA_ARGS__),             \
+    ROW(name, "buddy-lists", BENCH_REFERENCE, WEAR_FIELDS, __VA_ARGS__)
+#define WEAR_FIELDS                                                            \
+    .bytes = 8 * SIZE_1G, .count = {0, 1}, .begin = frame_wear_begin,          \
+    .once = true
+
+/* In the kernel. */
+#define KERNEL(name, operations, ...)                                          \
+    ROW(name, "frame", BENCH_SUBJECT, .count = {operations, 0}, __VA_ARGS__),  \
+    KERNEL_GIB(name, operations, __VA_ARGS__)
+#define KERNEL_GIB(name, operations, ...)                                      \
+    ROW(name, "frame_tree", BENCH_SUBJECT, .bytes = SIZE_1G,                   \
+        .count = {operations, 0}, __VA_ARGS__),                                \
+    ROW(name, "buddy", BENCH_REFERENCE, .bytes = SIZE_1G,                      \
+        .count = {operations, 0}, __VA_ARGS__),                                \
+    ROW(name, "empty", BENCH_YARDSTICK, .bytes = SIZE_1G,                      \
+        .count = {operations, 0}, __VA_ARGS__)
+
+#define REPEAT(of)                                                             \
+    .begin = begin_##of, .run = run_repeat_##of
+#define BULK(of)                                                               \
+    .begin = begin_bulk_##of, .measure = measure_bulk_##of,                    \
+    .figures = bulk_figures
+#define RANDOM(of)                                                             \
+    .begin = begin_random_##of, .run = run_random_##of
+#define NEEDLE                                                                 \
+    .begin = begin_needle, .run = run_random_4k
+#define WORST                                                                  \
+    .begin = begin_4k, .measure = measure_worst, .figures = worst_figures,     \
+    .once = true
+
+#define ALL_4K(gib) ((gib) * FRAMES_PER_1G)
+#define ALL_2M(gib) ((gib) * FRAMES_PER_2M)
 
 const struct bench bench_frame[] = {
-    PAIR("repeat-4k", 4k, 400),
-    {ROW("repeat-4k", "locked-exchange", 8 * SIZE_1G),
-     .role = BENCH_YARDSTICK, .count = {0, 2000000}, .begin = tree_begin,
-     .end = tree_end, .run = run_exchange},
-    {ROW("repeat-4k", "empty", 8 * SIZE_1G), .role = BENCH_YARDSTICK,
-     .count = {1000, 2000000}, .begin = tree_begin, .end = tree_end,
-     .run = run_empty_pair},
-    {ROW("repeat-4k", "frame", 8 * SIZE_1G), .threads = 2,
-     .count = {0, 2000000}, .begin = frame_begin, .end = frame_end,
-     .run = frame_4k, .goal = {400}, .known = {490}},
-    {ROW("repeat-4k", "locked-exchange", 8 * SIZE_1G), .threads = 2,
-     .role = BENCH_YARDSTICK, .count = {0, 2000000}, .begin = tree_begin,
-     .end = tree_end, .run = run_exchange},
-    {ROW("repeat-4k", "empty", 8 * SIZE_1G), .threads = 2,
-     .role = BENCH_YARDSTICK, .count = {0, 2000000}, .begin = tree_begin,
-     .end = tree_end, .run = run_empty_pair},
-    PAIR("repeat-2m", 2m, 400),
-    PAIR("repeat-1g", 1g, 500),
+    HOST("bulk-4k", FIELDS(.goal = {500, 300}, .known = {1300, 480}), BULK(4k),
+         .bytes = 8 * SIZE_1G, .count = {0, ALL_4K(8)}),
+    HOST("bulk-4k", FIELDS(.goal = {500, 300}, .known = {1400, 500}), BULK(4k),
+         .bytes = 64 * SIZE_1G, .count = {0, ALL_4K(64)}),
+    HOST("bulk-4k", FIELDS(.goal = {500, 300}, .known = {1500, 560}), BULK(4k),
+         .bytes = 512 * SIZE_1G, .count = {0, ALL_4K(512)}),
 
-    BULK(8 * SIZE_1G, 10000),
-    BULK(64 * SIZE_1G, 0),
-    BULK(512 * SIZE_1G, 0),
+    HOST("repeat-4k", FIELDS(.goal = {400}, .known = {490}), REPEAT(4k),
+         .bytes = 8 * SIZE_1G, .count = {0, 2000000}),
+    ROW("repeat-4k", "locked-exchange", BENCH_YARDSTICK, .bytes = 8 * SIZE_1G,
+        .count = {0, 2000000}, .begin = begin_4k, .run = run_exchange),
 
-    RANDOM(SIZE_1G, 0),
-    RANDOM(8 * SIZE_1G, 3000),
-    RANDOM(64 * SIZE_1G, 7000),
-    RANDOM(512 * SIZE_1G, 9500),
+    HOST("random-4k", FIELDS(.goal = {3000}, .known = {3700}), RANDOM(4k),
+         .bytes = 8 * SIZE_1G, .count = {0, 500000}),
+    HOST("random-4k", FIELDS(.goal = {7000}, .known = {8400}), RANDOM(4k),
+         .bytes = 64 * SIZE_1G, .count = {0, 500000}),
+    HOST("random-4k", FIELDS(.goal = {9500}, .known = {11400}), RANDOM(4k),
+         .bytes = 512 * SIZE_1G, .count = {0, 500000}),
 
-    WORST(frame, "frame", 0),
-    WORST(tree, "frame_tree", 4 * SIZE_1G),
+    HOST("needle", FIELDS(.goal = {4000}, .known = {4700}), NEEDLE,
+         .bytes = 8 * SIZE_1G, .count = {0, 500000}),
+    HOST("needle", FIELDS(.goal = {7000}, .known = {9700}), NEEDLE,
+         .bytes = 64 * SIZE_1G, .count = {0, 500000}),
+    HOST("needle", FIELDS(.goal = {9000}, .known = {11700}), NEEDLE,
+         .bytes = 512 * SIZE_1G, .count = {0, 500000}),
+
+    HOST("alloc-4k",
+         FIELDS(.goal = {1000, 3000, 4000}, .known = {2000, 3000, 4000}),
+         .begin = begin_random_4k, .measure = measure_latency,
+         .figures = latency_figures, .bytes = 64 * SIZE_1G,
+         .count = {0, 500000}),
+
+    HOST("bulk-2m", FIELDS(.goal = {500, 500}, .known = {1200, 1200}),
+         BULK(2m), .bytes = 8 * SIZE_1G, .count = {0, ALL_2M(8)}),
+    HOST("bulk-2m", FIELDS(.goal = {500, 500}, .known = {2100, 2100}),
+         BULK(2m), .bytes = 64 * SIZE_1G, .count = {0, ALL_2M(64)}),
+    HOST("bulk-2m", FIELDS(.goal = {500, 500}, .known = {7100, 7100}),
+         BULK(2m), .bytes = 512 * SIZE_1G, .count = {0, ALL_2M(512)}),
+    HOST("repeat-2m", FIELDS(.goal = {400}, .known = {490}), REPEAT(2m),
+         .bytes = 8 * SIZE_1G, .count = {0, 2000000}),
+    HOST("random-2m", FIELDS(.goal = {900}, .known = {1100}), RANDOM(2m),
+         .bytes = 8 * SIZE_1G, .count = {0, 500000}),
+    HOST("random-2m", FIELDS(.goal = {1500}, .known = {1800}), RANDOM(2m),
+         .bytes = 64 * SIZE_1G, .count = {0, 500000}),
+    HOST("random-2m", FIELDS(.goal = {5000}, .known = {6900}), RANDOM(2m),
+         .bytes = 512 * SIZE_1G, .count = {0, 500000}),
+    HOST("repeat-1g", FIELDS(.goal = {500}, .known = {2600}), REPEAT(1g),
+         .bytes = 8 * SIZE_1G, .count = {0, 2000000}),
+
+    HOST_2("repeat-4k", FIELDS(.goal = {400}, .known = {490}), REPEAT(4k),
+           .bytes = 8 * SIZE_1G, .count = {0, 2000000}),
+    ROW("repeat-4k", "locked-exchange", BENCH_YARDSTICK, .threads = 2,
+        .bytes = 8 * SIZE_1G, .count = {0, 2000000}, .begin = begin_4k,
+        .run = run_exchange),
+    HOST_2("random-4k", FIELDS(.goal = {3500}, .known = {4700}), RANDOM(4k),
+           .bytes = 8 * SIZE_1G, .count = {0, 500000}),
+    HOST_2("handover", FIELDS(.goal = {800}, .known = {1300}),
+           .begin = begin_bulk_4k, .measure = measure_handover,
+           .figures = handover_figures, .bytes = 8 * SIZE_1G,
+           .count = {0, 1000000}),
+    HOST_2("handover-shuffled", FIELDS(.goal = {2000}, .known = {2400}),
+           .begin = begin_bulk_4k, .measure = measure_shuffled,
+           .figures = handover_figures, .bytes = 8 * SIZE_1G,
+           .count = {0, 1000000}),
+
+    HOST("start-up",
+         FIELDS(.goal = {100000000, 3100}, .known = {320000000, 3460}),
+         .begin = begin_4k, .measure = measure_start_up,
+         .figures = start_up_figures, .bytes = 512 * SIZE_1G,
+         .count = {0, 1}),
+
+    WEAR("ageing", FIELDS(.goal = {10000}, .known = {10000}),
+         .measure = frame_ageing, .figures = frame_ageing_figures),
+    WEAR("recover", FIELDS(.goal = {115000}, .known = {109800}),
+         .measure = frame_recover, .figures = frame_recover_figures),
+    WEAR("mixed-40-60", FIELDS(.goal = {8800, 7000}, .known = {8000, 5600}),
+         .measure = frame_mixed_40_60, .figures = frame_mixed_figures),
+    WEAR("mixed-20-80",
+         FIELDS(.goal = {7500, 3500, BENCH_ZERO},
+                .known = {6500, 1800, BENCH_ZERO}),
+         .measure = frame_mixed_20_80, .figures = frame_mixed_figures),
+
+    KERNEL("repeat-4k", 1000, REPEAT(4k)),
+    KERNEL("repeat-2m", 1000, REPEAT(2m)),
+    ROW("repeat-1g", "frame", BENCH_SUBJECT, .count = {1000, 0}, REPEAT(1g)),
+    ROW("repeat-1g", "frame_tree", BENCH_SUBJECT, .bytes = SIZE_1G,
+        .count = {1000, 0}, REPEAT(1g)),
+    KERNEL("bulk-4k", 20000, BULK(4k)),
+    KERNEL("bulk-2m", 500, BULK(2m)),
+    KERNEL("random-4k", 20000, RANDOM(4k)),
+    KERNEL("random-2m", 20000, RANDOM(2m)),
+    KERNEL("needle", 20000, NEEDLE),
+    KERNEL_GIB("start-up", 1, .begin = begin_4k, .measure = measure_start_up,
+               .figures = start_up_figures, .once = true),
+    ROW("worst", "frame", BENCH_SUBJECT, .count = {50000, 0}, WORST),
+    ROW("worst", "frame_tree", BENCH_SUBJECT, .bytes = 4 * SIZE_1G,
+        .count = {50000, 0}, WORST),
+    ROW("worst", "buddy", BENCH_REFERENCE, .bytes = SIZE_1G,
+        .count = {50000, 0}, WORST),
     {0},
 };
 /* clang-format on */

@@ -4,12 +4,16 @@
 
 #include "mm/platform.h"
 
-/* Linux's batch on a machine of more than 1 GiB; its stacks hold some more
- * than that before they give back. */
-#define BATCH 63u
-#define HIGH  (6 * BATCH)
-
 #define ORDER_2M 9
+
+/* A batch of Linux's on a machine of more than 1 GiB, in blocks; and how many
+ * make a stack too high. */
+static const struct stack_kind {
+    unsigned order, batch, high;
+} stack_kinds[BUDDY_STACKS] = {
+    [BUDDY_STACK_4K] = {0, 63, 6 * 63},
+    [BUDDY_STACK_2M] = {ORDER_2M, 2, 8},
+};
 
 /* ---- Lists ---- */
 
@@ -103,52 +107,69 @@ static void free_block(struct reference_buddy *buddy, uint32_t frame,
 
 /* ---- Stacks ---- */
 
-static void fill_stack(struct reference_buddy *buddy, struct buddy_stack *stack)
+static void fill_stack(struct reference_buddy *buddy, struct buddy_stack *stack,
+                       const struct stack_kind *kind)
 {
     spinlock_lock(&buddy->lock);
-    while (stack->count < BATCH) {
-        uint32_t frame = alloc_block(buddy, 0);
+    while (stack->count < kind->batch) {
+        uint32_t frame = alloc_block(buddy, kind->order);
         if (frame == BUDDY_NONE)
             break;
         /* at the bottom, so that they are handed out in this order */
-        list_push(stack->frames.previous, &buddy->pages[frame].link);
+        list_push(stack->blocks.previous, &buddy->pages[frame].link);
         stack->count++;
     }
     spinlock_unlock(&buddy->lock);
 }
 
 static void lower_stack(struct reference_buddy *buddy,
-                        struct buddy_stack *stack)
+                        struct buddy_stack *stack,
+                        const struct stack_kind *kind)
 {
     spinlock_lock(&buddy->lock);
-    for (unsigned i = 0; i < BATCH; i++) {
-        struct buddy_page *page = page_of(stack->frames.previous);
+    for (unsigned i = 0; i < kind->batch; i++) {
+        struct buddy_page *page = page_of(stack->blocks.previous);
         list_remove(&page->link);
-        free_block(buddy, number_of(buddy, page), 0);
+        free_block(buddy, number_of(buddy, page), kind->order);
     }
-    stack->count -= BATCH;
+    stack->count -= kind->batch;
     spinlock_unlock(&buddy->lock);
 }
 
-static uint32_t pop(struct reference_buddy *buddy, struct buddy_stack *stack)
+static uint32_t pop(struct reference_buddy *buddy, enum buddy_stacks which)
 {
+    const struct stack_kind *kind = &stack_kinds[which];
+    struct buddy_stack *stack = &buddy->stack[platform_cpu()][which];
     if (stack->count == 0)
-        fill_stack(buddy, stack);
+        fill_stack(buddy, stack, kind);
     if (stack->count == 0)
         return BUDDY_NONE;
-    struct buddy_page *page = page_of(stack->frames.next);
+    struct buddy_page *page = page_of(stack->blocks.next);
     list_remove(&page->link);
     stack->count--;
     return number_of(buddy, page);
 }
 
-static void push(struct reference_buddy *buddy, struct buddy_stack *stack,
+static void push(struct reference_buddy *buddy, enum buddy_stacks which,
                  uint32_t frame)
 {
-    list_push(&stack->frames, &buddy->pages[frame].link);
+    const struct stack_kind *kind = &stack_kinds[which];
+    struct buddy_stack *stack = &buddy->stack[platform_cpu()][which];
+    list_push(&stack->blocks, &buddy->pages[frame].link);
     stack->count++;
-    if (stack->count >= HIGH)
-        lower_stack(buddy, stack);
+    if (stack->count >= kind->high)
+        lower_stack(buddy, stack, kind);
+}
+
+/* The stacks that blocks of this order go through, or BUDDY_STACKS. */
+static inline enum buddy_stacks stacks_of(const struct reference_buddy *buddy,
+                                          unsigned order)
+{
+    if (!buddy->with_stacks)
+        return BUDDY_STACKS;
+    return order == 0          ? BUDDY_STACK_4K
+           : order == ORDER_2M ? BUDDY_STACK_2M
+                               : BUDDY_STACKS;
 }
 
 /* ---- Use ---- */
@@ -162,7 +183,8 @@ void reference_buddy_init(struct reference_buddy *buddy,
     for (unsigned order = 0; order < BUDDY_ORDERS; order++)
         list_init(&buddy->free[order]);
     for (unsigned i = 0; i < BUDDY_CPUS; i++)
-        list_init(&buddy->stack[i].frames);
+        for (unsigned which = 0; which < BUDDY_STACKS; which++)
+            list_init(&buddy->stack[i][which].blocks);
     for (uint32_t i = 0; i < frame_count; i++)
         pages[i] = (struct buddy_page){0};
 
@@ -179,8 +201,9 @@ void reference_buddy_init(struct reference_buddy *buddy,
 
 uint32_t reference_buddy_alloc(struct reference_buddy *buddy, unsigned order)
 {
-    if (order == 0 && buddy->with_stacks)
-        return pop(buddy, &buddy->stack[platform_cpu()]);
+    enum buddy_stacks which = stacks_of(buddy, order);
+    if (which != BUDDY_STACKS)
+        return pop(buddy, which);
     spinlock_lock(&buddy->lock);
     uint32_t frame = alloc_block(buddy, order);
     spinlock_unlock(&buddy->lock);
@@ -190,8 +213,9 @@ uint32_t reference_buddy_alloc(struct reference_buddy *buddy, unsigned order)
 void reference_buddy_free(struct reference_buddy *buddy, uint32_t frame,
                           unsigned order)
 {
-    if (order == 0 && buddy->with_stacks) {
-        push(buddy, &buddy->stack[platform_cpu()], frame);
+    enum buddy_stacks which = stacks_of(buddy, order);
+    if (which != BUDDY_STACKS) {
+        push(buddy, which, frame);
         return;
     }
     spinlock_lock(&buddy->lock);

@@ -3,10 +3,11 @@
  *
  * Every frame has a descriptor of 64 bytes.  Free blocks of 2^0 to 2^10 frames,
  * naturally aligned, hang in a list an order by the descriptor of their first
- * frame.  One lock is around all of that.  Single frames go through a stack of
- * each CPU without the lock: what was freed last is handed out first, an empty
- * stack is filled with a batch, and one that is too high gives back a batch from
- * its bottom.  (mm/page_alloc.c of Linux: __rmqueue_smallest, expand,
+ * frame.  One lock is around all of that.  Single frames and 2M blocks go
+ * through stacks of each CPU without the lock: what was freed last is handed
+ * out first, an empty stack is filled with a batch, and one that is too high
+ * gives back a batch from its bottom.  (mm/page_alloc.c of Linux:
+ * __rmqueue_smallest, expand,
  * __free_one_page, rmqueue_bulk, free_pcppages_bulk.)
  *
  * Mistakes of the caller are not found.  Each CPU below BUDDY_CPUS may call.
@@ -35,10 +36,13 @@ struct buddy_page {
     bool is_free;
 } __attribute__((aligned(64)));
 
+/* Of blocks of one order. */
 struct buddy_stack {
-    struct buddy_link frames; /* the last one freed is first */
+    struct buddy_link blocks; /* the last one freed is first */
     unsigned count;
 } __attribute__((aligned(64)));
+
+enum buddy_stacks { BUDDY_STACK_4K, BUDDY_STACK_2M, BUDDY_STACKS };
 
 struct reference_buddy {
     struct spinlock lock;
@@ -47,12 +51,12 @@ struct reference_buddy {
     struct buddy_page *pages;
     uint32_t frame_count;
     bool with_stacks;
-    struct buddy_stack stack[BUDDY_CPUS];
+    struct buddy_stack stack[BUDDY_CPUS][BUDDY_STACKS];
 };
 
 /* A buddy of so many frames, all free.  `pages` is a descriptor for each, the
  * buddy's from now on; what they contain does not matter.  Without stacks every
- * frame comes from the lists and goes back to them at once. */
+ * block comes from the lists and goes back to them at once. */
 void reference_buddy_init(struct reference_buddy *buddy,
                           struct buddy_page *pages, uint32_t frame_count,
                           bool with_stacks);

@@ -1,4 +1,4 @@
-/* Benchmarks on the host: bench [-o FILE] [-p PASSES] [NAME]
+/* Benchmarks on the host: bench [-o FILE] [-s FILE] [-p PASSES] [NAME]
  *
  * What mm/ asks of its surroundings is answered with fakes: memory of which
  * only the first part is there, and TLBs that are nobody's. */
@@ -34,7 +34,7 @@ const vaddr_t platform_direct_map = ARENA;
 const vaddr_t bench_scratch = UINT64_C(0xffffd00000000000);
 
 static uint64_t machine_bytes; /* of the machine that frames know */
-static FILE *json_file;
+static FILE *json_file, *sample_file;
 
 /* ---- mm/platform.h and lib/assert.h ---- */
 
@@ -219,6 +219,14 @@ bool bench_machine(uint64_t bytes)
            frame_init(&map, ARENA_BYTES) == MM_OK;
 }
 
+void bench_sample(const char *plot, const char *subject, uint64_t x, uint64_t y)
+{
+    if (sample_file != NULL)
+        fprintf(sample_file, "%s %s %llu %llu.%02llu\n", plot, subject,
+                (unsigned long long)x, (unsigned long long)y / 100,
+                (unsigned long long)y % 100);
+}
+
 static paddr_t take_table(void *context)
 {
     (void)context;
@@ -261,12 +269,31 @@ static __attribute__((format(printf, 1, 2))) int print_json(const char *format,
 static int usage(void)
 {
     fprintf(stderr,
-            "bench [-o FILE] [-p PASSES] [NAME]: the benchmarks of a "
-            "suite or of a workload, or all\n"
+            "bench [-o FILE] [-s FILE] [-p PASSES] [NAME]: the benchmarks of "
+            "a suite or of a workload, or all\n"
             "  -o FILE    the results as lines of JSON\n"
+            "  -s FILE    the points of plots: plot, subject, x, y\n"
             "  -p PASSES  of which the median counts (%d)\n",
             DEFAULT_PASSES);
     return 2;
+}
+
+static FILE *open_file(const char *name)
+{
+    FILE *file = fopen(name, "w");
+    if (file == NULL) {
+        perror(name);
+        exit(1);
+    }
+    return file;
+}
+
+static void close_file(FILE *file, const char *name)
+{
+    if (fclose(file) != 0) {
+        perror(name);
+        exit(1);
+    }
 }
 
 int main(int argc, char **argv)
@@ -274,11 +301,13 @@ int main(int argc, char **argv)
     peers_make_room(argv);
     if (argc == 4 && strcmp(argv[1], HEAP_ALONE) == 0)
         return heap_alone(argv[2], argv[3]);
-    const char *file = "/dev/null";
+    const char *file = "/dev/null", *samples = "/dev/null";
     int passes = DEFAULT_PASSES;
-    for (int option; (option = getopt(argc, argv, "o:p:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "o:s:p:")) != -1;) {
         if (option == 'o')
             file = optarg;
+        else if (option == 's')
+            samples = optarg;
         else if (option == 'p')
             passes = atoi(optarg);
         else
@@ -288,11 +317,8 @@ int main(int argc, char **argv)
         return usage();
     const char *name = optind < argc ? argv[optind] : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
-    json_file = fopen(file, "w");
-    if (json_file == NULL) {
-        perror(file);
-        return 1;
-    }
+    json_file = open_file(file);
+    sample_file = open_file(samples);
     threads_init();
     if (map_memory(ARENA, ARENA_BYTES) == NULL) {
         perror("mmap of the fake machine's memory");
@@ -303,9 +329,7 @@ int main(int argc, char **argv)
         bench_run(BENCH_HOST, name, (unsigned)passes, "ns", printf, print_json);
     if (!any)
         fprintf(stderr, "bench: there is no suite or workload '%s'\n", name);
-    if (fclose(json_file) != 0) {
-        perror(file);
-        return 1;
-    }
+    close_file(json_file, file);
+    close_file(sample_file, samples);
     return any ? 0 : 1;
 }

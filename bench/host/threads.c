@@ -29,7 +29,8 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct job job;
-    unsigned number, done; /* jobs so far; threads that are done with this one */
+    unsigned number,
+        done; /* jobs so far; threads that are done with this one */
 } work = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0}, 0, 0};
 
 static struct {
