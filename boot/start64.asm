@@ -64,7 +64,7 @@ idt_pointer:
 
 section .bss nobits alloc noexec write align=4096
 
-global idt
+global idt, idt_pointer
 idt: resb VECTORS * 16
 
 ; See kernel/stacks.h: a guard page below each.

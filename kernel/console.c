@@ -12,6 +12,7 @@
 #include "kernel/log.h"
 #include "lib/bits.h"
 #include "lib/format.h"
+#include "mm/cpu_lock.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
 
@@ -106,14 +107,27 @@ static void put(struct format_sink *sink, char c)
     ((struct console_sink *)sink)->printed++;
 }
 
+/* What one call prints stays together.  A handler that interrupted a call on
+ * its own CPU prints in the middle of it. */
+static struct cpu_lock lock;
+static bool lock_is_broken;
+
+void console_break_lock(void)
+{
+    lock_is_broken = true;
+}
+
 int printf(const char *format, ...)
 {
     struct console_sink console = {{put}, 0};
+    bool locked = !lock_is_broken && cpu_lock_acquire(&lock);
     console_init();
     va_list arguments;
     va_start(arguments, format);
     format_to(&console.sink, format, arguments);
     va_end(arguments);
+    if (locked)
+        cpu_lock_release(&lock);
     return console.printed;
 }
 

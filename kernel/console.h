@@ -23,8 +23,13 @@ void console_map_screen(const struct boot_framebuffer *framebuffer);
 /* Adds the keyboard, if there is one, and says in the log what there is. */
 void console_add_keyboard(void);
 
-/* As the C library's, with the conversions of lib/format.h. */
+/* As the C library's, with the conversions of lib/format.h.  From any CPU: what
+ * one call prints is not mixed with another's. */
 int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* From now on printf waits for nobody: for a panic, when the other CPUs have
+ * been stopped wherever they were. */
+void console_break_lock(void);
 
 /* Waits for a key, of the serial port or the keyboard: its byte. */
 char console_get(void);

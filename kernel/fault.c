@@ -1,13 +1,19 @@
 /* The mistakes that fault=NAME can make. */
 #include "kernel/fault.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "drivers/debug_exit.h"
 #include "kernel/image.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/rust.h"
+#include "kernel/percpu.h"
+#include "kernel/request.h"
+#include "kernel/selftest.h"
+#include "kernel/smp.h"
 #include "kernel/stacks.h"
 #include "lib/assert.h"
 #include "lib/bits.h"
@@ -155,6 +161,65 @@ static void rust_panic(void)
         panic("the kernel was built without rustc");
 }
 
+/* Other CPUs are not told to forget their TLBs' entries any more.  The tests of
+ * that must notice it; then this ends as their failure. */
+static void stale_tlb(void)
+{
+    request_forget_others();
+    if (!selftest_run("tlb", NULL))
+        debug_exit(DEBUG_EXIT_FAILURE);
+}
+
+/* CPU 1 never answers again, and CPU 0 needs its answer. */
+static void unmap_for_the_deaf(void *argument)
+{
+    _Atomic bool *is_deaf = argument;
+    if (platform_cpu() == 1) {
+        *is_deaf = true;
+        request_be_deaf();
+    }
+    if (platform_cpu() != 0)
+        return;
+    while (!*is_deaf)
+        platform_relax();
+    if (page_unmap(kernel_space_table(), SCRATCH_BASE, PAGE_SIZE) != MM_OK)
+        panic("the page cannot be unmapped");
+}
+
+static void deaf_cpu(void)
+{
+    _Atomic bool is_deaf = false;
+    new_page();
+    smp_run_on_all(unmap_for_the_deaf, &is_deaf);
+}
+
+/* The panic is another CPU's than the one that gives the work. */
+static void panic_there(void *argument)
+{
+    (void)argument;
+    if (platform_cpu() == percpu_count() - 1)
+        read_null();
+    for (;;)
+        platform_relax();
+}
+
+static void other_cpu(void)
+{
+    smp_run_on_all(panic_there, NULL);
+}
+
+static void panic_here(void *argument)
+{
+    (void)argument;
+    panic("CPU %u", platform_cpu());
+}
+
+/* Only one of them may report. */
+static void all_cpus(void)
+{
+    smp_run_on_all(panic_here, NULL);
+}
+
 static const struct {
     const char *name;
     void (*make)(void);
@@ -175,6 +240,10 @@ static const struct {
     {"divide", divide},
     {"assert", assertion},
     {"rust-panic", rust_panic},
+    {"stale-tlb", stale_tlb},
+    {"deaf-cpu", deaf_cpu},
+    {"other-cpu", other_cpu},
+    {"all-cpus", all_cpus},
 };
 
 #define MISTAKE_COUNT (sizeof(mistakes) / sizeof(mistakes[0]))

@@ -9,7 +9,7 @@
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/fault.h"
-#include "kernel/gdt.h"
+#include "kernel/firmware.h"
 #include "kernel/image.h"
 #include "kernel/log.h"
 #include "kernel/monitor.h"
@@ -18,6 +18,7 @@
 #include "kernel/percpu.h"
 #include "kernel/report.h"
 #include "kernel/selftest.h"
+#include "kernel/smp.h"
 #include "kernel/stacks.h"
 #include "kernel/trap.h"
 #include "lib/bits.h"
@@ -99,6 +100,29 @@ static void read_options(void)
     else
         log_line(LOG_WARNING, "options",
                  "loglevel=%s is none of error, warning, info, debug", name);
+}
+
+/* cpus=N: a decimal number from 1 on; all that there are without it. */
+static unsigned wanted_cpus(void)
+{
+    const char *text = option("cpus");
+    unsigned wanted = 0;
+    if (text == NULL)
+        return PLATFORM_CPUS_MAX;
+    for (const char *c = text; *c >= '0' && *c <= '9'; c++)
+        if (wanted <= PLATFORM_CPUS_MAX)
+            wanted = wanted * 10 + (unsigned)(*c - '0');
+    if (wanted >= 1 && wanted <= PLATFORM_CPUS_MAX)
+        return wanted;
+    log_line(LOG_WARNING, "options", "cpus=%s is not a number from 1 to %u",
+             text, PLATFORM_CPUS_MAX);
+    return PLATFORM_CPUS_MAX;
+}
+
+static void read_tables(void)
+{
+    firmware_read(&boot_info);
+    smp_plan(firmware_acpi(), wanted_cpus());
 }
 
 /* In debug builds: holds every mapping against the plan. */
@@ -227,15 +251,18 @@ void kernel_main(uint32_t location, uint32_t loader)
     percpu_init();                           /* this is CPU 0 */
     report_begin();                          /* what time it is */
     console_init();                          /* serial port */
-    gdt_init();                              /* segments, interrupt stacks */
+    percpu_load_gdt();                       /* segments, interrupt stacks */
     trap_init();                             /* use them */
     cpu_init();                              /* all its protections */
     read_boot_information(location, loader); /* copied and checked */
     read_options();                          /* command line */
+    read_tables();                           /* ACPI: processors, nodes */
     build_kernel_space();                    /* our own page tables */
     build_frame_trees();                     /* 4K, 2M, 1G frames */
     map_screen();                            /* write-combining */
     build_heap();                            /* kmalloc */
+    firmware_use();                          /* power, clocks */
+    smp_start(&boot_info.map);               /* the other processors */
     run_what_was_asked();                    /* self-tests, a fault */
     console_add_keyboard();                  /* PS/2 */
     report_print(&boot_info);                /* one screen */

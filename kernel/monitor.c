@@ -25,6 +25,12 @@ static void command_mem(const char *rest)
     report_print_memory(boot_info);
 }
 
+static void command_cpus(const char *rest)
+{
+    (void)rest;
+    report_print_cpus();
+}
+
 static void command_space(const char *rest)
 {
     (void)rest;
@@ -106,6 +112,7 @@ static const struct {
 } commands[] = {
     {"help", "this list", command_help},
     {"mem", "memory: map, frames, heap", command_mem},
+    {"cpus", "the processors, one by one", command_cpus},
     {"space", "the regions of the address space", command_space},
     {"walk", "walk ADDRESS: what is there, and the page walk", command_walk},
     {"audit", "hold every mapping against the plan", command_audit},

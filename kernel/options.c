@@ -14,6 +14,7 @@ static const struct {
     {"selftest", "run all self-tests, or selftest=SUITE, and leave QEMU"},
     {"bench", "bench[=NAME]: run all benchmarks, or a suite, or a workload"},
     {"heap", "heap=NAME: the heap's back-end"},
+    {"cpus", "cpus=N: use no more than N processors"},
     {"loglevel", "loglevel=error|warning|info|debug: what is logged"},
     {"fault", "fault=NAME: make a mistake, to see its report"},
 };

@@ -2,11 +2,14 @@
 #include "kernel/panic.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "drivers/debug_exit.h"
 #include "kernel/console.h"
 #include "kernel/image.h"
+#include "kernel/percpu.h"
+#include "kernel/request.h"
 #include "kernel/symbols.h"
 #include "kernel/x86.h"
 #include "lib/assert.h"
@@ -24,14 +27,42 @@ _Noreturn static void stop(void)
     halt_for_ever();
 }
 
+/* The CPU that reports, by its number + 1; 0 is nobody yet. */
+static _Atomic uint32_t reporter;
+
+/* The first CPU that panics reports it, and stops the others.  One that panics
+ * at the same time, a memory that both have found broken, say, stops itself. */
+static void take_over(void)
+{
+    uint32_t self = platform_cpu() + 1, found = 0;
+    if (!atomic_compare_exchange_strong(&reporter, &found, self) &&
+        found != self)
+        request_stop_self();
+}
+
+static void stop_others(void)
+{
+    unsigned first, silent = request_stop(&first);
+    console_break_lock();
+    if (silent > 0)
+        printf("(%u CPUs, CPU %u first, do not stop and may disturb this.)\n",
+               silent, first);
+}
+
 /* "Bail out!" is TAP's word for a run that cannot go on. */
 static void begin(void)
 {
+    take_over();
     depth++;
     if (depth > 2)
         stop();
-    printf("\nBail out! Copse panicked%s.\n\n",
+    if (depth == 1)
+        stop_others();
+    printf("\nBail out! Copse panicked%s",
            depth == 1 ? "" : " again, while it reported the first panic");
+    if (percpu_count_up() > 1)
+        printf(" on CPU %u", platform_cpu());
+    printf(".\n\n");
 }
 
 static void print_symbol(const char *word, uint64_t address,

@@ -2,12 +2,13 @@
 #include "mm/platform.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 
 #include "kernel/cpu.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
+#include "kernel/request.h"
 #include "kernel/x86.h"
-#include "lib/assert.h"
 #include "mm/kernel_space.h"
 
 const vaddr_t platform_direct_map = DIRECT_MAP_BASE;
@@ -39,9 +40,7 @@ unsigned platform_memory_node(paddr_t address)
 
 void platform_fence_cpus(void)
 {
-    /* the only CPU that runs is this one, and it sees its own stores */
-    ASSERT(percpu_count() == 1, "%u CPUs, and no way to reach them",
-           percpu_count());
+    request_fence();
 }
 
 unsigned platform_paddr_bits(void)
@@ -54,24 +53,17 @@ int platform_has_1g_pages(void)
     return cpu_get()->pages_1g;
 }
 
-void platform_tlb_invalidate(vaddr_t page)
+void platform_tlb_invalidate(const vaddr_t *pages, unsigned count)
 {
-    invlpg(page);
+    request_invalidate(pages, count);
 }
 
-/* A change of CR4.PGE forgets global pages too: AMD64 manual 2, 5.5.3.  Where
- * there are none, a load of CR3 forgets all. */
 void platform_tlb_flush(void)
 {
-    uint64_t cr4 = read_cr4();
-    if (cr4 & CR4_PGE) {
-        write_cr4(cr4 & ~CR4_PGE);
-        write_cr4(cr4);
-    } else {
-        write_cr3(read_cr3());
-    }
+    request_invalidate(NULL, 0);
 }
 
+/* A load of CR3 leaves global pages in the TLB. */
 void platform_load_page_table(paddr_t root)
 {
     write_cr3(root);

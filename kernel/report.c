@@ -5,6 +5,9 @@
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/image.h"
+#include "kernel/percpu.h"
+#include "kernel/request.h"
+#include "kernel/smp.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/heap/backend.h"
@@ -109,6 +112,46 @@ static void print_time(void)
                now / per_ms, (now - begun) / per_ms);
 }
 
+static void print_processors(void)
+{
+    struct smp_stats stats;
+    smp_stats(&stats);
+    printf("processors:    %u of %u", stats.up, stats.planned);
+    if (stats.planned > 1)
+        printf(", the others up in %lu.%lu ms", stats.start_us / 1000,
+               stats.start_us % 1000 / 100);
+    printf("\n");
+}
+
+static const char *state_name(uint32_t state)
+{
+    static const char *const names[] = {
+        [PERCPU_OFF] = "not started",
+        [PERCPU_RUNNING] = "running",
+        [PERCPU_IDLE] = "idle",
+        [PERCPU_IDLE_STALE] = "idle, TLB to flush",
+    };
+    return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
+}
+
+void report_print_cpus(void)
+{
+    print_processors();
+    printf("  cpu  APIC ID  node  state\n");
+    for (unsigned i = 0; i < percpu_count(); i++) {
+        const struct percpu *cpu = percpu_get(i);
+        if (cpu != NULL)
+            printf("  %3u  %7u  %4u  %s\n", i, cpu->apic_id, cpu->node,
+                   state_name(cpu->state));
+        else
+            printf("  %3u        -     -  no memory for it\n", i);
+    }
+    struct request_stats stats;
+    request_stats(&stats);
+    printf("rounds:        %lu, in them %lu CPUs interrupted, %lu left idle\n",
+           stats.rounds, stats.asked, stats.left);
+}
+
 void report_print(const struct boot_info *info)
 {
     const struct cpu *cpu = cpu_get();
@@ -117,6 +160,7 @@ void report_print(const struct boot_info *info)
            "loader:        %s\n",
            cpu->name, cpu->paddr_bits, cpu->pages_1g ? "yes" : "no",
            info->loader_name);
+    print_processors();
     print_protections();
     printf("image:         ");
     print_bytes((uint64_t)(image_end - image_start));

@@ -12,4 +12,7 @@ void report_print(const struct boot_info *info);
 /* What of it changes: the memory map in use, frames and heap. */
 void report_print_memory(const struct boot_info *info);
 
+/* The part about processors, one by one: for the command `cpus`. */
+void report_print_cpus(void);
+
 #endif

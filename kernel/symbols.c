@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "kernel/image.h"
-#include "kernel/stacks.h"
+#include "kernel/percpu.h"
 
 struct symbol_place symbol_find(uint64_t address)
 {
@@ -26,8 +26,5 @@ struct symbol_place symbol_find(uint64_t address)
 
 bool symbol_is_stack(uint64_t address)
 {
-    for (unsigned i = 0; i < STACK_COUNT; i++)
-        if (address - (uint64_t)stacks[i].bytes <= STACK_BYTES - 16)
-            return address % 8 == 0;
-    return false;
+    return address % 8 == 0 && percpu_is_stack(address);
 }

@@ -6,6 +6,8 @@
 #include "kernel/console.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/request.h"
+#include "kernel/smp.h"
 #include "kernel/stacks.h"
 #include "kernel/symbols.h"
 #include "kernel/x86.h"
@@ -191,6 +193,10 @@ static void report_breakpoint(const struct trap_frame *frame)
 
 void trap_handle(struct trap_frame *frame)
 {
+    if (frame->vector == VECTOR_NMI && request_answer())
+        return;
+    if (smp_interrupt(frame->vector))
+        return;
     if (frame->vector == VECTOR_BP)
         report_breakpoint(frame);
     else

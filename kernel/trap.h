@@ -26,7 +26,8 @@ const char *trap_name(uint64_t vector);
  * address. */
 void trap_print_address(uint64_t address);
 
-/* Called by kernel/trap_entry.asm; comes back from a breakpoint only. */
+/* Called by kernel/trap_entry.asm; comes back from a breakpoint, and from what
+ * CPUs send each other. */
 void trap_handle(struct trap_frame *frame);
 
 #endif

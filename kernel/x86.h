@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "drivers/msr.h"
+
 /* AMD64 manual, volume 2, sections 3.1.1, 3.1.3 and 3.1.7. */
 #define CR0_MP      (UINT64_C(1) << 1)
 #define CR0_EM      (UINT64_C(1) << 2)
@@ -60,22 +62,6 @@ static inline uint64_t read_cr4(void)
     uint64_t value;
     __asm__ volatile("mov %%cr4, %0" : "=r"(value));
     return value;
-}
-
-static inline uint64_t read_msr(uint32_t number)
-{
-    uint32_t low, high;
-    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
-    return (uint64_t)high << 32 | low;
-}
-
-static inline void write_msr(uint32_t number, uint64_t value)
-{
-    __asm__ volatile("wrmsr"
-                     :
-                     : "c"(number), "a"((uint32_t)value),
-                       "d"((uint32_t)(value >> 32))
-                     : "memory");
 }
 
 static inline void write_cr0(uint64_t value)

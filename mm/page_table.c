@@ -137,7 +137,7 @@ static inline bool unmap_single(struct page_table *table, vaddr_t vaddr)
     slot_store(single.leaf, 0);
     slot_store(single.parent, parent - ENTRY_COUNT_ONE);
     if (table->live)
-        platform_tlb_invalidate(vaddr);
+        platform_tlb_invalidate(&vaddr, 1);
     return true;
 }
 
@@ -196,9 +196,8 @@ static void aftermath_end(struct page_table *table, struct aftermath *after)
 {
     if (table->live && after->changed > INVALIDATIONS_MAX)
         platform_tlb_flush();
-    else if (table->live)
-        for (uint64_t i = 0; i < after->changed; i++)
-            platform_tlb_invalidate(after->pages[i]);
+    else if (table->live && after->changed > 0)
+        platform_tlb_invalidate(after->pages, (unsigned)after->changed);
 
     for (; after->dead_count > 0; after->dead_count--) {
         paddr_t frame = after->dead;
@@ -794,7 +793,8 @@ enum mm_error page_test_and_clear(struct page_table *table, vaddr_t vaddr,
     *was = page_leaf_flags(entry, level) & flags;
     /* The CPU sets a bit again only when it no longer remembers having done so
      * (Intel SDM volume 3, section 4.8). */
+    vaddr_t page = vaddr & ~(PAGE_SIZE - 1);
     if (*was != 0 && table->live)
-        platform_tlb_invalidate(vaddr & ~(PAGE_SIZE - 1));
+        platform_tlb_invalidate(&page, 1);
     return MM_OK;
 }

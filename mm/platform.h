@@ -84,10 +84,13 @@ unsigned platform_paddr_bits(void);
 /* Whether this CPU maps 1 GiB pages (CPUID 0x80000001, edx bit 26). */
 int platform_has_1g_pages(void);
 
-/* Forgets what the TLB holds of the page at this address. */
-void platform_tlb_invalidate(vaddr_t page);
+/* When this returns, no CPU translates any more with what its TLB held of the
+ * pages at these addresses, one or more.  A call costs about the same for few
+ * and for many where there are other CPUs to tell, so batch them.  From any
+ * CPU, but not from an NMI's or machine check's handler. */
+void platform_tlb_invalidate(const vaddr_t *pages, unsigned count);
 
-/* Forgets all of the TLB, global pages included. */
+/* The same for all of the TLBs, global pages included. */
 void platform_tlb_flush(void);
 
 /* Makes the table at this address the one that the CPU translates with. */

@@ -99,9 +99,10 @@ int platform_has_1g_pages(void)
     return 1;
 }
 
-void platform_tlb_invalidate(vaddr_t page)
+void platform_tlb_invalidate(const vaddr_t *pages, unsigned count)
 {
-    bench_use((const void *)page);
+    (void)count;
+    bench_use(pages);
 }
 
 void platform_tlb_flush(void)

@@ -110,11 +110,13 @@ int platform_has_1g_pages(void)
     return host_has_1g_pages;
 }
 
-void platform_tlb_invalidate(vaddr_t page)
+void platform_tlb_invalidate(const vaddr_t *pages, unsigned count)
 {
-    host_tlb_invalidations++;
-    if (host_on_invalidate != NULL)
-        host_on_invalidate(page);
+    for (unsigned i = 0; i < count; i++) {
+        host_tlb_invalidations++;
+        if (host_on_invalidate != NULL)
+            host_on_invalidate(pages[i]);
+    }
 }
 
 void platform_tlb_flush(void)

@@ -1,0 +1,128 @@
+/* The door to ACPI's tables, and words about what is wrong with them. */
+#include "kernel/firmware.h"
+
+#include <stddef.h>
+
+#include "drivers/clock.h"
+#include "drivers/power.h"
+#include "kernel/log.h"
+#include "lib/bits.h"
+#include "mm/kernel_space.h"
+#include "mm/platform.h"
+
+/* What boot/start32.asm mapped. */
+#define EARLY_MAPPED (4 * GIB)
+
+/* BIOS data and the BIOS's own memory, which a map need not name. */
+#define LOW_END MIB
+
+/* IA-PC HPET Specification 1.0a, section 2.3.1. */
+#define HPET_BYTES 1024
+
+static struct acpi acpi;
+
+/* Where the map has memory of some kind in all of the range: registers of
+ * devices are not for reading by chance. */
+static bool is_memory(const struct memory_map *map, paddr_t address,
+                      paddr_t end)
+{
+    while (address < end) {
+        const struct memory_range *range = memory_map_find(map, address);
+        if (range == NULL || range->type == MEMORY_FRAMEBUFFER)
+            return false;
+        address = range->end;
+    }
+    return true;
+}
+
+static const uint8_t *view(void *context, paddr_t address, uint64_t bytes)
+{
+    if (address >= EARLY_MAPPED || bytes > EARLY_MAPPED - address)
+        return NULL;
+    paddr_t end = address + bytes;
+    if (end > LOW_END && !is_memory(context, address, end))
+        return NULL;
+    return phys_to_virt(address);
+}
+
+static void log_problems(void)
+{
+    for (unsigned i = 0; i < acpi.problem_count && i < ACPI_PROBLEMS_MAX; i++) {
+        const struct acpi_problem *problem = &acpi.problem[i];
+        log_line(LOG_WARNING, "acpi", "%s: %s (0x%lx)", problem->name,
+                 acpi_error_text(problem->error), problem->value);
+    }
+    if (acpi.problem_count > ACPI_PROBLEMS_MAX)
+        log_line(LOG_WARNING, "acpi", "and %u problems more",
+                 acpi.problem_count - ACPI_PROBLEMS_MAX);
+}
+
+static void log_tables(void)
+{
+    for (unsigned i = 0; i < acpi.table_count; i++)
+        log_line(LOG_DEBUG, "acpi", "%s at 0x%lx, %u bytes", acpi.table[i].name,
+                 acpi.table[i].address, acpi.table[i].length);
+    log_line(LOG_INFO, "acpi",
+             "revision %u, %u tables, %u processors (%u disabled), %u nodes",
+             acpi.revision, acpi.table_count, acpi.cpu_count,
+             acpi.cpus_disabled, acpi.node_count);
+}
+
+void firmware_read(const struct boot_info *info)
+{
+    struct acpi_memory memory = {view, (void *)&info->map};
+    acpi_read(&acpi, &memory, info->rsdp.bytes, info->rsdp.length);
+    log_problems();
+    if (acpi.found)
+        log_tables();
+    else
+        log_line(LOG_INFO, "acpi", "there are no tables");
+    clock_use_pm_timer(acpi.pm_timer, acpi.pm_timer_32_bits);
+}
+
+/* A register of a device, or of memory that the firmware keeps; NULL, with a
+ * line in the log, if it cannot be mapped. */
+static volatile uint8_t *map(paddr_t address, uint64_t bytes, const char *name)
+{
+    void *registers;
+    if (address == 0)
+        return NULL;
+    enum mm_error error = kernel_space_map_device(address, bytes, PAGE_UNCACHED,
+                                                  name, &registers);
+    if (error == MM_OK)
+        return registers;
+    log_line(LOG_WARNING, "acpi", "cannot map the %s at 0x%lx: %s", name,
+             address, mm_error_text(error));
+    return NULL;
+}
+
+static struct power_register map_power(struct acpi_register at,
+                                       const char *name)
+{
+    return (struct power_register){at.port, map(at.memory, 1, name)};
+}
+
+void firmware_use(void)
+{
+    const struct acpi_power *told = &acpi.power;
+    struct power_acpi power = {
+        .can_sleep = told->has_s5,
+        .sleep_type_a = told->s5_a,
+        .sleep_type_b = told->s5_b,
+        .pm1a_control = told->pm1a_control,
+        .pm1b_control = told->pm1b_control,
+        .smi_command = told->smi_command,
+        .acpi_enable = told->acpi_enable,
+        .sleep_control = map_power(told->sleep_control, "ACPI sleep register"),
+        .reset = map_power(told->reset, "ACPI reset register"),
+        .reset_value = told->reset_value,
+    };
+    power_set_acpi(&power);
+    if (clock_ticks_per_ms() == 0 && acpi.hpet != 0)
+        clock_use_hpet(map(acpi.hpet, HPET_BYTES, "HPET"));
+}
+
+const struct acpi *firmware_acpi(void)
+{
+    return &acpi;
+}

@@ -1,0 +1,114 @@
+#!/usr/bin/perl
+# All processors: started, put to work, told of each other's changes; and what
+# is said of those that are left, go wrong or do not answer.
+use strict;
+use warnings;
+use Test::More;
+use CopseBoot;
+
+sub passes {
+    my ($name, %option) = @_;
+    my $run = CopseBoot->start(args => 'selftest', seconds => 120, %option);
+    is($run->finish, CopseBoot::SUCCESS, "$name: all self-tests pass")
+        or diag($run->text);
+    return $run->text;
+}
+
+# As many as there are, in less than half a second by the kernel's own clock.
+for my $cpus (1, 2, 4, 8) {
+    for my $firmware ('pvh', $cpus == 4 ? qw(bios uefi) : ()) {
+        my $name = "$cpus CPUs, $firmware";
+        my $text = passes($name, cpus => $cpus, firmware => $firmware);
+        next if $cpus == 1;
+        my ($up, $of, $us) =
+            $text =~ /^# smp +(\d+) of (\d+) CPUs are up after (\d+) us/m;
+        is("$up of $of", "$cpus of $cpus", "$name: all are up");
+        cmp_ok($us, '<', 500_000, "$name: soon");
+    }
+}
+
+# On CPUs that have less to switch on.
+passes("$_, 4 CPUs", cpus => 4, cpu => $_) for qw(qemu64 Haswell);
+
+# What people see of them.
+{
+    my $run = CopseBoot->start(args => '', cpus => 3);
+    ok($run->expect(qr/copse> \z/), 'a prompt');
+    like($run->text, qr/^processors: +3 of 3, the others up in \d+\.\d ms$/m,
+        'the report counts them');
+    $run->type("cpus\r");
+    ok($run->expect(qr/^rounds: (?s:.*)copse> \z/m), 'cpus answers');
+    like($run->text, qr/^ +0 +0 +0  running$/m, 'the first runs');
+    like($run->text, qr/^ +2 +2 +0  idle/m, 'the last waits');
+    $run->type("audit\r");
+    ok($run->expect(qr/Every mapping is as it should be/),
+        'nothing is left mapped where they began');
+    $run->type("poweroff\r");
+    is($run->finish, CopseBoot::SUCCESS, 'and poweroff ends well');
+}
+
+# More than are wanted: named, and left.
+{
+    my $text = passes('cpus=2 of 4', cpus => 4, args => 'selftest cpus=2');
+    like($text, qr/^# smp .*APIC ID $_ is left: 2 are taken$/m, "$_ is left")
+        for 2, 3;
+    like($text, qr/^# smp +2 of 2 CPUs are up/m, 'the others are up');
+    like(passes('cpus=1 of 4', cpus => 4, args => 'selftest cpus=1'),
+        qr/^# smp .*APIC ID 1 is left: 1 are taken$/m, 'or none but the first');
+    my $nonsense = passes('cpus=many', cpus => 2, args => 'selftest cpus=many');
+    like($nonsense, qr/cpus=many is not a number from 1 to 512/, 'is refused');
+    like($nonsense, qr/^# smp +2 of 2 CPUs are up/m, 'and all are taken');
+}
+
+# A missing shootdown is noticed: here none are sent.
+{
+    my $run = CopseBoot->start(args => 'fault=stale-tlb', cpus => 4);
+    is($run->finish, CopseBoot::FAILURE, 'stale TLBs fail the tests');
+    like($run->text, qr/^not ok \d - tlb: $_\n(?s:.*?)stale translations were/m,
+        $_)
+        for qw(running_cpus_forget_a_page running_cpus_forget_many_pages
+        idle_cpus_forget_before_they_go_on);
+}
+
+# One that does not answer is named, and the wait ends.
+{
+    my $run = CopseBoot->start(args => 'fault=deaf-cpu', cpus => 3);
+    is($run->finish, CopseBoot::PANIC, 'a deaf CPU ends as a panic');
+    like($run->text, qr/^CPU 1 did not forget its TLB's entries within \d+ ms/m,
+        'that names it');
+    like($run->text, qr/CPU 1 first, do not stop/, 'it cannot be stopped');
+}
+
+# A panic says where, stops the others, and is one report.
+{
+    my $run = CopseBoot->start(args => 'fault=other-cpu', cpus => 4);
+    is($run->finish, CopseBoot::PANIC, 'another CPU may panic');
+    like($run->text, qr/^Bail out! Copse panicked on CPU 3\.$/m, 'by number');
+    like($run->text, qr/^read of 0x0{16}: no page is mapped/m, 'and why');
+    like($run->text, qr/from +\w+ +smp_enter\+/, 'its own stack is shown');
+
+    $run = CopseBoot->start(args => 'fault=all-cpus', cpus => 4);
+    is($run->finish, CopseBoot::PANIC, 'all may panic at once');
+    is(() = $run->text =~ /Bail out!/g, 1, 'and one reports');
+}
+
+# A machine check, or an NMI that nobody sent, reaches all of them.
+{
+    my $run = CopseBoot->start(args => '', cpus => 4, monitor => 1);
+    ok($run->expect(qr/copse> \z/), 'a prompt');
+    $run->monitor('nmi');
+    is($run->finish, CopseBoot::PANIC, 'an NMI from outside');
+    is(() = $run->text =~ /Bail out!/g, 1, 'is reported once');
+    like($run->text, qr/non-maskable interrupt \(NMI\)/, 'as what it is');
+}
+
+# Many, on one thread of the host, as they start fastest.
+{
+    my $text = passes('64 CPUs', cpus => 64, args => 'selftest=smp',
+        qemu => ['-accel', 'tcg,thread=single']);
+    my ($up, $us) = $text =~ /^# smp +(\d+) of 64 CPUs are up after (\d+) us/m;
+    is($up, 64, '64 are up');
+    cmp_ok($us, '<', 2_000_000, 'in less than two seconds');
+}
+
+done_testing();
