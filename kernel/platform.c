@@ -8,7 +8,9 @@
 #include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/request.h"
+#include "kernel/symbols.h"
 #include "kernel/x86.h"
+#include "lib/format.h"
 #include "mm/kernel_space.h"
 
 const vaddr_t platform_direct_map = DIRECT_MAP_BASE;
@@ -19,6 +21,17 @@ void platform_log(const char *format, ...)
     va_start(arguments, format);
     log_line_v(LOG_WARNING, "memory", format, arguments);
     va_end(arguments);
+}
+
+/* The byte before a return address is in the function that made the call. */
+void platform_name_code(const void *address, char *buffer, size_t size)
+{
+    struct symbol_place place = symbol_find((uint64_t)address - 1);
+    if (place.name == NULL)
+        format_string(buffer, size, "%p", address);
+    else
+        format_string(buffer, size, "%p %s+0x%lx", address, place.name,
+                      place.offset + 1);
 }
 
 unsigned platform_cpu_count(void)

@@ -4,9 +4,11 @@
 
 #include "lib/assert.h"
 #include "lib/bits.h"
+#include "lib/format.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
 #include "mm/heap/backend.h"
+#include "mm/heap_guard.h"
 #include "mm/platform.h"
 
 /* Where the public function that this stands in was called from.  A macro: a
@@ -41,6 +43,32 @@ enum mm_error layout_error(struct layout layout)
 }
 
 /* Making and ending a heap. */
+
+static const char *const checks_names[] = {"off", "basic", "full"};
+
+#define CHECKS_COUNT (sizeof(checks_names) / sizeof(checks_names[0]))
+
+static enum heap_checks checks_from_now_on = HEAP_CHECKS_BASIC;
+
+const char *heap_checks_name(enum heap_checks checks)
+{
+    return (size_t)checks < CHECKS_COUNT ? checks_names[checks] : NULL;
+}
+
+bool heap_checks_find(const char *name, enum heap_checks *checks)
+{
+    for (size_t i = 0; i < CHECKS_COUNT; i++)
+        if (strcmp(checks_names[i], name) == 0) {
+            *checks = (enum heap_checks)i;
+            return true;
+        }
+    return false;
+}
+
+void heap_set_checks(enum heap_checks checks)
+{
+    checks_from_now_on = checks;
+}
 
 static enum mm_error region_error(const struct heap_backend *backend,
                                   const struct heap_region *region)
@@ -92,6 +120,7 @@ static enum mm_error enter(struct heap *heap,
         *heap = (struct heap){
             .calls = backend->calls ? backend->calls : &heap_simple_calls,
             .backend = backend,
+            .checks = checks_from_now_on,
             .region = *region,
             .next = heaps,
         };
@@ -101,19 +130,29 @@ static enum mm_error enter(struct heap *heap,
     return error;
 }
 
+/* Sets up a heap that is entered. */
+static enum mm_error set_up(struct heap *heap)
+{
+    const struct heap_backend *backend = heap->backend;
+    const struct heap_region *region = &heap->region;
+
+    if (region->size < backend->region_min &&
+        !heap_grow(heap, backend->region_min - region->size))
+        return MM_OUT_OF_MEMORY;
+    backend->init(heap);
+    return heap->checks == HEAP_CHECKS_FULL ? heap_guard_init(heap) : MM_OK;
+}
+
 enum mm_error heap_init(struct heap *heap, const struct heap_backend *backend,
                         struct heap_region region)
 {
     enum mm_error error = enter(heap, backend, &region);
 
     if (!error) {
-        if (region.size >= backend->region_min ||
-            heap_grow(heap, backend->region_min - region.size)) {
-            backend->init(heap);
+        error = set_up(heap);
+        if (!error)
             return MM_OK;
-        }
         heap_fini(heap);
-        error = MM_OUT_OF_MEMORY;
     }
     platform_log("heap: no %s heap at %p, %zu of %zu bytes: %s", backend->name,
                  region.start, region.size, region.limit, mm_error_text(error));
@@ -167,24 +206,54 @@ static const char *const fault_names[] = {
 #undef HEAP_FAULT_NAME
 };
 
+/* One part of a report. */
+#define REPORT_PART (HEAP_NAME_MAX + 16)
+
 static const char *const fault_texts[] = {
 #define HEAP_FAULT_TEXT(name, sentence) sentence,
     HEAP_FAULTS(HEAP_FAULT_TEXT)
 #undef HEAP_FAULT_TEXT
 };
 
+const char *heap_fault_text(enum heap_fault fault)
+{
+    return fault_texts[fault];
+}
+
+/* ", freed by ..." if somebody is known; returns the buffer. */
+static const char *by(const char *what, const void *caller, char *buffer)
+{
+    char name[HEAP_NAME_MAX];
+
+    buffer[0] = '\0';
+    if (caller) {
+        platform_name_code(caller, name, sizeof(name));
+        format_string(buffer, REPORT_PART, ", %s %s", what, name);
+    }
+    return buffer;
+}
+
 _Noreturn void heap_report(const struct heap *heap, enum heap_fault fault,
                            const struct heap_claim *claim,
                            const struct heap_block *block)
 {
     struct layout claimed = claim->layout ? *claim->layout : block->layout;
+    char allocated[REPORT_PART], freed[REPORT_PART], called[REPORT_PART];
+    char damage[REPORT_PART] = "";
 
+    if (block->damage)
+        format_string(damage, sizeof(damage), ", byte %ld of it is 0x%02x",
+                      (long)((vaddr_t)block->damage - (vaddr_t)block->start),
+                      block->damage_byte);
     assert_failed(__FILE__, __LINE__, fault_names[fault],
                   "heap %s: %s: pointer %p of %zu bytes aligned to %zu, block "
-                  "%p of %zu bytes aligned to %zu, called from %p",
+                  "%p of %zu bytes aligned to %zu%s%s%s%s",
                   heap->backend->name, fault_texts[fault], claim->pointer,
                   claimed.size, claimed.align, block->start, block->layout.size,
-                  block->layout.align, claim->caller);
+                  block->layout.align, damage,
+                  by("allocated by", block->allocated_by, allocated),
+                  by("freed by", block->freed_by, freed),
+                  by("called from", claim->caller, called));
 }
 
 /* A heap of the caller's choice. */
@@ -240,9 +309,26 @@ struct heap_stats heap_stats(struct heap *heap)
     return heap->calls->stats(heap);
 }
 
+void heap_trim(struct heap *heap)
+{
+    if (heap->guard)
+        heap_guard_trim(heap, CALLER);
+}
+
+bool heap_class(struct heap *heap, unsigned number, struct heap_class *class)
+{
+    return heap->calls->class && heap->calls->class(heap, number, class);
+}
+
 struct heap_flaw heap_check(struct heap *heap)
 {
     return heap->calls->check(heap);
+}
+
+size_t heap_report_leaks(struct heap *heap,
+                         int (*print)(const char *format, ...))
+{
+    return heap->guard ? heap_guard_leaks(heap, print) : 0;
 }
 
 /* The kernel-wide heap. */

@@ -90,8 +90,30 @@ struct heap_stats {
     size_t region;        /* bytes of the region usable now */
 };
 
+/* The same of one class of blocks: those whose owners asked for so many bytes
+ * and no fewer than another class has. */
+struct heap_class {
+    size_t most; /* bytes asked for, of the largest block of the class */
+    size_t blocks, requested, held;
+    size_t peak_blocks;
+    uint64_t failures; /* calls for a block of the class that returned NULL */
+};
+
+/* Most back-ends have a class for each doubling of the size: number k is for
+ * sizes over 8 << k, up to 16 << k bytes.  The last one has all larger ones. */
+#define HEAP_CLASSES 32
+
 struct heap_backend; /* mm/heap/backend.h */
 struct heap_calls;
+struct heap_guard; /* mm/heap_guard.c */
+
+/* How much a heap looks for mistakes of its callers; what each finds is in
+ * docs/heap.md. */
+enum heap_checks {
+    HEAP_CHECKS_OFF,   /* what is freed is trusted */
+    HEAP_CHECKS_BASIC, /* what is freed is a live block of the right layout */
+    HEAP_CHECKS_FULL,  /* and no byte around it, nor of a freed one, changed */
+};
 
 /* A pointer that came back to the heap, with what its owner says of it. */
 struct heap_claim {
@@ -117,8 +139,13 @@ struct heap_deferrals {
 struct heap {
     const struct heap_calls *calls;
     const struct heap_backend *backend;
+    enum heap_checks checks;
+    struct heap_guard *guard;           /* with HEAP_CHECKS_FULL */
+    const struct heap_calls *unfailing; /* see heap_fail_allocation */
+    uint64_t fail_in;
     struct heap_region region;
     struct heap_stats stats;
+    struct heap_class classes[HEAP_CLASSES]; /* not of every back-end */
     enum mm_error error; /* of the last call that returned NULL */
     struct cpu_lock lock;
     struct heap *next; /* in the list of all heaps */
@@ -131,6 +158,15 @@ extern const struct heap_backend *const heap_backends[];
 /* The back-end of this name ("list"), or NULL. */
 const struct heap_backend *heap_backend_find(const char *name);
 
+/* "off", "basic", "full"; NULL for a number that is none.  And back: false for
+ * a name that is none. */
+const char *heap_checks_name(enum heap_checks checks);
+bool heap_checks_find(const char *name, enum heap_checks *checks);
+
+/* What the heaps that are made from now on check; HEAP_CHECKS_BASIC until it is
+ * called. */
+void heap_set_checks(enum heap_checks checks);
+
 /* Makes a heap with no block in it.  Until heap_fini, heap stays where it is
  * and the region up to its limit is the heap's alone.  Refuses, changing
  * nothing, with
@@ -139,7 +175,8 @@ const struct heap_backend *heap_backend_find(const char *name);
  *   MM_BAD_ARGUMENT   size and limit do not fit each other and grow
  *   MM_OVERLAP        the region overlaps that of another heap, or heap is in
  *                     use already
- *   MM_TOO_SMALL      the region is too small for the back-end, even empty
+ *   MM_TOO_SMALL      the region is too small for the back-end, even empty, or
+ *                     for what HEAP_CHECKS_FULL keeps besides
  *   MM_OUT_OF_MEMORY  the first grow failed
  * and a line in the log. */
 __attribute__((warn_unused_result)) enum mm_error
@@ -183,6 +220,13 @@ enum mm_error heap_error_in(struct heap *heap);
 
 struct heap_stats heap_stats(struct heap *heap);
 
+/* Gives back what memory the heap can spare, also what CPUs keep to be fast. */
+void heap_trim(struct heap *heap);
+
+/* Tells of the class with this number; they are numbered from 0, in the order
+ * of their sizes.  False: there are no more. */
+bool heap_class(struct heap *heap, unsigned number, struct heap_class *class);
+
 /* What is wrong with a heap, and where. */
 struct heap_flaw {
     const void *place; /* NULL: nothing is wrong */
@@ -192,6 +236,18 @@ struct heap_flaw {
 /* Walks the whole heap, verifies every invariant of its back-end and compares
  * what it finds with the statistics.  Returns the first flaw. */
 struct heap_flaw heap_check(struct heap *heap);
+
+/* Prints, as printf does, a line for each call site of which blocks are live,
+ * with their number and bytes; returns how many blocks.  Only a heap with
+ * HEAP_CHECKS_FULL knows: of another, and in the middle of a call, 0. */
+size_t heap_report_leaks(struct heap *heap,
+                         int (*print)(const char *format, ...)
+                             __attribute__((format(printf, 1, 2))));
+
+/* Makes the allocation with this number, counted from now on, fail with
+ * MM_OUT_OF_MEMORY, to see what becomes of whoever asked: 1 is the next one, 0
+ * none.  A call that may need memory counts, be it for a new size. */
+void heap_fail_allocation(struct heap *heap, uint64_t number);
 
 /* Makes this the kernel-wide heap; before that, the functions below return NULL
  * with MM_NOT_READY.  Once, before a second CPU runs. */

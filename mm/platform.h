@@ -78,6 +78,10 @@ static inline void platform_relax(void)
 void platform_log(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
+/* Writes what code an address is in, for a report: the address, and a name if
+ * there is one.  What does not fit is cut; it ends with a 0 byte in any case. */
+void platform_name_code(const void *address, char *buffer, size_t size);
+
 /* Number of physical address bits of this CPU (CPUID 0x80000008). */
 unsigned platform_paddr_bits(void);
 

@@ -89,6 +89,11 @@ __attribute__((constructor)) static void register_membarrier(void)
     membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
+void platform_name_code(const void *address, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "%p", address);
+}
+
 unsigned platform_paddr_bits(void)
 {
     return 46;

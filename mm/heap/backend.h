@@ -22,7 +22,10 @@
     X(HEAP_NOT_A_START, "a pointer that is not the start of a block")          \
     X(HEAP_FOREIGN, "a pointer that is not of this heap")                      \
     X(HEAP_WRONG_LAYOUT, "a size or alignment that is not the block's")        \
-    X(HEAP_OVERRUN, "a block that was written past its end")
+    X(HEAP_OVERRUN, "a block that was written past its end")                   \
+    X(HEAP_UNDERRUN, "a block that was written in front of its start")         \
+    X(HEAP_USE_AFTER_FREE, "a block that was written after it was freed")      \
+    X(HEAP_HEADER, "what the heap notes of a block was written over")
 
 enum heap_fault {
 #define HEAP_FAULT_ENUM(name, sentence) name,
@@ -37,6 +40,11 @@ struct heap_block {
     struct layout layout; /* as asked for */
     size_t usable;        /* bytes from start on that are the owner's */
     size_t held;          /* bytes of the region that it takes */
+
+    /* Known with HEAP_CHECKS_FULL, else NULL: who allocated and freed it, and
+     * which byte gave a fault away, with its value then. */
+    const void *allocated_by, *freed_by, *damage;
+    uint8_t damage_byte;
 };
 
 struct heap_totals {
@@ -59,6 +67,8 @@ struct heap_calls {
                      struct layout layout);
     size_t (*usable_size)(struct heap *heap, const struct heap_claim *claim);
     struct heap_stats (*stats)(struct heap *heap);
+    /* NULL: it has no classes */
+    bool (*class)(struct heap *heap, unsigned number, struct heap_class *class);
     struct heap_flaw (*check)(struct heap *heap);
 };
 
@@ -95,6 +105,11 @@ struct heap_backend {
     enum heap_fault (*find)(const struct heap *heap, const void *pointer,
                             struct heap_block *block);
 
+    /* The same for a pointer that is trusted: without a look at whether there
+     * is such a block. */
+    void (*look)(const struct heap *heap, const void *pointer,
+                 struct heap_block *block);
+
     /* Frees a block that find has found just now. */
     void (*dealloc)(struct heap *heap, const struct heap_block *block);
 
@@ -115,6 +130,31 @@ bool heap_grow(struct heap *heap, size_t bytes);
 
 /* Counts a call that returns NULL, and notes why: any context. */
 void heap_refuse(struct heap *heap, enum mm_error error);
+
+/* The class by doublings of this size. */
+static inline unsigned heap_class_of(size_t size)
+{
+    unsigned bits = size <= 16 ? 0 : 60 - (unsigned)__builtin_clzll(size - 1);
+
+    return bits < HEAP_CLASSES ? bits : HEAP_CLASSES - 1;
+}
+
+/* Counts a block that is live from now on, or no more: in all, and in the class
+ * by doublings. */
+void heap_count(struct heap_stats *stats, struct heap_class *classes,
+                const struct heap_block *block);
+void heap_discount(struct heap_stats *stats, struct heap_class *classes,
+                   const struct heap_block *block);
+
+/* Copies what is known of a class by doublings. */
+bool heap_copy_class(const struct heap_class *classes, unsigned number,
+                     struct heap_class *class);
+
+/* The sentence of a fault. */
+const char *heap_fault_text(enum heap_fault fault);
+
+/* Room for platform_name_code in reports; a longer name is cut. */
+#define HEAP_NAME_MAX 64
 
 /* Ends in assert_failed with the fault, the block and who called; with no lock
  * held. */

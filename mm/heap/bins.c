@@ -509,6 +509,7 @@ const struct heap_backend heap_bins = {
     .init = bins_init,
     .alloc = bins_alloc,
     .find = bins_find,
+    .look = block_look,
     .dealloc = bins_dealloc,
     .resize = bins_resize,
     .check = bins_check,

@@ -187,6 +187,14 @@ static inline enum heap_fault block_find(vaddr_t first, vaddr_t end,
     return HEAP_NOT_A_START;
 }
 
+/* The back-ends' look: of whatever heap. */
+static inline void block_look(const struct heap *heap, const void *pointer,
+                              struct heap_block *description)
+{
+    (void)heap;
+    block_describe(block_of(pointer), description);
+}
+
 /* For alloc_zeroed: how many of size bytes at start lie below the address that
  * nothing was written from on. */
 static inline size_t block_dirty(vaddr_t start, size_t size, vaddr_t fresh)

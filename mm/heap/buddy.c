@@ -431,6 +431,14 @@ static enum heap_fault buddy_find(const struct heap *heap, const void *pointer,
     return is_aligned(address, UNIT) ? HEAP_DOUBLE_FREE : HEAP_NOT_A_START;
 }
 
+static void buddy_look(const struct heap *heap, const void *pointer,
+                       struct heap_block *block)
+{
+    vaddr_t at = (vaddr_t)pointer;
+
+    describe(entry_at(buddy_of(heap), at), at, block);
+}
+
 static void buddy_dealloc(struct heap *heap, const struct heap_block *found)
 {
     struct buddy *buddy = buddy_of(heap);
@@ -613,6 +621,7 @@ const struct heap_backend heap_buddy = {
     .init = buddy_init,
     .alloc = buddy_alloc,
     .find = buddy_find,
+    .look = buddy_look,
     .dealloc = buddy_dealloc,
     .resize = buddy_resize,
     .check = buddy_check,

@@ -363,6 +363,7 @@ const struct heap_backend heap_bump = {
     .alloc = bump_alloc,
     .alloc_back = bump_alloc_back,
     .find = bump_find,
+    .look = block_look,
     .dealloc = bump_dealloc,
     .resize = bump_resize,
     .check = bump_check,

@@ -296,6 +296,7 @@ const struct heap_backend heap_list = {
     .init = list_init,
     .alloc = list_alloc,
     .find = list_find,
+    .look = block_look,
     .dealloc = list_dealloc,
     .resize = list_resize,
     .check = list_check,

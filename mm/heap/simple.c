@@ -23,21 +23,44 @@ static void raise_peak(size_t *peak, size_t value)
         *peak = value;
 }
 
-static void count(struct heap_stats *stats, const struct heap_block *block)
+void heap_count(struct heap_stats *stats, struct heap_class *classes,
+                const struct heap_block *block)
 {
+    struct heap_class *class = &classes[heap_class_of(block->layout.size)];
+
     stats->blocks++;
     stats->requested += block->layout.size;
     stats->held += block->held;
     raise_peak(&stats->peak_blocks, stats->blocks);
     raise_peak(&stats->peak_requested, stats->requested);
     raise_peak(&stats->peak_held, stats->held);
+    class->blocks++;
+    class->requested += block->layout.size;
+    class->held += block->held;
+    raise_peak(&class->peak_blocks, class->blocks);
 }
 
-static void discount(struct heap_stats *stats, const struct heap_block *block)
+void heap_discount(struct heap_stats *stats, struct heap_class *classes,
+                   const struct heap_block *block)
 {
+    struct heap_class *class = &classes[heap_class_of(block->layout.size)];
+
     stats->blocks--;
     stats->requested -= block->layout.size;
     stats->held -= block->held;
+    class->blocks--;
+    class->requested -= block->layout.size;
+    class->held -= block->held;
+}
+
+bool heap_copy_class(const struct heap_class *classes, unsigned number,
+                     struct heap_class *class)
+{
+    if (number >= HEAP_CLASSES)
+        return false;
+    *class = classes[number];
+    class->most = number < HEAP_CLASSES - 1 ? (size_t)16 << number : SIZE_MAX;
+    return true;
 }
 
 /* The live block that a pointer claims to be. */
@@ -45,6 +68,10 @@ static enum heap_fault find(const struct heap *heap,
                             const struct heap_claim *claim,
                             struct heap_block *block)
 {
+    if (heap->checks == HEAP_CHECKS_OFF) {
+        heap->backend->look(heap, claim->pointer, block);
+        return HEAP_NO_FAULT;
+    }
     *block = (struct heap_block){0};
 
     enum heap_fault fault = heap->backend->find(heap, claim->pointer, block);
@@ -62,7 +89,7 @@ static enum heap_fault put(struct heap *heap, const struct heap_claim *claim,
     enum heap_fault fault = find(heap, claim, block);
 
     if (!fault) {
-        discount(&heap->stats, block);
+        heap_discount(&heap->stats, heap->classes, block);
         heap->backend->dealloc(heap, block);
     }
     return fault;
@@ -110,10 +137,11 @@ static void *allocate(struct heap *heap, struct layout layout, bool back,
         !(back ? backend->alloc_back : backend->alloc)(heap, layout, &block,
                                                        dirty)) {
         heap_refuse(heap, MM_OUT_OF_MEMORY);
+        heap->classes[heap_class_of(layout.size)].failures++;
         block.start = NULL;
     } else {
         heap->stats.allocations++;
-        count(&heap->stats, &block);
+        heap_count(&heap->stats, heap->classes, &block);
     }
     unlock(heap);
     return block.start;
@@ -194,8 +222,8 @@ static bool resize(struct heap *heap, const struct heap_claim *claim,
 
         done = heap->backend->resize(heap, &resized, layout);
         if (done) {
-            discount(&heap->stats, block);
-            count(&heap->stats, &resized);
+            heap_discount(&heap->stats, heap->classes, block);
+            heap_count(&heap->stats, heap->classes, &resized);
         }
     }
     unlock(heap);
@@ -256,6 +284,17 @@ static struct heap_stats simple_stats(struct heap *heap)
     return stats;
 }
 
+static bool simple_class(struct heap *heap, unsigned number,
+                         struct heap_class *class)
+{
+    bool locked = lock(heap);
+    bool known = heap_copy_class(heap->classes, number, class);
+
+    if (locked)
+        unlock(heap);
+    return known;
+}
+
 static struct heap_flaw simple_check(struct heap *heap)
 {
     struct heap_totals totals = {0};
@@ -281,5 +320,6 @@ const struct heap_calls heap_simple_calls = {
     .realloc = simple_realloc,
     .usable_size = simple_usable_size,
     .stats = simple_stats,
+    .class = simple_class,
     .check = simple_check,
 };

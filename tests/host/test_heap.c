@@ -1,4 +1,5 @@
-/* sources: mm/heap.c mm/heap/simple.c mm/error.c */
+/* sources: mm/heap.c mm/heap/simple.c mm/heap_guard.c */
+/* sources: mm/heap_failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
 /* sources: tests/shared/heap_conformance.c */
 /* All back-ends in all kinds of region: the conformance suite, misuse, two
@@ -133,14 +134,15 @@ static void print_failure(struct heap_conformance *run,
                 failure->condition, failure->values[0], failure->values[1]);
 }
 
-static void test_conformance(void **state)
+static void conform(const struct heap_conformance_check *check,
+                    enum heap_checks checks, uint64_t seeds)
 {
     static struct heap_conformance run;
-    const size_t *check = *state;
 
+    heap_set_checks(checks);
     for (size_t i = 0; heap_backends[i]; i++)
         for (size_t kind = 0; kind < COUNT_OF(kinds); kind++)
-            for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            for (uint64_t seed = 1; seed <= seeds; seed++) {
                 run = (struct heap_conformance){
                     .backend = heap_backends[i],
                     .region = kinds[kind].make(),
@@ -149,9 +151,21 @@ static void test_conformance(void **state)
                     .failed = print_failure,
                     .region_name = kinds[kind].name,
                 };
-                assert_true(heap_conformance_run(
-                    &run, &heap_conformance_checks[*check]));
+                if (!heap_conformance_run(&run, check))
+                    fail_msg("with heapcheck=%s", heap_checks_name(checks));
             }
+    heap_set_checks(HEAP_CHECKS_BASIC);
+}
+
+static void test_conformance(void **state)
+{
+    const size_t *number = *state;
+    const struct heap_conformance_check *check =
+        &heap_conformance_checks[*number];
+
+    conform(check, HEAP_CHECKS_BASIC, SEEDS);
+    conform(check, HEAP_CHECKS_OFF, SEEDS / 8);
+    conform(check, HEAP_CHECKS_FULL, SEEDS / 4);
 }
 
 static void test_alignment_up_to_1_gib(void **state)
@@ -200,6 +214,7 @@ static int end_heaps(void **state)
         if (made[i])
             end_heap(made[i]);
     heap_set_kernel(NULL);
+    heap_set_checks(HEAP_CHECKS_BASIC);
     return 0;
 }
 
@@ -417,11 +432,11 @@ static void assert_report(const char *fault, const void *pointer)
         assert_non_null(strstr(report, pointer_text));
 }
 
-static void test_misuse_is_named(void **state)
+static void name_misuse(enum heap_checks checks)
 {
-    static alignas(16) unsigned char other_array[4096];
+    static alignas(4096) unsigned char other_array[32768];
 
-    (void)state;
+    heap_set_checks(checks);
     /* volatile: a failed assertion jumps back into this function */
     for (volatile size_t i = 0; i < COUNT_OF(misuses); i++)
         for (size_t step = 0; next_heap(&heap, &step);) {
@@ -448,6 +463,19 @@ static void test_misuse_is_named(void **state)
             assert_null(heap_check(&heap).place);
             end_heap(&other_heap);
         }
+    heap_set_checks(HEAP_CHECKS_BASIC);
+}
+
+static void test_misuse_is_named(void **state)
+{
+    (void)state;
+    name_misuse(HEAP_CHECKS_BASIC);
+}
+
+static void test_misuse_is_named_with_full_checks(void **state)
+{
+    (void)state;
+    name_misuse(HEAP_CHECKS_FULL);
 }
 
 static void test_a_report_tells_block_and_size(void **state)
@@ -818,6 +846,7 @@ int main(void)
         TEST(test_kernel_heap_by_layout),
         TEST(test_before_there_is_a_kernel_heap),
         TEST(test_misuse_is_named),
+        TEST(test_misuse_is_named_with_full_checks),
         TEST(test_a_report_tells_block_and_size),
         TEST(test_an_overrun_is_found_on_free),
         TEST(test_statistics_are_checked),

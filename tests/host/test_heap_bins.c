@@ -1,4 +1,5 @@
-/* sources: mm/heap.c mm/heap/simple.c mm/error.c */
+/* sources: mm/heap.c mm/heap/simple.c mm/heap_guard.c */
+/* sources: mm/heap_failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
 /* The back-end bins: which free block it takes, how it merges, what it finds.
  */

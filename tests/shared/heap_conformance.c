@@ -87,6 +87,39 @@ static size_t first_not_zero(const unsigned char *start, size_t size)
     return i;
 }
 
+/* Whether the blocks of the model and the sums of all classes are those that
+ * the heap tells of. */
+static bool classes_add_up(struct heap_conformance *run,
+                           const struct heap_stats *stats)
+{
+    struct heap_class class, sum = {0};
+    size_t below = 0;
+    unsigned number = 0;
+
+    for (; heap_class(&run->heap, number, &class); number++) {
+        size_t blocks = 0, requested = 0;
+
+        for (size_t i = 0; i < HEAP_CONFORMANCE_BLOCKS; i++) {
+            size_t size = run->blocks[i].layout.size;
+
+            if (run->blocks[i].start && size > below && size <= class.most) {
+                blocks++;
+                requested += size;
+            }
+        }
+        if (class.blocks != blocks || class.requested != requested ||
+            class.held < requested || class.peak_blocks < blocks)
+            return false;
+        sum.blocks += class.blocks;
+        sum.requested += class.requested;
+        sum.held += class.held;
+        below = class.most;
+    }
+    return number == 0 || (sum.blocks == stats->blocks &&
+                           sum.requested == stats->requested &&
+                           sum.held == stats->held);
+}
+
 static bool sound(struct heap_conformance *run)
 {
     struct heap_stats stats = heap_stats(&run->heap);
@@ -101,6 +134,9 @@ static bool sound(struct heap_conformance *run)
         }
     CHECK(run, stats.blocks == blocks, stats.blocks, blocks);
     CHECK(run, stats.requested == requested, stats.requested, requested);
+    /* as it takes long, not each time */
+    if (run->operation % 16 == 0)
+        CHECK(run, classes_add_up(run, &stats), stats.blocks, stats.held);
     CHECK(run, stats.held >= requested, stats.held, requested);
     CHECK(run, stats.held <= stats.region, stats.held, stats.region);
     CHECK(run, stats.peak_held >= stats.held, stats.peak_held, stats.held);
@@ -292,8 +328,10 @@ static bool check_alignment(struct heap_conformance *run)
             void *start = back ? heap_alloc_back_in(&run->heap, layout)
                                : heap_alloc_in(&run->heap, layout);
 
-            /* wherever the region starts, so much holds an aligned block */
-            if (run->region.limit >= 2 * align + sizes[i] + 4096)
+            /* wherever the region starts, so much holds an aligned block; a
+             * guarded one has a zone as large as its alignment */
+            if (run->region.limit >=
+                (run->heap.guard ? 4 : 2) * align + sizes[i] + 4096)
                 CHECK(run, start, align, sizes[i]);
             if (!start)
                 continue;
@@ -309,7 +347,8 @@ static bool check_zeroed_after_realloc(struct heap_conformance *run)
     struct heap_conformance_block *block = &run->blocks[0];
 
     /* grows and shrinks into memory that no block was in before */
-    for (size_t size = 64; size <= run->region.limit / 8; size *= 2) {
+    size_t most = run->region.limit / (run->heap.guard ? 16 : 8);
+    for (size_t size = 64; size <= most; size *= 2) {
         struct layout layout = {size, 16};
         void *start = heap_alloc_in(&run->heap, layout);
 
@@ -419,7 +458,7 @@ static bool check_exhaustion(struct heap_conformance *run)
 
     if (!exhaust(run, layout, &at_first) || !sound(run))
         return false;
-    CHECK(run, at_first > 32, at_first, layout.size);
+    CHECK(run, at_first > (run->heap.guard ? 16 : 32), at_first, layout.size);
 
     /* it goes on working: what is freed can be had again */
     for (size_t i = 0; i < 3; i++) {
@@ -438,7 +477,13 @@ static bool check_exhaustion(struct heap_conformance *run)
             return false;
     }
 
-    if (!drop_all(run) || !sound(run) || !exhaust(run, layout, &again))
+    if (!drop_all(run) || !sound(run))
+        return false;
+    /* what is too much ends a quarantine, as any want of memory does */
+    void *none =
+        heap_alloc_in(&run->heap, (struct layout){run->region.limit, 1});
+    CHECK(run, !none, none, 0);
+    if (!exhaust(run, layout, &again))
         return false;
     CHECK(run, again == at_first, again, at_first);
     return drop_all(run) && sound(run);

@@ -1,0 +1,106 @@
+/* An allocation that fails because it was told to: a layer over any heap, which
+ * takes itself away when it has done so. */
+#include "mm/heap/backend.h"
+
+/* More than any heap has: the layers below refuse it and count the failure as
+ * they do any other. */
+static const struct layout too_much = {PTRDIFF_MAX, 1};
+
+/* Counts an allocation; true if it is the one that is to fail. */
+static bool is_its_turn(struct heap *heap)
+{
+    /* relaxed: the calls of several CPUs have no order anyway */
+    if (__atomic_sub_fetch(&heap->fail_in, 1, __ATOMIC_RELAXED) != 0)
+        return false;
+    heap_fail_allocation(heap, 0);
+    return true;
+}
+
+static void *failing_alloc(struct heap *heap, struct layout layout,
+                           const void *caller)
+{
+    if (is_its_turn(heap))
+        layout = too_much;
+    return heap->unfailing->alloc(heap, layout, caller);
+}
+
+static void *failing_alloc_zeroed(struct heap *heap, struct layout layout,
+                                  const void *caller)
+{
+    if (is_its_turn(heap))
+        layout = too_much;
+    return heap->unfailing->alloc_zeroed(heap, layout, caller);
+}
+
+static void *failing_alloc_back(struct heap *heap, struct layout layout,
+                                const void *caller)
+{
+    if (is_its_turn(heap))
+        layout = too_much;
+    return heap->unfailing->alloc_back(heap, layout, caller);
+}
+
+static void *failing_realloc(struct heap *heap, const struct heap_claim *claim,
+                             struct layout layout)
+{
+    if (is_its_turn(heap))
+        layout = too_much;
+    return heap->unfailing->realloc(heap, claim, layout);
+}
+
+static void failing_dealloc(struct heap *heap, void *pointer,
+                            struct layout layout, const void *caller)
+{
+    heap->unfailing->dealloc(heap, pointer, layout, caller);
+}
+
+static void failing_free(struct heap *heap, void *pointer, const void *caller)
+{
+    heap->unfailing->free(heap, pointer, caller);
+}
+
+static size_t failing_usable_size(struct heap *heap,
+                                  const struct heap_claim *claim)
+{
+    return heap->unfailing->usable_size(heap, claim);
+}
+
+static struct heap_stats failing_stats(struct heap *heap)
+{
+    return heap->unfailing->stats(heap);
+}
+
+static bool failing_class(struct heap *heap, unsigned number,
+                          struct heap_class *class)
+{
+    return heap->unfailing->class &&
+           heap->unfailing->class(heap, number, class);
+}
+
+static struct heap_flaw failing_check(struct heap *heap)
+{
+    return heap->unfailing->check(heap);
+}
+
+static const struct heap_calls failing_calls = {
+    .alloc = failing_alloc,
+    .alloc_zeroed = failing_alloc_zeroed,
+    .alloc_back = failing_alloc_back,
+    .dealloc = failing_dealloc,
+    .free = failing_free,
+    .realloc = failing_realloc,
+    .usable_size = failing_usable_size,
+    .stats = failing_stats,
+    .class = failing_class,
+    .check = failing_check,
+};
+
+void heap_fail_allocation(struct heap *heap, uint64_t number)
+{
+    if (!heap->unfailing)
+        heap->unfailing = heap->calls;
+    heap->fail_in = number;
+    /* release: whoever comes this way finds the number */
+    __atomic_store_n(&heap->calls, number ? &failing_calls : heap->unfailing,
+                     __ATOMIC_RELEASE);
+}
