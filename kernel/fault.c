@@ -220,6 +220,84 @@ static void all_cpus(void)
     smp_run_on_all(panic_here, NULL);
 }
 
+/* Mistakes with a block of the heap, with another one on either side.  No call
+ * is the last thing that they do, or it would become a jump, and they would be
+ * missing in the report. */
+
+static volatile bool went_on;
+
+static unsigned char *heap_block(void)
+{
+    unsigned char *block[3];
+    for (unsigned i = 0; i < 3; i++) {
+        block[i] = kmalloc(100);
+        if (block[i] == NULL)
+            panic("no block to make a mistake with");
+        memset(block[i], 0, 100);
+    }
+    return block[1];
+}
+
+static void heap_double_free(void)
+{
+    unsigned char *block = heap_block();
+    kfree(block);
+    kfree(block);
+    went_on = true;
+}
+
+static void heap_inside(void)
+{
+    kfree(heap_block() + 16);
+    went_on = true;
+}
+
+static void heap_foreign(void)
+{
+    static char not_of_the_heap[32] __attribute__((aligned(16)));
+    kfree(not_of_the_heap);
+    went_on = true;
+}
+
+static void heap_wrong_size(void)
+{
+    kfree_sized(heap_block(), 99);
+    went_on = true;
+}
+
+static void heap_wrong_alignment(void)
+{
+    heap_dealloc(heap_block(), (struct layout){100, 32});
+    went_on = true;
+}
+
+static void heap_overrun(void)
+{
+    unsigned char *block = heap_block();
+    *(volatile unsigned char *)(block + 100) = 1;
+    kfree(block);
+    went_on = true;
+}
+
+static void heap_underrun(void)
+{
+    unsigned char *block = heap_block();
+    *(volatile unsigned char *)(block - 1) = 1;
+    kfree(block);
+    went_on = true;
+}
+
+/* The write is noticed when memory runs short, at the latest. */
+static void heap_use_freed(void)
+{
+    unsigned char *block = heap_block();
+    kfree(block);
+    *(volatile unsigned char *)(block + 50) = 1;
+    void *volatile too_much = kmalloc((size_t)HEAP_BYTES);
+    kfree(too_much);
+    went_on = true;
+}
+
 static const struct {
     const char *name;
     void (*make)(void);
@@ -239,6 +317,14 @@ static const struct {
     {"smash-stack", smash_stack},
     {"divide", divide},
     {"assert", assertion},
+    {"heap-double-free", heap_double_free},
+    {"heap-inside", heap_inside},
+    {"heap-foreign", heap_foreign},
+    {"heap-wrong-size", heap_wrong_size},
+    {"heap-wrong-alignment", heap_wrong_alignment},
+    {"heap-overrun", heap_overrun},
+    {"heap-underrun", heap_underrun},
+    {"heap-use-freed", heap_use_freed},
     {"rust-panic", rust_panic},
     {"stale-tlb", stale_tlb},
     {"deaf-cpu", deaf_cpu},

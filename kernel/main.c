@@ -11,6 +11,7 @@
 #include "kernel/fault.h"
 #include "kernel/firmware.h"
 #include "kernel/image.h"
+#include "kernel/kernel_heap.h"
 #include "kernel/log.h"
 #include "kernel/monitor.h"
 #include "kernel/options.h"
@@ -25,13 +26,9 @@
 #include "lib/format.h"
 #include "lib/string.h"
 #include "mm/frame.h"
-#include "mm/heap/backend.h"
-#include "mm/heap_range.h"
 #include "mm/kernel_space.h"
 #include "mm/page_audit.h"
 #include "mm/platform.h"
-
-#define HEAP_DEFAULT "list"
 
 /* What boot/start32.asm mapped: the loader's information lies below it. */
 #define EARLY_MAPPED (4 * GIB)
@@ -196,31 +193,9 @@ static void map_screen(void)
     console_map_screen(&boot_info.framebuffer);
 }
 
-static const struct heap_backend *choose_heap(void)
-{
-    const char *name = option("heap");
-    if (name == NULL)
-        name = HEAP_DEFAULT;
-    const struct heap_backend *backend = heap_backend_find(name);
-    if (backend != NULL)
-        return backend;
-    log_line(LOG_WARNING, "heap",
-             "there is no back-end '%s'; taking '%s' of:", name, HEAP_DEFAULT);
-    for (unsigned i = 0; heap_backends[i] != NULL; i++)
-        log_line(LOG_WARNING, "heap", "  %-8s %s", heap_backends[i]->name,
-                 heap_backends[i]->help);
-    return heap_backend_find(HEAP_DEFAULT);
-}
-
 static void build_heap(void)
 {
-    const struct heap_backend *backend = choose_heap();
-    enum mm_error error = heap_range_init_kernel(backend);
-    if (error != MM_OK)
-        panic("cannot set up the heap '%s': %s", backend->name,
-              mm_error_text(error));
-    log_line(LOG_INFO, "heap", "back-end '%s' at 0x%lx", backend->name,
-             HEAP_BASE);
+    kernel_heap_build();
     audit("build_heap");
 }
 

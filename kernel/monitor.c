@@ -6,6 +6,7 @@
 
 #include "drivers/power.h"
 #include "kernel/console.h"
+#include "kernel/kernel_heap.h"
 #include "kernel/options.h"
 #include "kernel/report.h"
 #include "kernel/trap.h"
@@ -23,6 +24,18 @@ static void command_mem(const char *rest)
 {
     (void)rest;
     report_print_memory(boot_info);
+}
+
+static void command_heap(const char *rest)
+{
+    (void)rest;
+    kernel_heap_print();
+}
+
+static void command_leaks(const char *rest)
+{
+    (void)rest;
+    kernel_heap_print_leaks();
 }
 
 static void command_cpus(const char *rest)
@@ -112,6 +125,8 @@ static const struct {
 } commands[] = {
     {"help", "this list", command_help},
     {"mem", "memory: map, frames, heap", command_mem},
+    {"heap", "what the heap holds, and whether it is sound", command_heap},
+    {"leaks", "live blocks of the heap by call site", command_leaks},
     {"cpus", "the processors, one by one", command_cpus},
     {"space", "the regions of the address space", command_space},
     {"walk", "walk ADDRESS: what is there, and the page walk", command_walk},

@@ -14,6 +14,8 @@ static const struct {
     {"selftest", "run all self-tests, or selftest=SUITE, and leave QEMU"},
     {"bench", "bench[=NAME]: run all benchmarks, or a suite, or a workload"},
     {"heap", "heap=NAME: the heap's back-end"},
+    {"heapcheck", "heapcheck=off|basic|full: what the heap looks for"},
+    {"failalloc", "failalloc=N: the heap's N-th allocation fails"},
     {"cpus", "cpus=N: use no more than N processors"},
     {"loglevel", "loglevel=error|warning|info|debug: what is logged"},
     {"fault", "fault=NAME: make a mistake, to see its report"},

@@ -82,6 +82,7 @@ static void print_result(const struct selftest *test, unsigned number)
 static uint64_t free_bytes(void)
 {
     struct frame_stats stats;
+    heap_trim(heap_kernel());
     frame_stats(&stats);
     return stats.free_bytes;
 }

@@ -10,6 +10,7 @@
 #include "tests/shared/heap_conformance.h"
 
 #define RANGE_BYTES (2 * MIB)
+#define OPERATIONS  3000u
 
 static char array[64 * KIB] __attribute__((aligned(4096)));
 
@@ -26,19 +27,19 @@ static void report(struct heap_conformance *failed,
                   failure->operation, failure->values[0], failure->values[1]);
 }
 
-static void prepare(const struct heap_backend *backend)
+static void prepare(const struct heap_backend *backend, unsigned operations)
 {
     memset(&run, 0, sizeof(run));
     run.backend = backend;
     run.seed = 1;
-    run.operations = 3000;
+    run.operations = operations;
     run.failed = report;
 }
 
 static void run_in_array(const struct heap_backend *backend)
 {
     for (unsigned i = 0; heap_conformance_checks[i].name != NULL; i++) {
-        prepare(backend);
+        prepare(backend, OPERATIONS);
         run.region = heap_region_array(array, sizeof(array));
         run.region_name = "an array";
         if (!heap_conformance_run(&run, &heap_conformance_checks[i]))
@@ -46,10 +47,11 @@ static void run_in_array(const struct heap_backend *backend)
     }
 }
 
-static void run_in_range(const struct heap_backend *backend)
+static void run_in_range(const struct heap_backend *backend,
+                         unsigned operations)
 {
     for (unsigned i = 0; heap_conformance_checks[i].name != NULL; i++) {
-        prepare(backend);
+        prepare(backend, operations);
         run.region = heap_range_region(&range, SCRATCH_BASE, RANGE_BYTES);
         run.region_name = "a growing range";
         bool sound = heap_conformance_run(&run, &heap_conformance_checks[i]);
@@ -59,21 +61,47 @@ static void run_in_range(const struct heap_backend *backend)
     }
 }
 
+/* The tests set what their heaps check; others' are as the kernel's again. */
+static void check_as_the_kernel(void)
+{
+    heap_set_checks(heap_kernel()->checks);
+}
+
 SELFTEST(heap, conforms_in_an_array)
 {
+    heap_set_checks(HEAP_CHECKS_BASIC);
     for (unsigned i = 0; heap_backends[i] != NULL; i++)
         run_in_array(heap_backends[i]);
+    check_as_the_kernel();
 }
 
 SELFTEST(heap, conforms_in_a_growing_range)
 {
+    heap_set_checks(HEAP_CHECKS_BASIC);
     for (unsigned i = 0; heap_backends[i] != NULL; i++)
-        run_in_range(heap_backends[i]);
+        run_in_range(heap_backends[i], OPERATIONS);
+    check_as_the_kernel();
+}
+
+SELFTEST(heap, conforms_unchecked)
+{
+    heap_set_checks(HEAP_CHECKS_OFF);
+    for (unsigned i = 0; heap_backends[i] != NULL; i++)
+        run_in_range(heap_backends[i], OPERATIONS / 8);
+    check_as_the_kernel();
+}
+
+SELFTEST(heap, conforms_fully_checked)
+{
+    heap_set_checks(HEAP_CHECKS_FULL);
+    for (unsigned i = 0; heap_backends[i] != NULL; i++)
+        run_in_range(heap_backends[i], OPERATIONS / 8);
+    check_as_the_kernel();
 }
 
 SELFTEST(heap, kmalloc_family)
 {
-    prepare(heap_kernel()->backend);
+    prepare(heap_kernel()->backend, 0);
     run.region_name = "the kernel's heap";
     heap_conformance_kmalloc(&run);
 }
@@ -81,7 +109,7 @@ SELFTEST(heap, kmalloc_family)
 /* A heap that can get no frame says so, and works again when it can. */
 SELFTEST(heap, survives_out_of_frames)
 {
-    prepare(heap_backend_find("list"));
+    prepare(heap_backend_find("list"), 0);
     struct heap_region region = heap_range_region(&range, SCRATCH_BASE, GIB);
     enum mm_error made = heap_init(&run.heap, run.backend, region);
     EXPECT(made == MM_OK, "%s", mm_error_name(made));
