@@ -317,11 +317,19 @@ $(BUILD)/copse-bench: $(BENCH_OBJECTS)
 .PHONY: bench
 bench: $(BUILD)/copse-bench $(BUILD)/copse.iso | $(BUILD)/need-run \
     $(BUILD)/need-peers
-	@$(BUILD)/copse-bench -o $(BUILD)/bench.jsonl $(BENCH)
+	@$(BUILD)/copse-bench -o $(BUILD)/bench.jsonl \
+	    -s $(BUILD)/bench.samples $(BENCH)
 	@bench/run-kernel $(BUILD) $(BENCH) >$(BUILD)/bench.log || \
 	    { cat $(BUILD)/bench.log; exit 1; }
 	@sed '1,/^# compiler/d; /^{/d' $(BUILD)/bench.log
 	@grep '^{' $(BUILD)/bench.log >>$(BUILD)/bench.jsonl
+
+# The figures of the book, from what `make bench` wrote last.
+.PHONY: plots
+plots: | $(BUILD)/need-plots
+	@[ -s $(BUILD)/bench.samples ] || $(MAKE) bench BENCH=frame
+	@mkdir -p docs/figures
+	@bench/plots $(BUILD)/bench.jsonl $(BUILD)/bench.samples docs/figures
 
 # What the kernel counts now is right: tests/boot/bench.t compares with it.
 .PHONY: bench-accept
@@ -336,7 +344,7 @@ bench-accept: $(BUILD)/copse.iso | $(BUILD)/need-run
 # takes no time, and as order-only prerequisites they rebuild nothing.
 COMPILER := $(filter gcc clang,$(notdir $(CC)))
 
-.PHONY: $(addprefix $(BUILD)/need-,build run test fuzz prove \
+.PHONY: $(addprefix $(BUILD)/need-,build run test fuzz prove plots \
     peers)
 $(BUILD)/need-build: | $(BUILD)/.copse
 	@tools/need $(COMPILER) libc ld nasm grub grub-bios grub-efi xorriso mtools
@@ -350,6 +358,8 @@ $(BUILD)/need-prove: | $(BUILD)/.copse
 # What the heap is held against; the benchmark leaves out what is not there.
 $(BUILD)/need-peers: | $(BUILD)/.copse
 	@tools/need jemalloc mimalloc tcmalloc || echo 'going on without' >&2
+$(BUILD)/need-plots: | $(BUILD)/.copse
+	@tools/need gnuplot
 $(BUILD)/need-fuzz: | $(BUILD)/.copse
 	@tools/need clang clang-rt libc ld
 
@@ -388,6 +398,7 @@ help:
 	@echo 'make bench    benchmarks on the host and, by instructions, in the kernel;'
 	@echo '              BENCH=page is one suite or workload'
 	@echo 'make bench-accept  keep the instruction counts that the tests compare'
+	@echo 'make plots    draw docs/figures from what make bench wrote last'
 	@echo 'make debug    the same as run, stopped at kernel_main under gdb'
 	@echo 'make doctor   the tools, their versions and their Debian packages'
 	@echo 'make clean    remove build/'

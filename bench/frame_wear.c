@@ -221,8 +221,8 @@ static uint32_t position(uint32_t step, uint32_t width)
     return at < width ? at : 2 * width - at;
 }
 
-static bool mix(struct wear *wear, const char *plot, unsigned least_part,
-                unsigned most_part, uint64_t *figure)
+static bool mix(struct wear *wear, const char *plot, const char *map,
+                unsigned least_part, unsigned most_part, uint64_t *figure)
 {
     const uint32_t walks = 3, small_replaced = 4000, large_replaced = 8;
     uint32_t held = seventy_percent(wear) / FRAMES_PER_2M;
@@ -248,18 +248,18 @@ static bool mix(struct wear *wear, const char *plot, unsigned least_part,
     figure[0] = (sum + steps / 2) / steps;
     figure[1] = least;
     figure[2] = wear->refused * UINT64_C(100);
-    sample_map(wear, "map-mixed");
+    sample_map(wear, map);
     return well;
 }
 
 static bool mix_40_60(struct wear *wear, uint64_t *figure)
 {
-    return mix(wear, "mixed-40-60", 40, 60, figure);
+    return mix(wear, "mixed-40-60", "map-mixed-40-60", 40, 60, figure);
 }
 
 static bool mix_20_80(struct wear *wear, uint64_t *figure)
 {
-    return mix(wear, "mixed-20-80", 20, 80, figure);
+    return mix(wear, "mixed-20-80", "map-mixed-20-80", 20, 80, figure);
 }
 
 bool frame_ageing(void *state, uint64_t count, uint64_t *figure)
