@@ -89,56 +89,61 @@ static paddr_t take(struct frame_call call, enum frame_size size)
 /* A frame of the block's word; PADDR_NONE if there is none. */
 static inline paddr_t pop(struct frame_block *block)
 {
-    uint64_t *word = &block->free.words[block->word];
-    uint64_t bits = frame_word_get(word);
+    uint64_t bits = frame_word_get(block->word);
     if (__builtin_expect(bits == 0, 0))
         return PADDR_NONE;
-    frame_word_set(word, bits & (bits - 1));
-    return block->base + (block->word * 64 + word_lowest(bits)) * SIZE_4K;
+    paddr_t frame = block->word_base + word_lowest(bits) * SIZE_4K;
+    frame_word_set(block->word, bits & (bits - 1));
+    return frame;
 }
 
 /* The lowest word that has a frame is the block's from now on; false if none
  * has. */
 static bool find_word(struct frame_block *block)
 {
+    const uint64_t *words = block->free.words;
+    uint64_t any = 0;
+    SET512_UNROLL
     for (unsigned w = 0; w < SET512_WORDS; w++)
-        if (frame_word_get(&block->free.words[w]) != 0) {
-            block->word = w;
-            return true;
-        }
-    return false;
+        any |= frame_word_get(&words[w]);
+    if (any == 0)
+        return false;
+    unsigned w = 0;
+    while (frame_word_get(&words[w]) == 0)
+        w++;
+    frame_block_use(block, block->base, w);
+    return true;
 }
 
-/* One 4K that was taken with others of its 2M, whose owner is another. */
-static paddr_t take_one(struct frame_zone *zone, uint32_t i,
-                        struct set512 *taken)
+/* Under the zone's lock, when frame number n was just taken: all other 4Ks of
+ * its 2M for the block. */
+static void take_rest(struct frame_cpu *cpu, struct frame_zone *zone,
+                      uint32_t n)
 {
-    unsigned n = set512_lowest(taken);
-    set512_remove(taken, n);
-    frame_tree_put_block(&zone->tree, i, taken);
-    frame_zone_add_free(zone, -1);
-    return frame_address(zone, i * FRAMES_PER_2M + n);
+    uint32_t i = n / FRAMES_PER_2M;
+    paddr_t base = frame_address(zone, i * FRAMES_PER_2M);
+    if (frame_block_is_owned(zone, i, base))
+        return;
+    frame_block_drop(&cpu->alloc);
+    struct set512 taken;
+    frame_tree_take_rest(&zone->tree, i, &taken);
+    frame_reserve_fill(cpu, zone, i, &taken);
+    frame_block_own(&cpu->alloc, zone, i, &taken);
 }
 
-/* Under the zone's lock: a 4K, and all others of its 2M for the block.  What
+/* Under the zone's lock: a 4K, and more for the block if its 2M has more.  What
  * was freed into the CPU's other block comes before a 2M is split. */
 static paddr_t refill_locked(struct frame_cpu *cpu, struct frame_zone *zone)
 {
-    if (frame_block_zone(&cpu->alloc) == zone)
-        frame_block_drop(&cpu->alloc);
-    if (set512_is_empty(&zone->tree.some_4k_in_1g) &&
-        frame_block_zone(&cpu->free) == zone)
+    if (cpu->free.zone == zone && set512_is_empty(&zone->tree.some_4k_in_1g))
         frame_block_drop(&cpu->free);
-
-    struct set512 taken;
-    uint32_t i = frame_tree_take_block(&zone->tree, &taken);
-    if (i == BLOCK_NONE)
+    uint32_t n = frame_tree_alloc_4k(&zone->tree);
+    if (n == FRAME_NONE)
         return PADDR_NONE;
-    if (frame_block_is_owned(zone, i, frame_address(zone, i * FRAMES_PER_2M)))
-        return take_one(zone, i, &taken);
-    frame_reserve_fill(cpu, zone, i, &taken);
-    frame_block_own(&cpu->alloc, zone, i, &taken);
-    return pop(&cpu->alloc);
+    frame_zone_add_free(zone, -1);
+    if (frame_tree_has_more(&zone->tree, n / FRAMES_PER_2M))
+        take_rest(cpu, zone, n);
+    return frame_address(zone, n);
 }
 
 /* In the section, with nothing left in the block. */
@@ -148,11 +153,11 @@ static paddr_t refill(struct frame_call call)
     frame_reserve_forget(call);
     for (unsigned k = 0; k < 2 * frame_zones.count; k++) {
         struct frame_zone *zone = zone_number(cpu, FRAME_4K, k);
-        if (zone == NULL || (frame_zone_free(zone) == 0 &&
-                             frame_block_zone(&cpu->free) != zone))
+        if (zone == NULL ||
+            (frame_zone_free(zone) == 0 && cpu->free.zone != zone))
             continue;
-        if (frame_block_zone(&cpu->alloc) != zone &&
-            !frame_drop_block(call, &cpu->alloc))
+        /* take_rest drops it under the lock of this zone */
+        if (cpu->alloc.zone != zone && !frame_drop_block(call, &cpu->alloc))
             continue;
         if (!frame_lock(call, &zone->lock))
             continue;
@@ -170,16 +175,20 @@ static paddr_t alloc_4k(struct frame_call call)
     return find_word(&call.cpu->alloc) ? pop(&call.cpu->alloc) : refill(call);
 }
 
-/* In the section: the large frame that this CPU had last and freed, or one from
- * the trees. */
+/* The large frame that this CPU had last, if it was freed since. */
+static inline paddr_t take_kept(struct frame_large *last)
+{
+    if (!last->kept)
+        return PADDR_NONE;
+    /* relaxed: as with a block's words */
+    __atomic_store_n(&last->kept, false, __ATOMIC_RELAXED);
+    return last->frame;
+}
+
+/* In the section: one from the trees. */
 static paddr_t alloc_large(struct frame_call call, enum frame_size size)
 {
     struct frame_large *last = &call.cpu->large[size - FRAME_2M];
-    if (last->kept) {
-        /* relaxed: as with a block's words */
-        __atomic_store_n(&last->kept, false, __ATOMIC_RELAXED);
-        return last->frame;
-    }
     for (unsigned k = 0; k < 2 * frame_zones.count; k++) {
         struct frame_zone *zone = zone_number(call.cpu, size, k);
         if (zone == NULL || frame_zone_free(zone) == 0)
@@ -191,7 +200,7 @@ static paddr_t alloc_large(struct frame_call call, enum frame_size size)
         frame_large_drop(last);
         paddr_t frame = take_locked(zone, size);
         if (frame != PADDR_NONE)
-            frame_large_own(last, frame_place_of(frame), frame);
+            frame_large_own(last, frame_place_of(frame), frame, size);
         frame_unlock(call, &zone->lock);
         if (frame != PADDR_NONE)
             return frame;
@@ -235,53 +244,86 @@ static enum mm_error alloc_last(struct frame_call call, enum frame_size size,
     return all ? MM_OUT_OF_MEMORY : MM_BUSY;
 }
 
-static enum mm_error not_ready(void)
+static enum mm_error no_cpu(void)
 {
     return frame_cpus.count == 0 ? MM_NOT_READY : MM_BAD_ARGUMENT;
 }
 
-static enum mm_error alloc(enum frame_size size, paddr_t *frame)
+static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
+                                  paddr_t *frame)
 {
-    *frame = PADDR_NONE;
-    struct frame_cpu *cpu = frame_this_cpu();
-    if (cpu == NULL)
-        return not_ready();
-    if (size > FRAME_1G)
-        return MM_BAD_ARGUMENT;
-    struct frame_call call = frame_call_begin(cpu);
-    if (cpu_section_enter(&cpu->section)) {
-        *frame = size == FRAME_4K ? alloc_4k(call) : alloc_large(call, size);
-        cpu_section_leave(&cpu->section);
-    } else {
-        *frame = take(call, size);
-    }
     enum mm_error error =
         *frame != PADDR_NONE ? MM_OK : alloc_last(call, size, frame);
     frame_call_end(call);
     return error;
 }
 
-enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
+/* The rest of a call that is in its section, which it leaves. */
+static enum mm_error alloc_inside(struct frame_cpu *cpu, enum frame_size size,
+                                  paddr_t *frame)
 {
-    return alloc(size, frame);
+    struct frame_call call = frame_call_begin(cpu);
+    *frame = size == FRAME_4K ? alloc_4k(call) : alloc_large(call, size);
+    cpu_section_leave(&cpu->section);
+    return finish_alloc(call, size, frame);
 }
 
-static __attribute__((noinline)) paddr_t alloc_slow(enum frame_size size)
+/* The rest of a call that may not enter its section. */
+static enum mm_error alloc_outside(struct frame_cpu *cpu, enum frame_size size,
+                                   paddr_t *frame)
+{
+    struct frame_call call = frame_call_begin(cpu);
+    *frame = take(call, size);
+    return finish_alloc(call, size, frame);
+}
+
+/* The same for callers who do not ask for the reason. */
+static __attribute__((noinline)) paddr_t
+alloc_slow(struct frame_cpu *cpu, enum frame_size size, bool inside)
 {
     paddr_t frame;
-    (void)alloc(size, &frame);
+    (void)(inside ? alloc_inside(cpu, size, &frame)
+                  : alloc_outside(cpu, size, &frame));
     return frame;
+}
+
+/* In the section: what takes no lock. */
+static inline paddr_t alloc_fast(struct frame_cpu *cpu, enum frame_size size)
+{
+    return size == FRAME_4K ? pop(&cpu->alloc)
+                            : take_kept(&cpu->large[size - FRAME_2M]);
 }
 
 paddr_t frame_alloc(enum frame_size size)
 {
-    struct frame_cpu *cpu = frame_this_cpu();
-    if (__builtin_expect(size != FRAME_4K || cpu == NULL, 0) ||
-        !cpu_section_enter(&cpu->section))
-        return alloc_slow(size);
-    paddr_t frame = pop(&cpu->alloc);
+    uint32_t number = platform_cpu();
+    if (__builtin_expect(number >= frame_cpus.count || size > FRAME_1G, 0))
+        return PADDR_NONE;
+    struct frame_cpu *cpu = &frame_cpus.cpu[number];
+    if (__builtin_expect(!cpu_section_enter(&cpu->section), 0))
+        return alloc_slow(cpu, size, false);
+    paddr_t frame = alloc_fast(cpu, size);
+    if (__builtin_expect(frame == PADDR_NONE, 0))
+        return alloc_slow(cpu, size, true);
     cpu_section_leave(&cpu->section);
-    return __builtin_expect(frame != PADDR_NONE, 1) ? frame : alloc_slow(size);
+    return frame;
+}
+
+enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
+{
+    *frame = PADDR_NONE;
+    struct frame_cpu *cpu = frame_this_cpu();
+    if (cpu == NULL)
+        return no_cpu();
+    if (size > FRAME_1G)
+        return MM_BAD_ARGUMENT;
+    if (!cpu_section_enter(&cpu->section))
+        return alloc_outside(cpu, size, frame);
+    *frame = alloc_fast(cpu, size);
+    if (*frame == PADDR_NONE)
+        return alloc_inside(cpu, size, frame);
+    cpu_section_leave(&cpu->section);
+    return MM_OK;
 }
 
 /* ---- Freeing ---- */
@@ -308,24 +350,14 @@ static inline bool push(struct frame_block *block, paddr_t frame)
 
 /* Whether this is the large frame that the CPU allocated last, and is still
  * held as that: then it is kept. */
-static bool keep_large(struct frame_large *large, paddr_t frame,
-                       enum frame_size size)
+static bool keep_large(struct frame_large *large, paddr_t frame)
 {
     if (large->frame != frame || large->kept)
         return false;
-    struct frame_place place = frame_place_of(frame);
-    const struct frame_tree *tree = &place.zone->tree;
-    uint32_t i = place.number / FRAMES_PER_2M, g = place.number / FRAMES_PER_1G;
-    const struct set512 *own =
-        size == FRAME_2M ? &tree->free_2m[g] : &tree->free_1g;
-    const struct set512 *below =
-        size == FRAME_2M ? &tree->free_4k[i] : &tree->free_2m[g];
-    unsigned member = (size == FRAME_2M ? i : g) % SET512_MEMBERS;
-    uint64_t all = frame_glance(&below->words[0]);
+    uint64_t all = frame_glance(&large->below->words[0]);
     for (unsigned w = 1; w < SET512_WORDS; w++)
-        all &= frame_glance(&below->words[w]);
-    if (all != UINT64_MAX ||
-        frame_glance(&own->words[member / 64]) >> member % 64 & 1)
+        all &= frame_glance(&large->below->words[w]);
+    if (all != UINT64_MAX || frame_glance(large->word) & large->bit)
         return false;
     /* relaxed: as with a block's words */
     __atomic_store_n(&large->kept, true, __ATOMIC_RELAXED);
@@ -334,10 +366,10 @@ static bool keep_large(struct frame_large *large, paddr_t frame,
 
 /* The second free in a row into one 2M: it becomes the CPU's own, so that the
  * next ones stay with it. */
-static enum mm_error own_and_free(struct frame_call call, paddr_t frame)
+static enum mm_error own_and_free(struct frame_call call,
+                                  struct frame_place place, paddr_t frame)
 {
     struct frame_block *block = &call.cpu->free;
-    struct frame_place place = frame_place_of(frame);
     uint32_t i = place.number / FRAMES_PER_2M;
     if (!frame_drop_block(call, block) || !frame_lock(call, &place.zone->lock))
         return MM_BUSY;
@@ -359,56 +391,73 @@ static enum mm_error own_and_free(struct frame_call call, paddr_t frame)
     return error;
 }
 
-/* In the section. */
-static enum mm_error free_outside_blocks(struct frame_call call, paddr_t frame)
-{
-    struct frame_cpu *cpu = call.cpu;
-    if (keep_large(&cpu->large[0], frame, FRAME_2M) ||
-        keep_large(&cpu->large[1], frame, FRAME_1G))
-        return MM_OK;
-    paddr_t block = align_down(frame, SIZE_2M);
-    if (block == cpu->last_free)
-        return own_and_free(call, frame);
-    cpu->last_free = block;
-    return frame_put(call, frame);
-}
-
-static enum mm_error check_address(paddr_t frame)
+/* Whether a frame may be asked for by this address, and where it is. */
+static inline enum mm_error find_place(paddr_t frame, struct frame_place *place)
 {
     if (!is_aligned(frame, SIZE_4K))
         return MM_MISALIGNED;
     if (!frame_has_place(frame))
         return MM_OUT_OF_RANGE;
-    return frame_is_reserved(frame) ? MM_RESERVED : MM_OK;
+    *place = frame_place_of(frame);
+    return frame_is_reserved(*place, frame) ? MM_RESERVED : MM_OK;
 }
 
-static __attribute__((noinline)) enum mm_error free_slow(paddr_t frame)
+static enum mm_error finish_free(struct frame_call call, paddr_t frame,
+                                 enum mm_error error)
 {
-    struct frame_cpu *cpu = frame_this_cpu();
-    enum mm_error error = cpu == NULL ? not_ready() : check_address(frame);
-    if (error != MM_OK)
-        return error;
-    struct frame_call call = frame_call_begin(cpu);
-    if (cpu_section_enter(&cpu->section)) {
-        error = free_outside_blocks(call, frame);
-        cpu_section_leave(&cpu->section);
-    } else {
-        error = frame_put(call, frame);
-    }
-    if (error == MM_BUSY && frame_defer(cpu, frame))
+    if (error == MM_BUSY && frame_defer(call.cpu, frame))
         error = MM_OK;
     frame_call_end(call);
     return error;
 }
 
+/* The rest of a call that is in its section, which it leaves. */
+static __attribute__((noinline)) enum mm_error
+free_inside(struct frame_cpu *cpu, paddr_t frame)
+{
+    struct frame_call call = frame_call_begin(cpu);
+    struct frame_place place;
+    enum mm_error error = find_place(frame, &place);
+    if (error == MM_OK) {
+        paddr_t block = align_down(frame, SIZE_2M);
+        if (block == cpu->last_free) {
+            error = own_and_free(call, place, frame);
+        } else {
+            cpu->last_free = block;
+            error = frame_put(call, place, frame);
+        }
+    }
+    cpu_section_leave(&cpu->section);
+    return finish_free(call, frame, error);
+}
+
+/* The rest of a call that may not enter its section. */
+static __attribute__((noinline)) enum mm_error
+free_outside(struct frame_cpu *cpu, paddr_t frame)
+{
+    struct frame_call call = frame_call_begin(cpu);
+    struct frame_place place;
+    enum mm_error error = find_place(frame, &place);
+    if (error == MM_OK)
+        error = frame_put(call, place, frame);
+    return finish_free(call, frame, error);
+}
+
 enum mm_error frame_free(paddr_t frame)
 {
-    struct frame_cpu *cpu = frame_this_cpu();
-    if (__builtin_expect(cpu == NULL, 0) || !cpu_section_enter(&cpu->section))
-        return free_slow(frame);
-    bool done = push(&cpu->alloc, frame) || push(&cpu->free, frame);
+    uint32_t number = platform_cpu();
+    if (__builtin_expect(number >= frame_cpus.count, 0))
+        return no_cpu();
+    struct frame_cpu *cpu = &frame_cpus.cpu[number];
+    if (__builtin_expect(!cpu_section_enter(&cpu->section), 0))
+        return free_outside(cpu, frame);
+    if (__builtin_expect(!push(&cpu->alloc, frame), 0) &&
+        !push(&cpu->free, frame) &&
+        (!is_aligned(frame, SIZE_2M) || (!keep_large(&cpu->large[0], frame) &&
+                                         !keep_large(&cpu->large[1], frame))))
+        return free_inside(cpu, frame);
     cpu_section_leave(&cpu->section);
-    return __builtin_expect(done, 1) ? MM_OK : free_slow(frame);
+    return MM_OK;
 }
 
 /* ---- Asking ---- */

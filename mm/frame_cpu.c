@@ -32,8 +32,10 @@ static paddr_t get_address(const paddr_t *where)
 static void block_clear(struct frame_block *block)
 {
     set_address(&block->base, PADDR_NONE);
+    block->zone = NULL;
     block->leaf = &all_free;
-    block->word = 0;
+    block->word = &block->free.words[0];
+    block->word_base = 0;
     for (unsigned w = 0; w < SET512_WORDS; w++)
         frame_word_set(&block->free.words[w], 0);
 }
@@ -68,36 +70,6 @@ static uint32_t count_of(const struct set512 *set)
         if (set->words[w] != 0)
             count += word_count(set->words[w]);
     return count;
-}
-
-/* ---- Locks ---- */
-
-static void add_depth(struct frame_cpu *cpu, uint32_t change)
-{
-    /* relaxed: only this CPU and its handlers use it, in program order */
-    __atomic_store_n(&cpu->depth, cpu->depth + change, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-bool frame_lock(struct frame_call call, struct cpu_lock *lock)
-{
-    add_depth(call.cpu, 1);
-    if (call.may_wait) {
-        bool mine = cpu_lock_acquire(lock);
-        ASSERT(mine, "CPU %u has the lock, and nobody said so", platform_cpu());
-        return true;
-    }
-    if (cpu_lock_try(lock))
-        return true;
-    add_depth(call.cpu, (uint32_t)-1);
-    return false;
-}
-
-void frame_unlock(struct frame_call call, struct cpu_lock *lock)
-{
-    cpu_lock_release(lock);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    add_depth(call.cpu, (uint32_t)-1);
 }
 
 /* ---- What is kept, by all CPUs ---- */
@@ -172,9 +144,9 @@ enum mm_error frame_put_locked(struct frame_place place, paddr_t frame)
     return MM_OUT_OF_RANGE;
 }
 
-enum mm_error frame_put(struct frame_call call, paddr_t frame)
+enum mm_error frame_put(struct frame_call call, struct frame_place place,
+                        paddr_t frame)
 {
-    struct frame_place place = frame_place_of(frame);
     __builtin_prefetch(&place.zone->tree.free_4k[place.number / FRAMES_PER_2M]
                             .words[place.number / 64 % SET512_WORDS],
                        1);
@@ -228,18 +200,14 @@ void frame_block_own(struct frame_block *block, struct frame_zone *zone,
     for (unsigned w = SET512_WORDS; w-- > 0;) {
         frame_word_set(&block->free.words[w], taken->words[w]);
         if (taken->words[w] != 0)
-            block->word = w;
+            frame_block_use(block, base, w);
     }
     block->leaf = &zone->tree.free_4k[i];
     find_barred(&block->barred, zone, i, base);
     set_address(&block->base, base);
+    block->zone = zone;
     frame_zone_add_free(zone, -(int64_t)count_of(taken));
     zone->kept[i % FRAME_ZONE_KEPT]++;
-}
-
-struct frame_zone *frame_block_zone(const struct frame_block *block)
-{
-    return block->base == PADDR_NONE ? NULL : frame_place_of(block->base).zone;
 }
 
 void frame_block_drop(struct frame_block *block)
@@ -267,11 +235,19 @@ static bool is_last_of_any(paddr_t frame)
 }
 
 void frame_large_own(struct frame_large *large, struct frame_place place,
-                     paddr_t frame)
+                     paddr_t frame, enum frame_size size)
 {
     uint16_t *kept = kept_count(place.zone, place.number);
     if (*kept != 0 && is_last_of_any(frame))
         return;
+    const struct frame_tree *tree = &place.zone->tree;
+    uint32_t i = place.number / FRAMES_PER_2M, g = i / SET512_MEMBERS;
+    uint32_t member = size == FRAME_2M ? i % SET512_MEMBERS : g;
+    const struct set512 *own =
+        size == FRAME_2M ? &tree->free_2m[g] : &tree->free_1g;
+    large->word = &own->words[member / 64];
+    large->bit = UINT64_C(1) << member % 64;
+    large->below = size == FRAME_2M ? &tree->free_4k[i] : &tree->free_2m[g];
     set_address(&large->frame, frame);
     ++*kept;
 }
@@ -318,6 +294,10 @@ static void reserve_forget(struct frame_call call, struct frame_cpu *cpu,
 
 void frame_reserve_forget(struct frame_call call)
 {
+    /* relaxed: only handlers of this CPU set it */
+    if (!__atomic_load_n(&call.cpu->reserve_was_used, __ATOMIC_RELAXED))
+        return;
+    __atomic_store_n(&call.cpu->reserve_was_used, false, __ATOMIC_RELAXED);
     for (unsigned r = 0; r < FRAME_RESERVE; r++)
         if (get_address(&call.cpu->reserve[r]) == PADDR_NONE)
             reserve_forget(call, call.cpu, r);
@@ -351,8 +331,10 @@ paddr_t frame_reserve_take(struct frame_cpu *cpu)
 {
     for (unsigned i = 0; i < FRAME_RESERVE; i++) {
         paddr_t frame = slot_take(&cpu->reserve[i]);
-        if (frame != PADDR_NONE)
-            return frame;
+        if (frame == PADDR_NONE)
+            continue;
+        __atomic_store_n(&cpu->reserve_was_used, true, __ATOMIC_RELAXED);
+        return frame;
     }
     return PADDR_NONE;
 }
@@ -410,7 +392,7 @@ void frame_start_cpus(struct frame_call call)
 
 bool frame_drop_block(struct frame_call call, struct frame_block *block)
 {
-    struct frame_zone *zone = frame_block_zone(block);
+    struct frame_zone *zone = block->zone;
     if (zone == NULL)
         return true;
     if (!frame_lock(call, &zone->lock))
@@ -437,7 +419,7 @@ static void drop_reserve(struct frame_call call, struct frame_cpu *cpu)
     for (unsigned r = 0; r < FRAME_RESERVE; r++) {
         paddr_t frame = slot_take(&cpu->reserve[r]);
         if (frame != PADDR_NONE) {
-            enum mm_error error = frame_put(call, frame);
+            enum mm_error error = frame_put(call, frame_place_of(frame), frame);
             ASSERT(error == MM_OK, "0x%lx of a reserve: %s", frame,
                    mm_error_name(error));
         }
@@ -454,21 +436,11 @@ void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu)
         paddr_t frame = slot_take(&cpu->deferred[i]);
         if (frame == PADDR_NONE)
             continue;
-        enum mm_error error = frame_put(call, frame);
+        enum mm_error error = frame_put(call, frame_place_of(frame), frame);
         if (error != MM_OK)
             platform_log("frame 0x%lx, which a handler freed: %s", frame,
                          mm_error_text(error));
     }
-}
-
-void frame_call_end(struct frame_call call)
-{
-    /* relaxed: only handlers of this CPU set it */
-    if (!call.may_wait ||
-        !__atomic_load_n(&call.cpu->has_deferred, __ATOMIC_RELAXED))
-        return;
-    __atomic_store_n(&call.cpu->has_deferred, false, __ATOMIC_RELAXED);
-    frame_finish_deferred(call, call.cpu);
 }
 
 bool frame_give_all_back(struct frame_call call)

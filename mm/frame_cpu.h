@@ -24,14 +24,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/assert.h"
 #include "mm/cpu_section.h"
 #include "mm/frame_zone.h"
 
 /* A 2M that a CPU owns. */
 struct frame_block {
     paddr_t base;              /* its address, or PADDR_NONE */
+    struct frame_zone *zone;   /* where it lies; NULL: there is none */
     const struct set512 *leaf; /* its bits in the tree */
-    uint64_t word;             /* of free.words: where 4Ks come from now */
+    uint64_t *word;            /* of free: where 4Ks come from now, */
+    paddr_t word_base;         /* and the address of its first */
     struct set512 free;        /* its frames that are free, kept by this CPU */
 
     /* Those that no free may take as held: not ours to give, or in the reserve
@@ -44,6 +47,12 @@ struct frame_block {
 struct frame_large {
     paddr_t frame; /* or PADDR_NONE */
     bool kept;
+
+    /* Where the tree says that it is held: a bit that is 0 above a set that is
+     * full. */
+    const uint64_t *word;
+    uint64_t bit;
+    const struct set512 *below;
 };
 
 /* For handlers that come in the middle of a call which holds a lock: frames to
@@ -68,7 +77,7 @@ struct frame_cpu {
      * where empty.  What zone->kept counts of the reserve stands beside it. */
     paddr_t reserve[FRAME_RESERVE], reserve_counted[FRAME_RESERVE];
     paddr_t deferred[FRAME_DEFERRED];
-    bool has_deferred;
+    bool has_deferred, reserve_was_used;
 } __attribute__((aligned(64)));
 
 /* count is 0 before frame_init, and then nobody gets past frame_this_cpu. */
@@ -132,12 +141,49 @@ static inline struct frame_call frame_call_begin(struct frame_cpu *cpu)
         cpu, __atomic_load_n(&cpu->depth, __ATOMIC_RELAXED) == 0};
 }
 
+/* Frees what handlers put aside.  No lock may be held. */
+void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu);
+
 /* At the end, with no lock: frees what handlers put aside meanwhile. */
-void frame_call_end(struct frame_call call);
+static inline void frame_call_end(struct frame_call call)
+{
+    /* relaxed: only handlers of this CPU set it */
+    if (__builtin_expect(
+            call.may_wait &&
+                __atomic_load_n(&call.cpu->has_deferred, __ATOMIC_RELAXED),
+            0)) {
+        __atomic_store_n(&call.cpu->has_deferred, false, __ATOMIC_RELAXED);
+        frame_finish_deferred(call, call.cpu);
+    }
+}
+
+static inline void frame_call_deepen(struct frame_call call, uint32_t change)
+{
+    /* relaxed: only this CPU and its handlers use it, in program order */
+    __atomic_store_n(&call.cpu->depth, call.cpu->depth + change,
+                     __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
 
 /* False: it is taken, and this call may not wait. */
-bool frame_lock(struct frame_call call, struct cpu_lock *lock);
-void frame_unlock(struct frame_call call, struct cpu_lock *lock);
+static inline bool frame_lock(struct frame_call call, struct cpu_lock *lock)
+{
+    frame_call_deepen(call, 1);
+    bool mine = call.may_wait ? cpu_lock_acquire(lock) : cpu_lock_try(lock);
+    if (__builtin_expect(mine, 1))
+        return true;
+    ASSERT(!call.may_wait, "CPU %u has the lock, and nobody said so",
+           platform_cpu());
+    frame_call_deepen(call, (uint32_t)-1);
+    return false;
+}
+
+static inline void frame_unlock(struct frame_call call, struct cpu_lock *lock)
+{
+    cpu_lock_release(lock);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    frame_call_deepen(call, (uint32_t)-1);
+}
 
 /* ---- Blocks, in the CPU's section and under the lock of the zone ---- */
 
@@ -150,12 +196,17 @@ bool frame_block_is_owned(const struct frame_zone *zone, uint32_t i,
 void frame_block_own(struct frame_block *block, struct frame_zone *zone,
                      uint32_t i, const struct set512 *taken);
 
+/* 4Ks come from that word from now on. */
+static inline void frame_block_use(struct frame_block *block, paddr_t base,
+                                   unsigned word)
+{
+    block->word = &block->free.words[word];
+    block->word_base = base + word * 64 * SIZE_4K;
+}
+
 /* Gives what the block has free back to its zone, and drops it; nothing if it
  * has none.  Needs the lock of that zone. */
 void frame_block_drop(struct frame_block *block);
-
-/* The zone of a block that has one; NULL for one that has none. */
-struct frame_zone *frame_block_zone(const struct frame_block *block);
 
 /* The same for who has no lock.  False: it is taken, and the call may not
  * wait. */
@@ -164,7 +215,7 @@ bool frame_drop_block(struct frame_call call, struct frame_block *block);
 /* Makes a frame the CPU's last large one, if no other CPU has it; it had none.
  * frame_large_drop forgets it, and frees it if it was kept. */
 void frame_large_own(struct frame_large *large, struct frame_place place,
-                     paddr_t frame);
+                     paddr_t frame, enum frame_size size);
 void frame_large_drop(struct frame_large *large);
 struct frame_zone *frame_large_zone(const struct frame_large *large);
 bool frame_drop_large(struct frame_call call, struct frame_large *large);
@@ -181,7 +232,8 @@ bool frame_is_kept_anywhere(paddr_t inside);
 enum mm_error frame_put_locked(struct frame_place place, paddr_t frame);
 
 /* The same for who has no lock.  MM_BUSY: the call may not wait. */
-enum mm_error frame_put(struct frame_call call, paddr_t frame);
+enum mm_error frame_put(struct frame_call call, struct frame_place place,
+                        paddr_t frame);
 
 /* ---- For handlers in the middle of a call ---- */
 
@@ -199,9 +251,6 @@ paddr_t frame_reserve_take(struct frame_cpu *cpu);
 /* Puts a frame that a handler frees aside, for the call that it interrupted.
  * False: the list is full. */
 bool frame_defer(struct frame_cpu *cpu, paddr_t frame);
-
-/* Frees what handlers put aside.  No lock may be held. */
-void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu);
 
 /* ---- Stopping the other CPUs ---- */
 

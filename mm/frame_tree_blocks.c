@@ -2,6 +2,11 @@
 
 #include "mm/frame_tree_maps.h"
 
+bool frame_tree_has_more(const struct frame_tree *tree, uint32_t i)
+{
+    return map_has(tree, SOME_4K_IN_2M, i);
+}
+
 void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,
                           struct set512 *taken)
 {
@@ -15,20 +20,6 @@ void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,
     map_clear(tree, FREE_4K, i);
     if (map_remove(tree, SOME_4K_IN_2M, i))
         map_remove(tree, SOME_4K_IN_1G, g);
-}
-
-uint32_t frame_tree_take_block(struct frame_tree *tree, struct set512 *taken)
-{
-    uint32_t n = frame_tree_alloc_4k(tree);
-
-    if (n == FRAME_NONE)
-        return BLOCK_NONE;
-
-    uint32_t i = n / FRAMES_PER_2M;
-
-    frame_tree_take_rest(tree, i, taken);
-    set512_add(taken, n % FRAMES_PER_2M);
-    return i;
 }
 
 /* The lowest frame goes first and the highest last, each by itself, and the

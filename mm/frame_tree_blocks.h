@@ -13,15 +13,11 @@
 
 #include "mm/frame_tree.h"
 
-/* No 2M has this number. */
-#define BLOCK_NONE UINT32_MAX
+/* Whether 2M number i is split and has a 4K available. */
+bool frame_tree_has_more(const struct frame_tree *tree, uint32_t i);
 
-/* Takes every available 4K of the 2M that frame_tree_alloc_4k would serve from;
- * they are held as 4Ks now.  Which they are goes to `taken`, at least one;
- * returns the number of the 2M, or BLOCK_NONE if no 4K is available. */
-uint32_t frame_tree_take_block(struct frame_tree *tree, struct set512 *taken);
-
-/* The same of 2M number i, in which a 4K is held: maybe none is available. */
+/* Takes every available 4K of 2M number i, in which a 4K is held; they are held
+ * as 4Ks now.  Which they are goes to `taken`: maybe none. */
 void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,
                           struct set512 *taken);
 

@@ -230,11 +230,8 @@ struct frame_home frame_zones_home(unsigned cpu)
                                (uint16_t)(first + large)};
 }
 
-bool frame_is_reserved(paddr_t frame)
+bool frame_is_reserved_in_map(paddr_t frame)
 {
-    struct frame_place place = frame_place_of(frame);
-    if (!frame_is_partly_reserved(place.zone, place.number / FRAMES_PER_2M))
-        return false;
     const struct memory_range *range = memory_map_find(frame_zones.map, frame);
     return range == NULL || !memory_type_is_free(range->type);
 }

@@ -129,9 +129,18 @@ static inline bool frame_is_partly_reserved(const struct frame_zone *zone,
            1;
 }
 
+/* What the map says, of a frame in such a 2M. */
+bool frame_is_reserved_in_map(paddr_t frame);
+
 /* The trees count what is reserved as held, so that it is never handed out;
- * here the two are told apart.  The address's GiB must hold RAM. */
-bool frame_is_reserved(paddr_t frame);
+ * here the two are told apart. */
+static inline bool frame_is_reserved(struct frame_place place, paddr_t frame)
+{
+    return __builtin_expect(
+        frame_is_partly_reserved(place.zone, place.number / FRAMES_PER_2M) &&
+            frame_is_reserved_in_map(frame),
+        0);
+}
 
 /* Which frames of the 2M at that address are not ours to give. */
 void frame_find_reserved(paddr_t base, struct set512 *reserved);
