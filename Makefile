@@ -243,6 +243,14 @@ test: $(BUILD)/copse.iso $(HOST_TESTS) $(TSAN_TESTS) \
 	    ASAN_OPTIONS=detect_leaks=1 \
 	    tools/run-tests -j 2 $(HOST_TESTS) $(TSAN_TESTS) $(BOOT_TESTS)
 
+# The self-tests on every kind of machine: a table of them.  What is part of
+# `make test` is tests/boot/selftest.t.  CELLS is a pattern of lines to run.
+CELLS ?=
+
+.PHONY: test-matrix
+test-matrix: $(BUILD)/copse.iso | $(BUILD)/need-test
+	@BUILD=$(BUILD) tests/matrix '$(CELLS)'
+
 # ---- Fuzzing ----
 
 # libFuzzer is clang's, whatever CC is.
@@ -390,6 +398,8 @@ help:
 	@echo '              (one line, and $$$$ for a dollar, as make wants it);'
 	@echo '              CPUS=1 CPU=max FIRMWARE=bios|uefi|pvh MACHINE=pc|q35 TIMEOUT=0'
 	@echo 'make test     all tests: on the host, and in QEMU under BIOS and UEFI'
+	@echo 'make test-matrix  the self-tests on every kind of machine, as a table;'
+	@echo '              CELLS="uefi|q35" is a pattern of its lines'
 	@echo 'make fuzz     random boot information for the parser; SECONDS=30'
 	@echo 'make prove    the frame trees proved, the parser analysed, with Frama-C;'
 	@echo '              make prove-guard shows that known bugs turn it red'

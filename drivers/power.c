@@ -151,7 +151,16 @@ static bool reboot_acpi(void)
     return true;
 }
 
-/* The controller pulses the CPU's reset line.  Where there is none, its status
+static bool reboot_chipset(void)
+{
+    port_write8(RST_CNT, RST_HARD);
+    port_write8(RST_CNT, RST_HARD | RST_CPU);
+    wait();
+    return true;
+}
+
+/* The controller pulses the reset line of the CPU, in Bochs of nothing else, so
+ * this comes after the chipset's.  Where there is no controller, its status
  * reads as all ones. */
 static bool reboot_keyboard(void)
 {
@@ -163,14 +172,6 @@ static bool reboot_keyboard(void)
         port_read8(DELAY_PORT);
     }
     port_write8(KBC_COMMAND, KBC_PULSE_RESET);
-    wait();
-    return true;
-}
-
-static bool reboot_chipset(void)
-{
-    port_write8(RST_CNT, RST_HARD);
-    port_write8(RST_CNT, RST_HARD | RST_CPU);
     wait();
     return true;
 }
@@ -189,8 +190,8 @@ static bool reboot_triple_fault(void)
 
 const struct power_way power_reboot_ways[] = {
     {"acpi", "the reset register of the ACPI tables", reboot_acpi},
-    {"keyboard", "the keyboard controller's reset line", reboot_keyboard},
     {"chipset", "the reset control port of Intel's chipsets", reboot_chipset},
+    {"keyboard", "the keyboard controller's reset line", reboot_keyboard},
     {"triple-fault", "an exception that nobody handles", reboot_triple_fault},
     {NULL, NULL, NULL},
 };

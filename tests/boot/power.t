@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use Test::More;
 use CopseBoot;
+use CopseBochs;
 
 # Says a command to a machine without a debug-exit device; what came of it:
 # "off", "boots again" or "boots again after a triple fault"; and the machine's
@@ -59,6 +60,26 @@ for my $machine (sort keys %expected) {
         my ($end, $words) = machine_after($command, machine => $machine);
         is($end, $expected{$machine}{$command}, "$machine: $command")
             or diag($words);
+    }
+}
+
+# Bochs, which has none of QEMU's ports.
+SKIP: {
+    system('tools/need bochs bochsbios 2>/dev/null') == 0
+        or skip 'Bochs is not installed, and cannot be', 7;
+    for my $way ('', ' bochs') {
+        my $run = CopseBochs->start(args => '', seconds => 120);
+        ok($run->expect(qr/copse> \z/), 'bochs: boots') or diag($run->text);
+        if ($way eq '') {
+            $run->type("reboot\r");
+            ok($run->expect(qr/> reboot(?s:.*)^Copse \d(?s:.*)copse> \z/m),
+                'bochs: reboot, boots again') or diag($run->text);
+        }
+        $run->type("poweroff$way\r");
+        isnt($run->finish, 124, "bochs: poweroff$way ends it")
+            or diag($run->text);
+        like($run->log, qr/PANIC.*ACPI control: soft power off/,
+            'bochs: because it was told to');
     }
 }
 

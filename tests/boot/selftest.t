@@ -1,29 +1,11 @@
 #!/usr/bin/perl
-# The self-tests on every kind of machine: each test of the kernel is one here.
+# The self-tests on every kind of machine: the core of the matrix.  Each test of
+# the kernel is one here.
 use strict;
 use warnings;
 use Test::More;
 use CopseBoot;
-
-my @machines;
-for my $cpu (qw(max qemu64)) {
-    push @machines, map { { firmware => 'pvh', mem => $_, cpu => $cpu } }
-        qw(64M 256M 4G 64G);
-}
-push @machines, map { { firmware => $_, mem => '256M', cpu => 'max' } }
-    qw(bios uefi);
-push @machines, map { { firmware => $_, mem => '64G', cpu => 'qemu64' } }
-    qw(bios uefi);
-push @machines, { firmware => 'uefi', mem => '64M' };
-push @machines, { firmware => 'pvh', mem => '4G', cpu => 'Haswell' };
-push @machines, map { { firmware => $_, mem => '4G', machine => 'q35' } }
-    qw(bios pvh);
-push @machines, { firmware => 'pvh', machine => 'microvm' };
-push @machines, { firmware => 'pvh', mem => '1T' };
-push @machines, map { { firmware => $_, mem => '6M' } } qw(bios pvh);
-push @machines, map { { firmware => $_, modules => 1 } } qw(bios uefi pvh);
-push @machines, map { { args => "selftest heap=$_" } } qw(bins buddy bump
-    list);
+use CopseMatrix;
 
 # Shows a TAP stream's tests as tests of this file.
 sub repeat_results {
@@ -40,13 +22,12 @@ sub repeat_results {
     return;
 }
 
-for my $machine (@machines) {
-    my $name = join ' ', map { $machine->{$_} } sort keys %$machine;
-    my $run = CopseBoot->start(args => 'selftest', seconds => 120, %$machine);
-    my $status = $run->finish;
-    repeat_results($name, $run->text);
-    is($status, CopseBoot::SUCCESS, "$name: QEMU's status says success")
-        or diag($run->text);
+for my $cell (grep { $_->{core} } CopseMatrix::cells()) {
+    my $name = CopseMatrix::name($cell);
+    my $result = CopseMatrix::run($cell);
+    is($result->{skipped}, undef, "$name: can be run here");
+    repeat_results($name, $result->{text}) if $result->{tests} ne 'by status';
+    is($result->{fault}, '', "$name: ends well") or diag($result->{text});
 }
 
 # What a failure looks like, and that it does not pass.
