@@ -339,6 +339,11 @@ plots: | $(BUILD)/need-plots
 	@mkdir -p docs/figures
 	@bench/plots $(BUILD)/bench.jsonl $(BUILD)/bench.samples docs/figures
 
+# The tables of the documents, from what the last `make bench` has written.
+.PHONY: bench-tables
+bench-tables:
+	@bench/table $(BUILD)/bench.jsonl README.md $(wildcard docs/*.md)
+
 # What the kernel counts now is right: tests/boot/bench.t compares with it.
 .PHONY: bench-accept
 bench-accept: $(BUILD)/copse.iso | $(BUILD)/need-run
@@ -407,6 +412,7 @@ help:
 	@echo 'make dist     build/dist: the ISO by version and commit, its checksum'
 	@echo 'make bench    benchmarks on the host and, by instructions, in the kernel;'
 	@echo '              BENCH=page is one suite or workload'
+	@echo 'make bench-tables  write its results into the documents'
 	@echo 'make bench-accept  keep the instruction counts that the tests compare'
 	@echo 'make plots    draw docs/figures from what make bench wrote last'
 	@echo 'make debug    the same as run, stopped at kernel_main under gdb'
