@@ -36,10 +36,24 @@ static void end(struct subject *subject)
     bench_huge_pages(true);
 }
 
-void *heap_begin_ours(const struct bench *bench, unsigned variant)
+static bool make_heap(struct subject *subject,
+                      const struct heap_backend *backend,
+                      enum heap_checks checks)
+{
+    size_t bytes = region_bytes(&subject->state);
+    subject->region = bench_take(bytes);
+    if (subject->region == NULL)
+        return false;
+    heap_set_checks(checks);
+    enum mm_error error = heap_init(&subject->heap, backend,
+                                    heap_region_array(subject->region, bytes));
+    heap_set_checks(HEAP_CHECKS_BASIC);
+    return error == MM_OK;
+}
+
+static void *begin_checked(const struct bench *bench, enum heap_checks checks)
 {
     const struct heap_backend *backend = heap_backend_find(bench->subject);
-    (void)variant;
     if (backend == NULL) {
         bench_cannot("there is no such back-end");
         return NULL;
@@ -48,14 +62,28 @@ void *heap_begin_ours(const struct bench *bench, unsigned variant)
     if (made == NULL)
         return NULL;
     made->state.allocator = &made->heap;
-    size_t bytes = region_bytes(&made->state);
-    made->region = bench_take(bytes);
-    if (made->region != NULL &&
-        heap_init(&made->heap, backend,
-                  heap_region_array(made->region, bytes)) == MM_OK)
+    if (make_heap(made, backend, checks))
         return made;
     end(made);
     return NULL;
+}
+
+void *heap_begin_ours(const struct bench *bench, unsigned variant)
+{
+    (void)variant;
+    return begin_checked(bench, HEAP_CHECKS_OFF);
+}
+
+void *heap_begin_basic(const struct bench *bench, unsigned variant)
+{
+    (void)variant;
+    return begin_checked(bench, HEAP_CHECKS_BASIC);
+}
+
+void *heap_begin_full(const struct bench *bench, unsigned variant)
+{
+    (void)variant;
+    return begin_checked(bench, HEAP_CHECKS_FULL);
 }
 
 void heap_end_ours(void *state)

@@ -11,9 +11,11 @@
 #define HEAP_ALIGN 16u
 
 /* A row's begin and end.  The state is a struct heap_state; its block size is
- * the row's bytes.  A back-end goes by the row's subject, a peer by its
- * number. */
+ * the row's bytes.  A back-end goes by the row's subject, and has no checks or
+ * those of the function's name; a peer goes by its number. */
 void *heap_begin_ours(const struct bench *bench, unsigned variant);
+void *heap_begin_basic(const struct bench *bench, unsigned variant);
+void *heap_begin_full(const struct bench *bench, unsigned variant);
 void heap_end_ours(void *state);
 void *heap_begin_peer(const struct bench *bench, unsigned variant);
 void heap_end_peer(void *state);
