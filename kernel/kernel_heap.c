@@ -12,7 +12,7 @@
 #include "mm/heap_range.h"
 #include "mm/kernel_space.h"
 
-#define BACKEND_DEFAULT "list"
+#define BACKEND_DEFAULT "slab"
 #define CHECKS_DEFAULT  HEAP_CHECKS_BASIC
 
 static const struct heap_backend *choose_backend(void)

@@ -16,7 +16,7 @@
 #define CALLER __builtin_return_address(0)
 
 const struct heap_backend *const heap_backends[] = {
-    &heap_bins, &heap_buddy, &heap_list, &heap_bump, NULL,
+    &heap_slab, &heap_bins, &heap_buddy, &heap_list, &heap_bump, NULL,
 };
 
 /* All heaps there are, to see which regions are taken. */
@@ -163,6 +163,10 @@ void heap_fini(struct heap *heap)
 {
     struct heap **link = &heaps;
 
+    /* a heap that was not made has no state */
+    if (heap->state && heap->backend->fini)
+        heap->backend->fini(heap);
+    heap->state = NULL;
     spinlock_lock(&heaps_lock);
     while (*link && *link != heap)
         link = &(*link)->next;
@@ -313,6 +317,8 @@ void heap_trim(struct heap *heap)
 {
     if (heap->guard)
         heap_guard_trim(heap, CALLER);
+    if (heap->backend->trim)
+        heap->backend->trim(heap);
 }
 
 bool heap_class(struct heap *heap, unsigned number, struct heap_class *class)

@@ -65,6 +65,20 @@ struct heap_region {
      * whole pages where it maps pages), or 0 if it cannot.  NULL: the region
      * stays as it is. */
     size_t (*grow)(void *context, size_t bytes);
+
+    /* Both or neither: gives any whole pages below limit that have no memory
+     * some (false: there is none), and takes it away again.  A back-end that
+     * uses them grows the region first as far as region_min, and counts in size
+     * what has memory. */
+    bool (*back)(void *context, void *start, size_t bytes);
+    void (*unback)(void *context, void *start, size_t bytes);
+
+    /* Both or neither: memory outside of the region for one large block, bytes
+     * (whole pages) aligned to align, and back.  *zeroed: it is all 0. */
+    void *(*large_alloc)(void *context, size_t bytes, size_t align,
+                         bool *zeroed);
+    void (*large_free)(void *context, void *start, size_t bytes);
+
     void *context;
 
     /* The bytes are all 0 when the heap gets them, those of grow too.  Then
@@ -138,6 +152,7 @@ struct heap_deferrals {
 /* One heap.  Its fields are for mm/heap.c and the back-ends only. */
 struct heap {
     const struct heap_calls *calls;
+    void *state; /* of a back-end with calls of its own, in the region */
     const struct heap_backend *backend;
     enum heap_checks checks;
     struct heap_guard *guard;           /* with HEAP_CHECKS_FULL */

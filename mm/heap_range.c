@@ -11,11 +11,16 @@
 /* The least that a heap grows by, so that small blocks seldom grow it. */
 #define GROWTH_MIN (64 * KIB)
 
-/* A frame must always go back: anything else is a bug of this file. */
+/* A frame must always go back: anything else is a bug of this file.  Only a
+ * handler that frees too many at a bad moment loses one. */
 static void free_frame(paddr_t frame)
 {
     enum mm_error error = frame_free(frame);
-    ASSERT(error == MM_OK, "frame 0x%lx: %s", frame, mm_error_name(error));
+    if (error == MM_BUSY)
+        platform_log("heap: frame 0x%lx is lost: %s", frame,
+                     mm_error_text(error));
+    else
+        ASSERT(error == MM_OK, "frame 0x%lx: %s", frame, mm_error_name(error));
 }
 
 /* A 2M frame where address and wish allow and there is one, else a 4K frame. */
@@ -31,23 +36,80 @@ static paddr_t alloc_frame(vaddr_t page, uint64_t wanted, enum frame_size *size)
     return frame_alloc(FRAME_4K);
 }
 
-/* Backs one more page of the range; false if there is no memory for it. */
-static bool back(struct heap_range *range, uint64_t wanted)
+/* Maps a frame, cleared, at a page of the range, as large as that and the wish
+ * allow.  Returns its bytes, or 0 if there is no memory for it. */
+static uint64_t map_frame(vaddr_t page, uint64_t wanted)
 {
-    vaddr_t page = range->start + range->backed;
     enum frame_size size;
     paddr_t frame = alloc_frame(page, wanted, &size);
     if (frame == PADDR_NONE)
-        return false;
+        return 0;
     enum mm_error error = page_map(kernel_space_table(), page, frame,
                                    frame_bytes(size), PAGE_WRITE | PAGE_GLOBAL);
     if (error != MM_OK) {
         free_frame(frame);
         platform_log("heap: cannot map 0x%lx: %s", page, mm_error_text(error));
-        return false;
+        return 0;
     }
     memset((void *)page, 0, frame_bytes(size));
-    range->backed += frame_bytes(size);
+    return frame_bytes(size);
+}
+
+/* Backs one more page of the range; false if there is no memory for it. */
+static bool back_next(struct heap_range *range, uint64_t wanted)
+{
+    uint64_t bytes = map_frame(range->start + range->backed, wanted);
+    range->backed += bytes;
+    return bytes > 0;
+}
+
+/* Pages of the range that are unmapped by one call, for each may be an
+ * interrupt to every other CPU. */
+#define UNMAPPED_AT_ONCE 32
+
+/* Unmaps pages that are all mapped, each by itself, and frees their frames. */
+static void unback_pages(vaddr_t start, size_t count)
+{
+    paddr_t frames[UNMAPPED_AT_ONCE];
+    struct page_walk walk;
+    enum mm_error error;
+    for (size_t i = 0; i < count; i++) {
+        error = page_walk(kernel_space_table(), start + i * PAGE_SIZE, &walk);
+        ASSERT(error == MM_OK && walk.leaf.bytes == PAGE_SIZE, "0x%lx: %s",
+               start + i * PAGE_SIZE, mm_error_name(error));
+        frames[i] = walk.leaf.paddr;
+    }
+    error = page_unmap(kernel_space_table(), start, count * PAGE_SIZE);
+    ASSERT(error == MM_OK, "0x%lx: %s", start, mm_error_name(error));
+    while (count > 0)
+        free_frame(frames[--count]);
+}
+
+static void unback(void *context, void *start, size_t bytes)
+{
+    vaddr_t page = (vaddr_t)start;
+    size_t left = bytes / PAGE_SIZE;
+    (void)context;
+    while (left > 0) {
+        size_t count = left < UNMAPPED_AT_ONCE ? left : UNMAPPED_AT_ONCE;
+        unback_pages(page, count);
+        page += count * PAGE_SIZE;
+        left -= count;
+    }
+}
+
+/* By small pages, so that each can go back alone. */
+static bool back(void *context, void *start, size_t bytes)
+{
+    struct heap_range *range = context;
+    for (size_t done = 0; done < bytes; done += PAGE_SIZE)
+        if (map_frame((vaddr_t)start + done, PAGE_SIZE) == 0) {
+            unback(context, start, done);
+            return false;
+        }
+    uint64_t end = (vaddr_t)start + bytes - range->start;
+    if (range->pieces < end)
+        range->pieces = end;
     return true;
 }
 
@@ -61,7 +123,7 @@ static size_t grow(void *context, size_t bytes)
     uint64_t wanted =
         align_up(bytes < GROWTH_MIN ? GROWTH_MIN : bytes, PAGE_SIZE);
     uint64_t target = range->usable + (wanted < room ? wanted : room);
-    while (range->backed < target && back(range, target - range->backed))
+    while (range->backed < target && back_next(range, target - range->backed))
         ;
     uint64_t grown = range->backed - range->usable;
     if (grown < bytes)
@@ -78,6 +140,8 @@ struct heap_region heap_range_region(struct heap_range *range, vaddr_t start,
         .start = (void *)start,
         .limit = limit,
         .grow = grow,
+        .back = back,
+        .unback = unback,
         .context = range,
         .zeroed = true,
     };
@@ -86,9 +150,15 @@ struct heap_region heap_range_region(struct heap_range *range, vaddr_t start,
 void heap_range_release(struct heap_range *range)
 {
     struct page_table *table = kernel_space_table();
-    for (uint64_t done = 0; done < range->backed;) {
+    uint64_t end =
+        range->backed > range->pieces ? range->backed : range->pieces;
+    for (uint64_t done = 0; done < end;) {
         struct page_walk walk;
         enum mm_error error = page_walk(table, range->start + done, &walk);
+        if (error == MM_NOT_MAPPED && done >= range->backed) {
+            done += PAGE_SIZE; /* between pieces */
+            continue;
+        }
         ASSERT(error == MM_OK, "0x%lx: %s", range->start + done,
                mm_error_name(error));
         error = page_unmap(table, walk.leaf.vaddr, walk.leaf.bytes);
@@ -97,7 +167,7 @@ void heap_range_release(struct heap_range *range)
         free_frame(walk.leaf.paddr);
         done += walk.leaf.bytes;
     }
-    range->usable = range->backed = 0;
+    range->usable = range->backed = range->pieces = 0;
 }
 
 enum mm_error heap_range_init_kernel(const struct heap_backend *backend)

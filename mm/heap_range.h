@@ -1,5 +1,5 @@
 /* Memory for a heap that grows: a range of virtual addresses, backed with
- * frames from its start as far as it is used.
+ * frames from its start as far as it is used, and in pieces elsewhere.
  *
  *   start              usable        backed                      limit
  *   +-------------------+-------------+- - - - - - - - - - - - - -+
@@ -20,6 +20,7 @@ struct heap_range {
     vaddr_t start;  /* a multiple of 2 MiB, so that large pages fit */
     uint64_t limit; /* bytes, a multiple of 4 KiB */
     uint64_t usable, backed;
+    uint64_t pieces; /* bytes up to the end of the last piece */
 };
 
 /* An empty range, and the region to give to heap_init; after

@@ -12,7 +12,7 @@
 #define RANGE_BYTES (2 * MIB)
 #define OPERATIONS  3000u
 
-static char array[64 * KIB] __attribute__((aligned(4096)));
+static char array[256 * KIB] __attribute__((aligned(4096)));
 
 /* 16 KiB, too much for the stack. */
 static struct heap_conformance run;

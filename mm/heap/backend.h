@@ -86,6 +86,10 @@ struct heap_backend {
      * heap. */
     void (*init)(struct heap *heap);
 
+    /* What heap_fini and heap_trim have to do; NULL: nothing. */
+    void (*fini)(struct heap *heap);
+    void (*trim)(struct heap *heap);
+
     /* NULL for those that have the functions below. */
     const struct heap_calls *calls;
 
@@ -172,5 +176,6 @@ extern const struct heap_backend heap_bins;
 extern const struct heap_backend heap_buddy;
 extern const struct heap_backend heap_bump;
 extern const struct heap_backend heap_list;
+extern const struct heap_backend heap_slab;
 
 #endif

@@ -150,13 +150,15 @@ static bool well_placed(struct heap_conformance *run,
     size_t usable = heap_usable_size_in(&run->heap, block->start);
     vaddr_t start = (vaddr_t)block->start;
     vaddr_t region = (vaddr_t)run->heap.region.start;
+    /* where memory comes in pieces, size does not tell where they are */
+    size_t extent =
+        run->region.back ? run->region.limit : run->heap.region.size;
 
     CHECK(run, is_aligned(start, block->layout.align), start,
           block->layout.align);
     CHECK(run, usable >= block->layout.size, usable, block->layout.size);
-    CHECK(run,
-          start >= region && start + usable <= region + run->heap.region.size,
-          start, usable);
+    CHECK(run, start >= region && start + usable <= region + extent, start,
+          usable);
     for (size_t i = 0; i < HEAP_CONFORMANCE_BLOCKS; i++) {
         const struct heap_conformance_block *other = &run->blocks[i];
         vaddr_t other_start = (vaddr_t)other->start;
@@ -497,6 +499,21 @@ static size_t guarded_grow(void *context, size_t bytes)
                               : run->region.grow(run->region.context, bytes);
 }
 
+static bool guarded_back(void *context, void *start, size_t bytes)
+{
+    struct heap_conformance *run = context;
+
+    return !run->refuse_growth &&
+           run->region.back(run->region.context, start, bytes);
+}
+
+static void passed_unback(void *context, void *start, size_t bytes)
+{
+    struct heap_conformance *run = context;
+
+    run->region.unback(run->region.context, start, bytes);
+}
+
 static bool check_failing_growth(struct heap_conformance *run)
 {
     const struct layout small = {64, 16};
@@ -519,7 +536,7 @@ static bool check_failing_growth(struct heap_conformance *run)
             !reallocate(run, block, large.size))
             return false;
         CHECK(run, block->layout.size == small.size, block->layout.size, i);
-        CHECK(run, run->heap.region.size == usable_now, run->heap.region.size,
+        CHECK(run, run->heap.region.size <= usable_now, run->heap.region.size,
               usable_now);
         if (!sound(run))
             return false;
@@ -601,9 +618,9 @@ static bool check_random(struct heap_conformance *run)
 
     /* all memory is back: a new heap in its place has no more to give */
     size_t at_last = largest(run);
+    heap_fini(&run->heap);
     struct heap_region region = run->heap.region;
     region.zeroed = false; /* not any more */
-    heap_fini(&run->heap);
     enum mm_error error = heap_init(&run->heap, run->backend, region);
     CHECK(run, !error, error, region.size);
     size_t anew = largest(run);
@@ -631,6 +648,10 @@ bool heap_conformance_run(struct heap_conformance *run,
     if (region.grow) {
         region.grow = guarded_grow;
         region.context = run;
+        if (region.back) {
+            region.back = guarded_back;
+            region.unback = passed_unback;
+        }
     }
     run->random = run->seed;
     run->operation = 0;

@@ -33,7 +33,7 @@ struct heap_conformance_failure {
  * so better not on a kernel's stack. */
 struct heap_conformance {
     const struct heap_backend *backend;
-    struct heap_region region; /* at least 64 KiB, and fresh for each check */
+    struct heap_region region; /* at least 256 KiB, fresh for each check */
     uint64_t seed;             /* the same seed does the same operations */
     unsigned operations;       /* of the randomised check */
     void (*failed)(struct heap_conformance *run,

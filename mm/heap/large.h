@@ -1,0 +1,63 @@
+/* Large blocks of the back-end slab: whole pages, one block a run.
+ *
+ * Where the region says how (struct heap_region's large_alloc), they lie
+ * outside of it, and a table by their addresses knows them.  Elsewhere they are
+ * runs of its own pages, and grow and shrink in place where they can.
+ */
+#ifndef MM_HEAP_LARGE_H
+#define MM_HEAP_LARGE_H
+
+#include "mm/heap.h"
+#include "mm/heap/backend.h"
+
+#define LARGE_BUCKETS 64
+
+/* One block outside of the region. */
+struct large_block {
+    struct large_block *next; /* in its bucket */
+    vaddr_t start;
+    struct layout layout;
+    size_t usable;
+};
+
+/* All of them; the lock comes before heap->lock. */
+struct large {
+    struct cpu_lock lock;
+    struct large_block *bucket[LARGE_BUCKETS];
+    size_t count, bytes; /* usable ones of all */
+    void *deferred;      /* freed by handlers that hit the holder of a lock */
+};
+
+/* A block; NULL, with the reason, if there is none. */
+void *large_alloc(struct heap *heap, struct layout layout, bool clear,
+                  enum mm_error *error);
+
+/* Whether a pointer would be one of a block outside of the region. */
+static inline bool large_is_outside(const struct heap *heap,
+                                    const void *pointer)
+{
+    return heap->region.large_alloc &&
+           (vaddr_t)pointer - (vaddr_t)heap->region.start >= heap->region.limit;
+}
+
+/* The live block at this pointer, outside of the region, as struct
+ * heap_backend's find tells it. */
+enum heap_fault large_find(const struct heap *heap, const void *pointer,
+                           struct heap_block *block);
+
+/* Gives a block another layout where it is, if it is a large one and can. */
+bool large_resize(struct heap *heap, const struct heap_block *block,
+                  struct layout layout);
+
+void large_free(struct heap *heap, void *start);
+
+/* At the end of the heap. */
+void large_free_all(struct heap *heap);
+
+/* Usable bytes of all blocks outside of the region. */
+size_t large_bytes(const struct heap *heap);
+
+/* Adds up the blocks outside of the region. */
+void large_add_up(const struct heap *heap, struct heap_totals *totals);
+
+#endif

@@ -1,0 +1,260 @@
+/* What the files of the back-end slab share: see mm/heap/slab.c. */
+#ifndef MM_HEAP_SLAB_H
+#define MM_HEAP_SLAB_H
+
+#include "mm/cpu_section.h"
+#include "mm/heap.h"
+#include "mm/heap/backend.h"
+#include "mm/heap/large.h"
+#include "mm/heap/magazine.h"
+#include "mm/heap/pages.h"
+#include "mm/heap/size_class.h"
+
+#define likely(condition)   __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* In the table of classes, beside those of blocks. */
+#define PAGE_OF_NONE  0   /* in no run */
+#define PAGE_OF_LARGE 254 /* a large block's first */
+#define PAGE_OF_REST  255 /* and its others */
+
+/* Granules in a page, which is also the bytes of its notes. */
+#define PAGE_GRANULES (PAGE_SIZE / HEAP_GRANULE)
+
+/* Partial slabs are in lists by how full they are, the fullest first. */
+#define SLAB_LISTS 4
+
+/* What is known of one run of pages; of those of a slab, by its first page.
+ * The other pages' entries only know `first`. */
+struct slab {
+    struct set512 free; /* slots that are neither live nor in magazines */
+    struct slab *next, **link; /* in a list of partial slabs; link: not full */
+    uint32_t first;            /* number of the first page of the run */
+    uint16_t free_count;
+    uint8_t list;
+    bool known;           /* some block was in this page once */
+    struct layout layout; /* of a large block */
+    uint32_t pages;       /* of a large block */
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct slab) == 128, "two cache lines");
+
+/* What all CPUs share of one class; the lock covers it and all its slabs. */
+struct slab_class {
+    struct cpu_lock lock;
+    uint32_t bytes, reciprocal;       /* of a slot; 2^32 / bytes, rounded up */
+    uint16_t slots, pages;            /* of a slab */
+    uint16_t rounds, full_max;        /* of a magazine; magazines in `full` */
+    struct magazine_list full, empty; /* the depot */
+    struct slab *partial[SLAB_LISTS];
+    void *deferred; /* freed by handlers that hit the lock's holder */
+} __attribute__((aligned(64)));
+
+/* What each CPU has of its own. */
+struct slab_cpu {
+    struct cpu_section section;
+    uint64_t allocations;
+    struct magazine *loaded[SIZE_CLASSES], *previous[SIZE_CLASSES];
+} __attribute__((aligned(1024)));
+
+_Static_assert(sizeof(struct slab_cpu) == 1024, "a power of two, for speed");
+
+/* At the start of the region. */
+struct slab_heap {
+    /* For the fast path. */
+    vaddr_t start;        /* of page 0 */
+    size_t granules;      /* that have notes, from there on */
+    uint8_t *notes;       /* by granules */
+    uint8_t *classes;     /* by pages */
+    struct slab_cpu *cpu; /* an array, or &closed */
+    size_t cpu_mask;      /* of CPU numbers; 0 for closed */
+
+    struct slab *slabs;        /* by pages */
+    unsigned cpu_count;        /* 0: all calls go the slow way */
+    struct cpu_lock stop_lock; /* who has it may stop CPUs */
+    struct pages pages;        /* heap->lock covers it */
+    struct heap_stats last;    /* asked for; so does it these */
+    struct large large;
+    struct magazine none; /* in place of all that are not there yet */
+    struct slab_class class[SIZE_CLASSES];
+    struct slab_cpu closed; /* where there are none: always stopped */
+};
+
+static inline struct slab_heap *slab_heap(const struct heap *heap)
+{
+    return heap->state;
+}
+
+/* Whether the pages of a run of this kind are a slab. */
+static inline bool slab_is_class(unsigned class)
+{
+    return class > PAGE_OF_NONE && class < SIZE_CLASSES;
+}
+
+/* Notes: what is known of each block, at its first granule.
+ *
+ *   bytes       15      14  11 10    8      7      6     0
+ *   to 16                                 | live | size - 1, alignment |
+ *   to 1024     | 0 | alignment | size - 1 | live | size - 1 |
+ *   above       four bytes: live, alignment, and three times 7 bits of size - 1
+ *
+ * Alignments are by their logarithms.  Bit 7 says that a live block starts
+ * here: it is 0 in all other bytes of a note, so that no pointer into a block
+ * passes for its start.  The notes of a free slot are NOTE_FREE, or NOTE_FRESH
+ * if nobody has written to its memory since it was zeroed.
+ */
+#define NOTE_LIVE  0x80u
+#define NOTE_FREE  0
+#define NOTE_FRESH 1
+
+enum note_kind { NOTE_TINY, NOTE_SMALL, NOTE_MEDIUM };
+
+static inline enum note_kind note_kind(unsigned class)
+{
+    if (class == 1)
+        return NOTE_TINY;
+    return class <= SIZE_CLASS_SMALL ? NOTE_SMALL : NOTE_MEDIUM;
+}
+
+/* At any address: granules are counted one by one. */
+struct note_small {
+    uint16_t value;
+} __attribute__((packed, may_alias));
+struct note_medium {
+    uint32_t value;
+} __attribute__((packed, may_alias));
+
+static inline uint32_t note_get(enum note_kind kind, const uint8_t *at)
+{
+    if (kind == NOTE_TINY)
+        return *at;
+    if (kind == NOTE_SMALL)
+        return ((const struct note_small *)(const void *)at)->value;
+    return ((const struct note_medium *)(const void *)at)->value;
+}
+
+static inline void note_set(enum note_kind kind, uint8_t *at, uint32_t note)
+{
+    if (kind == NOTE_TINY)
+        *at = (uint8_t)note;
+    else if (kind == NOTE_SMALL)
+        ((struct note_small *)(void *)at)->value = (uint16_t)note;
+    else
+        ((struct note_medium *)(void *)at)->value = note;
+}
+
+/* The note of a live block.  The layout is one of its kind. */
+static inline uint32_t note_make(enum note_kind kind, struct layout layout)
+{
+    uint32_t size = (uint32_t)layout.size - 1;
+    uint32_t shift = (uint32_t)__builtin_ctzll(layout.align);
+
+    if (kind == NOTE_TINY)
+        return NOTE_LIVE | size << 3 | shift;
+    if (kind == NOTE_SMALL) /* adding bits 7 to 9 moves them up by one */
+        return (size + (size & 0x380)) | shift << 11 | NOTE_LIVE;
+    return NOTE_LIVE | shift | (size & 0x7f) << 8 | (size & 0x3f80) << 9 |
+           (size & 0x1fc000) << 10;
+}
+
+static inline struct layout note_layout(enum note_kind kind, uint32_t note)
+{
+    if (kind == NOTE_TINY)
+        return (struct layout){(note >> 3 & 0xf) + 1, (size_t)1 << (note & 7)};
+    if (kind == NOTE_SMALL)
+        return (struct layout){((note & 0x7f) | (note >> 1 & 0x380)) + 1,
+                               (size_t)1 << (note >> 11 & 0xf)};
+    return (struct layout){
+        ((note >> 8 & 0x7f) | (note >> 9 & 0x3f80) | (note >> 10 & 0x1fc000)) +
+            1,
+        (size_t)1 << (note & 0x7f)};
+}
+
+/* The number of a granule, of an address that need not be the start of one:
+ * the remainder then makes it larger than any. */
+static inline size_t slab_granule(const struct slab_heap *slabs, vaddr_t at)
+{
+    size_t offset = at - slabs->start;
+
+    return offset >> 4 | offset << 60;
+}
+
+_Static_assert(HEAP_GRANULE == 16, "slab_granule shifts by 4");
+
+static inline uint8_t *slab_note(const struct slab_heap *slabs, vaddr_t at)
+{
+    return slabs->notes + (at - slabs->start) / HEAP_GRANULE;
+}
+
+/* The slab that a page is part of. */
+static inline struct slab *slab_of_page(const struct slab_heap *slabs,
+                                        size_t page)
+{
+    return &slabs->slabs[slabs->slabs[page].first];
+}
+
+static inline vaddr_t slab_start(const struct slab_heap *slabs,
+                                 const struct slab *slab)
+{
+    return pages_address(&slabs->pages, slab->first);
+}
+
+static inline unsigned slab_slot(const struct slab_class *class, size_t offset)
+{
+    return (unsigned)(offset * class->reciprocal >> 32);
+}
+
+/* The class of a page, from 0 to slabs->pages.count - 1; by whoever may change
+ * it, or by the owner of a block in it. */
+static inline unsigned slab_class_of_page(const struct slab_heap *slabs,
+                                          size_t page)
+{
+    return __atomic_load_n(&slabs->classes[page], __ATOMIC_RELAXED);
+}
+
+/* Free blocks that wait for the next holder of a lock, because handlers freed
+ * them that hit its holder.  Linked by their first words: they are nobody's any
+ * more. */
+
+static inline void slab_defer(void **list, void *block)
+{
+    void *first = __atomic_load_n(list, __ATOMIC_RELAXED);
+
+    /* release: the link is there when the block can be found */
+    do
+        *(void **)block = first;
+    while (!__atomic_compare_exchange_n(list, &first, block, true,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+}
+
+/* All that wait, in no order; or NULL. */
+static inline void **slab_deferred(void **list)
+{
+    if (likely(!__atomic_load_n(list, __ATOMIC_RELAXED)))
+        return NULL;
+    /* acquire: with the release above */
+    return __atomic_exchange_n(list, NULL, __ATOMIC_ACQUIRE);
+}
+
+/* Takes pages, or makes a run of them longer or shorter; with heap->lock held.
+ * As their namesakes of mm/heap/pages.h. */
+size_t slab_take_pages(struct heap *heap, size_t count, size_t align,
+                       bool *zeroed);
+bool slab_resize_pages(struct heap *heap, size_t first, size_t from, size_t to);
+
+/* A block for the heap's own use, which no one sees; NULL if there is none, or
+ * a handler hit the holder of a lock.  With no class's lock held. */
+void *slab_own(struct heap *heap, size_t bytes);
+void slab_disown(struct heap *heap, void *block, size_t bytes);
+
+/* What is known of a pointer, as struct heap_backend's find tells it. */
+enum heap_fault slab_find(const struct heap *heap, const void *pointer,
+                          struct heap_block *block);
+
+/* Counts by walking all slabs; with heap->lock held. */
+struct heap_totals slab_totals(const struct heap *heap);
+
+/* Verifies everything; with all CPUs stopped and all locks held. */
+struct heap_flaw slab_verify(const struct heap *heap);
+
+#endif

@@ -1,0 +1,295 @@
+/* What the back-end slab knows of its blocks: one of them, all of them, and
+ * whether it is true. */
+#include "mm/heap/slab.h"
+
+#include "lib/bits.h"
+
+/* ---- One block ---- */
+
+static enum heap_fault find_in_slab(const struct slab_heap *slabs,
+                                    unsigned number, vaddr_t at,
+                                    struct heap_block *block)
+{
+    const struct slab_class *class = &slabs->class[number];
+    const struct slab *slab =
+        slab_of_page(slabs, (at - slabs->start) / PAGE_SIZE);
+    unsigned slot = slab_slot(class, at - slab_start(slabs, slab));
+    vaddr_t start = slab_start(slabs, slab) + slot * (vaddr_t) class->bytes;
+
+    if (slot >= class->slots)
+        return HEAP_NOT_A_START;
+    enum note_kind kind = note_kind(number);
+    uint32_t note = note_get(kind, slab_note(slabs, start));
+    bool live = note & NOTE_LIVE;
+    *block = (struct heap_block){
+        .start = (void *)start,
+        .layout = live ? note_layout(kind, note)
+                       : (struct layout){class->bytes, HEAP_GRANULE},
+        .usable = class->bytes,
+        .held = class->bytes,
+    };
+    if (at != start)
+        return HEAP_NOT_A_START;
+    return live ? HEAP_NO_FAULT : HEAP_DOUBLE_FREE;
+}
+
+static void describe_large(const struct slab_heap *slabs, size_t page,
+                           struct heap_block *block)
+{
+    const struct slab *slab = &slabs->slabs[page];
+
+    *block = (struct heap_block){
+        .start = (void *)pages_address(&slabs->pages, page),
+        .layout = slab->layout,
+        .usable = slab->pages * PAGE_SIZE,
+        .held = slab->pages * PAGE_SIZE,
+    };
+}
+
+enum heap_fault slab_find(const struct heap *heap, const void *pointer,
+                          struct heap_block *block)
+{
+    const struct slab_heap *slabs = slab_heap(heap);
+    vaddr_t at = (vaddr_t)pointer, offset = at - slabs->start;
+    size_t page = offset / PAGE_SIZE;
+
+    if (large_is_outside(heap, pointer))
+        return large_find(heap, pointer, block);
+    if (at < slabs->start ||
+        offset / HEAP_GRANULE >=
+            __atomic_load_n(&slabs->granules, __ATOMIC_RELAXED))
+        return HEAP_FOREIGN;
+    unsigned number = slab_class_of_page(slabs, page);
+    if (slab_is_class(number))
+        return find_in_slab(slabs, number, at, block);
+    switch (number) {
+    case PAGE_OF_NONE:
+        return slabs->slabs[page].known ? HEAP_DOUBLE_FREE : HEAP_FOREIGN;
+    default:
+        while (slab_class_of_page(slabs, page) == PAGE_OF_REST)
+            page--;
+        describe_large(slabs, page, block);
+        return block->start == pointer ? HEAP_NO_FAULT : HEAP_NOT_A_START;
+    }
+}
+
+/* ---- All blocks ---- */
+
+/* Pages in the run that begins with this one, or 1 if none does. */
+static size_t run_length(const struct slab_heap *slabs, size_t page)
+{
+    unsigned number = slab_class_of_page(slabs, page);
+
+    if (slab_is_class(number))
+        return slabs->class[number].pages;
+    return number == PAGE_OF_LARGE ? slabs->slabs[page].pages : 1;
+}
+
+static bool slot_is_live(const struct slab_heap *slabs,
+                         const struct slab_class *class,
+                         const struct slab *slab, unsigned slot)
+{
+    vaddr_t at = slab_start(slabs, slab) + slot * (vaddr_t) class->bytes;
+
+    return *slab_note(slabs, at) & NOTE_LIVE;
+}
+
+static void add_up_slab(const struct slab_heap *slabs, unsigned number,
+                        const struct slab *slab, struct heap_totals *totals)
+{
+    const struct slab_class *class = &slabs->class[number];
+    enum note_kind kind = note_kind(number);
+    vaddr_t at = slab_start(slabs, slab);
+
+    for (unsigned slot = 0; slot < class->slots; slot++, at += class->bytes) {
+        uint32_t note = note_get(kind, slab_note(slabs, at));
+        if (!(note & NOTE_LIVE))
+            continue;
+        totals->blocks++;
+        totals->requested += note_layout(kind, note).size;
+        totals->held += class->bytes;
+    }
+}
+
+struct heap_totals slab_totals(const struct heap *heap)
+{
+    const struct slab_heap *slabs = slab_heap(heap);
+    struct heap_totals totals = {0};
+    struct heap_block block;
+
+    for (size_t page = 0; page < slabs->pages.fresh;
+         page += run_length(slabs, page)) {
+        unsigned number = slab_class_of_page(slabs, page);
+
+        if (slab_is_class(number)) {
+            add_up_slab(slabs, number, &slabs->slabs[page], &totals);
+        } else if (number == PAGE_OF_LARGE) {
+            describe_large(slabs, page, &block);
+            totals.blocks++;
+            totals.requested += block.layout.size;
+            totals.held += block.held;
+        }
+    }
+    large_add_up(heap, &totals);
+    return totals;
+}
+
+/* ---- Whether it is true ---- */
+
+#define FLAW(place, what)                                                      \
+    (struct heap_flaw)                                                         \
+    {                                                                          \
+        (place), (what)                                                        \
+    }
+
+/* One slab by itself; adds the slots that are neither free in it nor live, and
+ * so have to be in magazines. */
+static struct heap_flaw verify_slab(const struct slab_heap *slabs,
+                                    unsigned number, const struct slab *slab,
+                                    size_t *away)
+{
+    const struct slab_class *class = &slabs->class[number];
+    unsigned live = 0, free = set512_count(&slab->free);
+
+    for (size_t i = 1; i < class->pages; i++)
+        if (slab[i].first != slab->first ||
+            slab_class_of_page(slabs, slab->first + i) != number)
+            return FLAW(&slab[i], "a page that its slab does not know");
+    if (free != slab->free_count)
+        return FLAW(slab, "a slab with another number of free slots");
+    if ((free > 0) != (slab->link != NULL))
+        return FLAW(slab, "a slab in no list, or full and in one");
+    for (unsigned slot = 0; slot < SET512_MEMBERS; slot++) {
+        bool is_free = set512_has(&slab->free, slot);
+        if (slot >= class->slots) {
+            if (is_free)
+                return FLAW(slab, "a free slot behind the last one");
+        } else if (slot_is_live(slabs, class, slab, slot)) {
+            if (is_free)
+                return FLAW(slab, "a slot both free and live");
+            live++;
+        }
+    }
+    *away += class->slots - free - live;
+    return FLAW(NULL, NULL);
+}
+
+static struct heap_flaw verify_lists(const struct slab_heap *slabs,
+                                     unsigned number)
+{
+    const struct slab_class *class = &slabs->class[number];
+
+    for (unsigned i = 0; i < SLAB_LISTS; i++) {
+        struct slab *const *link = &class->partial[i];
+
+        for (; *link; link = &(*link)->next)
+            if ((*link)->link != link || (*link)->list != i ||
+                slab_class_of_page(slabs, (*link)->first) != number)
+                return FLAW(*link, "a slab in a list that is not its own");
+    }
+    return FLAW(NULL, NULL);
+}
+
+static struct heap_flaw verify_round(const struct slab_heap *slabs,
+                                     unsigned number, const void *round)
+{
+    const struct slab_class *class = &slabs->class[number];
+    struct heap_block block;
+    vaddr_t at = (vaddr_t)round;
+    size_t page = (at - slabs->start) / PAGE_SIZE;
+
+    if (at < slabs->start || page >= slabs->pages.fresh ||
+        slab_class_of_page(slabs, page) != number ||
+        find_in_slab(slabs, number, at, &block) != HEAP_DOUBLE_FREE)
+        return FLAW(round, "a round that is no free block of its class");
+    const struct slab *slab = slab_of_page(slabs, page);
+    if (set512_has(&slab->free, slab_slot(class, at - slab_start(slabs, slab))))
+        return FLAW(round, "a block both in a slab and in a magazine");
+    return FLAW(NULL, NULL);
+}
+
+/* Takes the rounds off those that are away, and the magazine, too. */
+static struct heap_flaw verify_magazine(const struct slab_heap *slabs,
+                                        unsigned number,
+                                        const struct magazine *magazine,
+                                        size_t *away)
+{
+    struct heap_flaw flaw = {0};
+
+    if (magazine == &slabs->none)
+        return flaw;
+    away[size_class(magazine_bytes(magazine->limit))]--;
+    if (magazine->count > magazine->limit)
+        return FLAW(magazine, "a magazine with more rounds than it has room");
+    for (unsigned i = 0; !flaw.place && i < magazine->count; i++)
+        flaw = verify_round(slabs, number, magazine->rounds[i]);
+    away[number] -= magazine->count;
+    return flaw;
+}
+
+static struct heap_flaw verify_magazines(const struct slab_heap *slabs,
+                                         unsigned number, size_t *away)
+{
+    const struct magazine *magazine = slabs->class[number].full.first;
+    struct heap_flaw flaw = {0};
+
+    for (; !flaw.place && magazine; magazine = magazine->next)
+        flaw = verify_magazine(slabs, number, magazine, away);
+    magazine = slabs->class[number].empty.first;
+    for (; !flaw.place && magazine; magazine = magazine->next)
+        flaw = verify_magazine(slabs, number, magazine, away);
+    for (unsigned i = 0; !flaw.place && i < slabs->cpu_count; i++) {
+        const struct slab_cpu *cpu = &slabs->cpu[i];
+
+        flaw = verify_magazine(slabs, number, cpu->loaded[number], away);
+        if (!flaw.place)
+            flaw = verify_magazine(slabs, number, cpu->previous[number], away);
+    }
+    /* what handlers freed since the lock was taken */
+    void *const *deferred = slabs->class[number].deferred;
+    for (; !flaw.place && deferred; deferred = *deferred) {
+        flaw = verify_round(slabs, number, deferred);
+        away[number]--;
+    }
+    return flaw;
+}
+
+struct heap_flaw slab_verify(const struct heap *heap)
+{
+    const struct slab_heap *slabs = slab_heap(heap);
+    size_t away[SIZE_CLASSES] = {0}, taken = 0;
+    struct heap_flaw flaw = {0};
+
+    for (size_t page = 0; page < slabs->pages.fresh;
+         page += run_length(slabs, page)) {
+        unsigned number = slab_class_of_page(slabs, page);
+
+        if (number != PAGE_OF_NONE)
+            taken += run_length(slabs, page);
+        if (number == PAGE_OF_REST)
+            return FLAW((void *)pages_address(&slabs->pages, page),
+                        "a page that is part of no block");
+        if (number != PAGE_OF_NONE && slabs->slabs[page].first != page)
+            return FLAW(&slabs->slabs[page], "a run that begins elsewhere");
+        if (slab_is_class(number))
+            flaw =
+                verify_slab(slabs, number, &slabs->slabs[page], &away[number]);
+        if (flaw.place)
+            return flaw;
+    }
+    if (taken != slabs->pages.taken_count)
+        return FLAW(&slabs->pages, "another number of pages is taken");
+    for (unsigned number = 1; !flaw.place && number < SIZE_CLASSES; number++) {
+        flaw = verify_lists(slabs, number);
+        if (!flaw.place)
+            flaw = verify_magazines(slabs, number, away);
+    }
+    away[size_class(sizeof(struct large_block))] -= slabs->large.count;
+    for (unsigned number = 1; !flaw.place && number < SIZE_CLASSES; number++)
+        if (away[number] != 0)
+            flaw = FLAW(&slabs->class[number],
+                        "slots neither free nor live, nor in a magazine");
+    if (flaw.place)
+        return flaw;
+    return pages_verify(&slabs->pages);
+}
