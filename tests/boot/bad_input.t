@@ -93,7 +93,7 @@ sub boot_patched {
 my @lines = (
     ['bananas', qr/unknown option 'bananas' is ignored/],
     ['bananas', qr/known: selftest/],
-    ['heap=nonsense', qr/there is no back-end 'nonsense'; taking 'list'/],
+    ['heap=nonsense', qr/there is no back-end 'nonsense'; taking 'slab'/],
     ['heap=nonsense', qr/ bump /],
     ['heap=' . 'x' x 200, qr/the value of 'heap' has 200 characters/],
     ['loglevel=loud', qr/loglevel=loud is none of error/],

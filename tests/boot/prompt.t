@@ -31,7 +31,7 @@ for my $firmware (qw(bios uefi)) {
     like($report, qr/^  \w{12}-\w{12} .* usable$/m, 'usable memory in it');
     like($report, qr/^frames, free: +\d+ x 1G +\d+ x 2M +\d+ x 4K/m, 'frames');
     like($report, qr/^metadata: +\d+ bytes.* \d\.\d{4} %/m, 'metadata');
-    like($report, qr/^heap: +list: \d+ blocks/m, 'heap');
+    like($report, qr/^heap: +slab: \d+ blocks/m, 'heap');
     my ($screen) = $report =~ /^(Copse .*)copse> \z/ms;
     cmp_ok(($screen =~ tr/\n//), '<=', 32, 'on about one screen');
 
