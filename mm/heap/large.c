@@ -282,15 +282,18 @@ size_t large_bytes(const struct heap *heap)
     return __atomic_load_n(&slab_heap(heap)->large.bytes, __ATOMIC_RELAXED);
 }
 
-void large_add_up(const struct heap *heap, struct heap_totals *totals)
+bool large_next(const struct heap *heap, size_t *number,
+                struct heap_block *block)
 {
     const struct large *large = &slab_heap(heap)->large;
+    size_t left = (*number)++;
 
     for (unsigned i = 0; i < LARGE_BUCKETS; i++)
         for (const struct large_block *entry = large->bucket[i]; entry;
-             entry = entry->next) {
-            totals->blocks++;
-            totals->requested += entry->layout.size;
-            totals->held += entry->usable;
-        }
+             entry = entry->next)
+            if (left-- == 0) {
+                describe(entry, block);
+                return true;
+            }
+    return false;
 }

@@ -57,7 +57,9 @@ void large_free_all(struct heap *heap);
 /* Usable bytes of all blocks outside of the region. */
 size_t large_bytes(const struct heap *heap);
 
-/* Adds up the blocks outside of the region. */
-void large_add_up(const struct heap *heap, struct heap_totals *totals);
+/* The next of the blocks outside of the region, of which *number were met;
+ * false if that was the last. */
+bool large_next(const struct heap *heap, size_t *number,
+                struct heap_block *block);
 
 #endif

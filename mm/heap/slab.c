@@ -38,15 +38,23 @@
 
 /* Bytes in the blocks of one magazine, and of the full ones in a depot; and how
  * many there are, at least and at most. */
-#define MAGAZINE_BYTES (8 * KIB)
+#define MAGAZINE_BYTES (64 * KIB)
 #define ROUNDS_MIN     2
-#define ROUNDS_MAX     64
-#define DEPOT_BYTES    (64 * KIB)
-#define DEPOT_MIN      1
+#define ROUNDS_MAX     126
+#define DEPOT_BYTES    (256 * KIB)
+#define DEPOT_MIN      4
 #define DEPOT_MAX      32
 
 /* In a smaller region magazines would hold too much of it. */
 #define REGION_FOR_MAGAZINES (128 * KIB)
+
+/* By 1 to 4 bytes a multiple of 16 up to 256 bytes, 2 to 4 of 64 up to 512, and
+ * of 128 or more above. */
+const uint8_t slab_note_shifts[SIZE_CLASSES] = {
+    [1 ... 12] = 4,
+    [13 ... 16] = 5,
+    [17 ... SIZE_CLASSES - 1] = 6,
+};
 
 /* ---- Pages ---- */
 
@@ -62,8 +70,7 @@ static void set_pages(struct slab_heap *slabs, size_t first, size_t count,
 /* A page has notes from the moment that it is first taken. */
 static void publish_notes(struct slab_heap *slabs)
 {
-    __atomic_store_n(&slabs->granules, slabs->pages.ready * PAGE_GRANULES,
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&slabs->pages_known, slabs->pages.ready, __ATOMIC_RELAXED);
 }
 
 size_t slab_take_pages(struct heap *heap, size_t count, size_t align,
@@ -146,8 +153,8 @@ static struct slab *slab_make(struct heap *heap, unsigned number,
         slab[i].first = (uint32_t)first;
         slab[i].known = true;
     }
-    memset(slabs->notes + first * PAGE_GRANULES,
-           zeroed ? NOTE_FRESH : NOTE_FREE, class->pages * PAGE_GRANULES);
+    memset(slabs->notes + first * PAGE_NOTES, zeroed ? NOTE_FRESH : NOTE_FREE,
+           class->pages * PAGE_NOTES);
     set512_clear(&slab->free);
     set512_add_range(&slab->free, 0, class->slots);
     slab->free_count = class->slots;
@@ -259,7 +266,7 @@ void *slab_own(struct heap *heap, size_t bytes)
     (void)slab_take(heap, number, &block, 1, &error);
     unlock_class(heap, number);
     if (block) /* it will be written to */
-        *slab_note(slab_heap(heap), (vaddr_t)block) = NOTE_FREE;
+        *slab_note(slab_heap(heap), number, (vaddr_t)block) = NOTE_FREE;
     return block;
 }
 
@@ -566,7 +573,7 @@ static void *hand_out(struct slab_heap *slabs, unsigned number, void *block,
                       struct layout layout, bool clear)
 {
     enum note_kind kind = note_kind(number);
-    uint8_t *note = slab_note(slabs, (vaddr_t)block);
+    uint8_t *note = slab_note(slabs, number, (vaddr_t)block);
     bool fresh = *note == NOTE_FRESH;
 
     note_set(kind, note, note_make(kind, layout));
@@ -602,9 +609,10 @@ static void *allocate_slowly(struct heap *heap, struct layout layout,
                       : take_direct(heap, number, &error);
     if (!block && !large)
         block = take_larger(heap, &number, layout.align);
-    if (!block)
+    if (!block) {
         heap_refuse(heap, error);
-    else if (!large)
+        __atomic_fetch_add(&slabs->class[number].failures, 1, __ATOMIC_RELAXED);
+    } else if (!large)
         hand_out(slabs, number, block, layout, clear);
     return block;
 }
@@ -630,7 +638,7 @@ static struct heap_block slab_claimed(const struct heap *heap,
     struct heap_block block = {0};
     enum heap_fault fault = slab_find(heap, claim->pointer, &block);
 
-    if (!fault && claim->layout &&
+    if (!fault && claim->layout && heap->checks != HEAP_CHECKS_OFF &&
         (claim->layout->size != block.layout.size ||
          claim->layout->align != block.layout.align))
         fault = HEAP_WRONG_LAYOUT;
@@ -657,7 +665,8 @@ __attribute__((noinline)) static void free_slow(struct heap *heap,
         large_free(heap, block.start);
         return;
     }
-    note_set(note_kind(number), slab_note(slabs, (vaddr_t)pointer), NOTE_FREE);
+    note_set(note_kind(number), slab_note(slabs, number, (vaddr_t)pointer),
+             NOTE_FREE);
     put_slowly(heap, number, block.start);
 }
 
@@ -695,7 +704,7 @@ take_fast(struct heap *heap, struct layout layout, const void *caller,
         return slow(heap, layout, caller);
     }
     void *block = magazine_pop(loaded);
-    uint8_t *note = slab_note(slabs, (vaddr_t)block);
+    uint8_t *note = slab_note(slabs, number, (vaddr_t)block);
     bool fresh = clear && *note == NOTE_FRESH;
     note_set(kind, note, note_make(kind, layout));
     cpu->allocations++;
@@ -760,16 +769,32 @@ static void *slab_alloc_zeroed(struct heap *heap, struct layout layout,
                     alloc_zeroed_other);
 }
 
-/* Puts a block away, if the note is as it must be: the one expected, or that of
+/* The note of what may be a block, and its class; NULL if it is none. */
+__attribute__((always_inline)) static inline uint8_t *
+note_of(const struct slab_heap *slabs, const void *pointer, unsigned *number)
+{
+    size_t offset = (vaddr_t)pointer - slabs->start;
+    size_t page = offset / PAGE_SIZE;
+
+    if (unlikely(page >= slabs->pages_known))
+        return NULL;
+    *number = slab_class_of_page(slabs, page);
+    return slabs->notes + page * PAGE_NOTES;
+}
+
+/* Puts a block away, if its note is as it must be: the one expected, or that of
  * any live block.  False: the slow way. */
 __attribute__((always_inline)) static inline bool
 put_fast(struct slab_heap *slabs, void *block, enum note_kind kind,
-         unsigned number, const uint32_t *expected)
+         unsigned number, uint8_t *notes, const uint32_t *expected)
 {
-    uint8_t *note = slab_note(slabs, (vaddr_t)block);
+    size_t offset = ((vaddr_t)block - slabs->start) % PAGE_SIZE;
+    unsigned shift = slab_note_shift(number);
+    uint8_t *note = notes + (offset >> shift);
     uint32_t found = note_get(kind, note);
 
-    if (unlikely(expected ? found != *expected : !(found & NOTE_LIVE)))
+    if (unlikely(expected ? found != *expected : !(found & NOTE_LIVE)) ||
+        unlikely(offset >> shift << shift != offset))
         return false;
     struct slab_cpu *cpu = this_cpu(slabs);
     if (unlikely(!cpu_section_enter(&cpu->section)))
@@ -789,35 +814,29 @@ __attribute__((noinline)) static void
 free_other(struct heap *heap, void *pointer, const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    size_t granule = slab_granule(slabs, (vaddr_t)pointer);
+    unsigned number;
+    uint8_t *notes = note_of(slabs, pointer, &number);
 
-    if (likely(granule < slabs->granules)) {
-        unsigned number = slab_class_of_page(slabs, granule / PAGE_GRANULES);
-        if (number == 1 && put_fast(slabs, pointer, NOTE_TINY, 1, NULL))
-            return;
-        if (number > 1 && number < SIZE_CLASSES &&
-            put_fast(slabs, pointer, NOTE_MEDIUM, number, NULL))
-            return;
-    }
+    if (notes && number == 1 &&
+        put_fast(slabs, pointer, NOTE_TINY, 1, notes, NULL))
+        return;
+    if (notes && number > SIZE_CLASS_SMALL && number < SIZE_CLASSES &&
+        put_fast(slabs, pointer, NOTE_MEDIUM, number, notes, NULL))
+        return;
     free_unsized_slow(heap, pointer, caller);
 }
 
 static void slab_free(struct heap *heap, void *pointer, const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    size_t granule = slab_granule(slabs, (vaddr_t)pointer);
     unsigned number;
+    uint8_t *notes = note_of(slabs, pointer, &number);
 
-    if (unlikely(granule >= slabs->granules)) {
+    if (unlikely(!notes || number - 2 > SIZE_CLASS_SMALL - 2)) {
         free_other(heap, pointer, caller);
         return;
     }
-    number = slab_class_of_page(slabs, granule / PAGE_GRANULES);
-    if (unlikely(number - 2 > SIZE_CLASS_SMALL - 2)) {
-        free_other(heap, pointer, caller);
-        return;
-    }
-    if (unlikely(!put_fast(slabs, pointer, NOTE_SMALL, number, NULL)))
+    if (unlikely(!put_fast(slabs, pointer, NOTE_SMALL, number, notes, NULL)))
         free_unsized_slow(heap, pointer, caller);
 }
 
@@ -827,21 +846,19 @@ __attribute__((noinline)) static void dealloc_other(struct heap *heap,
                                                     const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    size_t granule = slab_granule(slabs, (vaddr_t)pointer);
+    unsigned number;
+    uint8_t *notes = note_of(slabs, pointer, &number);
+    uint32_t expected = note_make(NOTE_TINY, layout);
 
-    if (likely(granule < slabs->granules)) {
-        unsigned number = slab_class_of_page(slabs, granule / PAGE_GRANULES);
-        uint32_t expected = note_make(NOTE_TINY, layout);
-        if (number == 1 && layout.size - 1 < HEAP_GRANULE &&
-            layout.align <= HEAP_GRANULE &&
-            put_fast(slabs, pointer, NOTE_TINY, 1, &expected))
-            return;
-        expected = note_make(NOTE_MEDIUM, layout);
-        if (number > SIZE_CLASS_SMALL && number < SIZE_CLASSES &&
-            layout.size - 1 < SIZE_CLASS_BYTES_MAX &&
-            put_fast(slabs, pointer, NOTE_MEDIUM, number, &expected))
-            return;
-    }
+    if (notes && number == 1 && layout.size - 1 < HEAP_GRANULE &&
+        layout.align <= HEAP_GRANULE &&
+        put_fast(slabs, pointer, NOTE_TINY, 1, notes, &expected))
+        return;
+    expected = note_make(NOTE_MEDIUM, layout);
+    if (notes && number > SIZE_CLASS_SMALL && number < SIZE_CLASSES &&
+        layout.size - 1 < SIZE_CLASS_BYTES_MAX &&
+        put_fast(slabs, pointer, NOTE_MEDIUM, number, notes, &expected))
+        return;
     free_sized_slow(heap, pointer, layout, caller);
 }
 
@@ -849,22 +866,37 @@ static void slab_dealloc(struct heap *heap, void *pointer, struct layout layout,
                          const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    size_t granule = slab_granule(slabs, (vaddr_t)pointer);
     uint32_t expected = note_make(NOTE_SMALL, layout);
     unsigned number;
+    uint8_t *notes = note_of(slabs, pointer, &number);
 
-    if (unlikely(granule >= slabs->granules ||
+    if (unlikely(!notes || number - 2 > SIZE_CLASS_SMALL - 2 ||
                  layout.size - 1 >= SIZE_CLASS_SMALL_BYTES)) {
         dealloc_other(heap, pointer, layout, caller);
         return;
     }
-    number = slab_class_of_page(slabs, granule / PAGE_GRANULES);
-    if (unlikely(number - 2 > SIZE_CLASS_SMALL - 2)) {
-        dealloc_other(heap, pointer, layout, caller);
-        return;
-    }
-    if (unlikely(!put_fast(slabs, pointer, NOTE_SMALL, number, &expected)))
+    if (unlikely(
+            !put_fast(slabs, pointer, NOTE_SMALL, number, notes, &expected)))
         free_sized_slow(heap, pointer, layout, caller);
+}
+
+/* A layout that is trusted tells nothing new. */
+static void slab_dealloc_trusting(struct heap *heap, void *pointer,
+                                  struct layout layout, const void *caller)
+{
+    (void)layout;
+    slab_free(heap, pointer, caller);
+}
+
+/* Whether a block of this class is as good for the layout as a new one: it has
+ * room, and no more than half of it would be unused. */
+static bool suits(const struct slab_heap *slabs, unsigned number, vaddr_t at,
+                  struct layout layout)
+{
+    size_t bytes = slabs->class[number].bytes;
+
+    return layout.size <= bytes && layout.size > bytes / 2 &&
+           layout.align <= SIZE_CLASS_ALIGN_MAX && is_aligned(at, layout.align);
 }
 
 /* Gives a block another layout where it is; false if it cannot. */
@@ -873,26 +905,48 @@ static bool resize(struct heap *heap, const struct heap_block *block,
 {
     struct slab_heap *slabs = slab_heap(heap);
     vaddr_t at = (vaddr_t)block->start;
-    size_t need = size_class_need(layout);
-
-    if (!is_aligned(at, layout.align))
-        return false;
     unsigned number = PAGE_OF_LARGE;
+
     if (!large_is_outside(heap, block->start))
         number = slab_class_of_page(slabs, (at - slabs->start) / PAGE_SIZE);
     if (number == PAGE_OF_LARGE)
-        return large_resize(heap, block, layout);
-    if (need > SIZE_CLASS_BYTES_MAX || layout.align > SIZE_CLASS_ALIGN_MAX ||
-        size_class(need) != number)
+        return is_aligned(at, layout.align) &&
+               large_resize(heap, block, layout);
+    if (!suits(slabs, number, at, layout))
         return false;
-    note_set(note_kind(number), slab_note(slabs, at),
+    note_set(note_kind(number), slab_note(slabs, number, at),
              note_make(note_kind(number), layout));
+    return true;
+}
+
+/* The same, for a block with a note that is as it must be; false: maybe. */
+static bool resize_fast(struct heap *heap, const struct heap_claim *claim,
+                        struct layout layout)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    vaddr_t at = (vaddr_t)claim->pointer;
+    unsigned number;
+
+    if (!claim->layout || layout_error(layout) ||
+        !note_of(slabs, claim->pointer, &number) || number <= 1 ||
+        number >= SIZE_CLASSES || !suits(slabs, number, at, layout))
+        return false;
+    enum note_kind kind = note_kind(number);
+    uint8_t *note = slab_note(slabs, number, at);
+    if (note_get(kind, note) != note_make(kind, *claim->layout) ||
+        claim->layout->size > slabs->class[number].bytes ||
+        !is_aligned(at, (size_t)1 << slab_note_shift(number)))
+        return false;
+    note_set(kind, note, note_make(kind, layout));
     return true;
 }
 
 static void *slab_realloc(struct heap *heap, const struct heap_claim *claim,
                           struct layout layout)
 {
+    if (resize_fast(heap, claim, layout))
+        return (void *)(vaddr_t)claim->pointer;
+
     enum mm_error error = layout_error(layout);
     struct heap_block block = slab_claimed(heap, claim);
 
@@ -953,6 +1007,32 @@ static struct heap_stats slab_stats(struct heap *heap)
     return stats;
 }
 
+/* Counted by walking, as all is; the last class has the large blocks. */
+static bool slab_tell_class(struct heap *heap, unsigned number,
+                            struct heap_class *class)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+
+    if (number >= SIZE_CLASSES)
+        return false;
+    unsigned own = number + 1 < SIZE_CLASSES ? number + 1 : 0;
+    *class = (struct heap_class){
+        .most = own ? slabs->class[own].bytes : SIZE_MAX,
+        .failures =
+            __atomic_load_n(&slabs->class[own].failures, __ATOMIC_RELAXED),
+    };
+    if (!cpu_lock_acquire(&heap->lock))
+        return true;
+    struct heap_totals totals = slab_class_totals(heap, own);
+    cpu_lock_release(&heap->lock);
+    class->blocks = totals.blocks;
+    class->requested = totals.requested;
+    class->held = totals.held;
+    raise_peak(&slabs->class[own].peak_blocks, totals.blocks);
+    class->peak_blocks = slabs->class[own].peak_blocks;
+    return true;
+}
+
 static struct heap_flaw busy(struct heap *heap)
 {
     return (struct heap_flaw){heap, "it is in the middle of a call"};
@@ -1001,6 +1081,23 @@ static struct heap_flaw slab_check(struct heap *heap)
     return flaw;
 }
 
+#define SLAB_CALLS                                                             \
+    .alloc = slab_alloc, .alloc_zeroed = slab_alloc_zeroed,                    \
+    .alloc_back = slab_alloc, .free = slab_free, .realloc = slab_realloc,      \
+    .usable_size = slab_usable_size, .stats = slab_stats,                      \
+    .class = slab_tell_class, .check = slab_check
+
+static const struct heap_calls slab_calls = {
+    SLAB_CALLS,
+    .dealloc = slab_dealloc,
+};
+
+/* With HEAP_CHECKS_OFF. */
+static const struct heap_calls slab_trusting_calls = {
+    SLAB_CALLS,
+    .dealloc = slab_dealloc_trusting,
+};
+
 /* ---- Making a heap ---- */
 
 static unsigned clamp(size_t value, unsigned least, unsigned most)
@@ -1041,7 +1138,7 @@ static bool own(struct heap *heap, size_t bytes)
 
 static void slab_init(struct heap *heap)
 {
-    static const size_t entries[] = {PAGE_GRANULES, sizeof(struct slab), 1, 0};
+    static const size_t entries[] = {PAGE_NOTES, sizeof(struct slab), 1, 0};
     vaddr_t region = (vaddr_t)heap->region.start;
     vaddr_t at = align_up(region, _Alignof(struct slab_heap));
     struct slab_heap *slabs = heap->state = (struct slab_heap *)at;
@@ -1055,6 +1152,8 @@ static void slab_init(struct heap *heap)
     make_cpu(slabs, &slabs->closed);
     slabs->closed.section.stopped = 1;
     slabs->cpu = &slabs->closed;
+    if (heap->checks == HEAP_CHECKS_OFF)
+        heap->calls = &slab_trusting_calls;
     if (heap->region.limit >= REGION_FOR_MAGAZINES + for_cpus &&
         own(heap, owned + for_cpus)) {
         slabs->cpu = (struct slab_cpu *)(slabs + 1);
@@ -1071,7 +1170,7 @@ static void slab_init(struct heap *heap)
     ASSERT(fits, "no page in %zu bytes", heap->region.limit);
 
     slabs->start = slabs->pages.start;
-    slabs->granules = slabs->pages.ready * PAGE_GRANULES;
+    slabs->pages_known = slabs->pages.ready;
     slabs->notes = (uint8_t *)slabs->pages.row[0].start;
     slabs->slabs = (struct slab *)slabs->pages.row[1].start;
     slabs->classes = (uint8_t *)slabs->pages.row[2].start;
@@ -1082,18 +1181,6 @@ static void slab_fini(struct heap *heap)
     large_free_all(heap);
     pages_fini(&slab_heap(heap)->pages);
 }
-
-static const struct heap_calls slab_calls = {
-    .alloc = slab_alloc,
-    .alloc_zeroed = slab_alloc_zeroed,
-    .alloc_back = slab_alloc,
-    .dealloc = slab_dealloc,
-    .free = slab_free,
-    .realloc = slab_realloc,
-    .usable_size = slab_usable_size,
-    .stats = slab_stats,
-    .check = slab_check,
-};
 
 const struct heap_backend heap_slab = {
     .name = "slab",

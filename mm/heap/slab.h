@@ -18,8 +18,8 @@
 #define PAGE_OF_LARGE 254 /* a large block's first */
 #define PAGE_OF_REST  255 /* and its others */
 
-/* Granules in a page, which is also the bytes of its notes. */
-#define PAGE_GRANULES (PAGE_SIZE / HEAP_GRANULE)
+/* Bytes of the notes of a page's blocks. */
+#define PAGE_NOTES (PAGE_SIZE / HEAP_GRANULE)
 
 /* Partial slabs are in lists by how full they are, the fullest first. */
 #define SLAB_LISTS 4
@@ -48,6 +48,8 @@ struct slab_class {
     struct magazine_list full, empty; /* the depot */
     struct slab *partial[SLAB_LISTS];
     void *deferred; /* freed by handlers that hit the lock's holder */
+    uint64_t failures;
+    size_t peak_blocks; /* when last asked for; heap->lock covers it */
 } __attribute__((aligned(64)));
 
 /* What each CPU has of its own. */
@@ -63,8 +65,8 @@ _Static_assert(sizeof(struct slab_cpu) == 1024, "a power of two, for speed");
 struct slab_heap {
     /* For the fast path. */
     vaddr_t start;        /* of page 0 */
-    size_t granules;      /* that have notes, from there on */
-    uint8_t *notes;       /* by granules */
+    size_t pages_known;   /* that have notes, from there on */
+    uint8_t *notes;       /* PAGE_NOTES a page */
     uint8_t *classes;     /* by pages */
     struct slab_cpu *cpu; /* an array, or &closed */
     size_t cpu_mask;      /* of CPU numbers; 0 for closed */
@@ -91,7 +93,7 @@ static inline bool slab_is_class(unsigned class)
     return class > PAGE_OF_NONE && class < SIZE_CLASSES;
 }
 
-/* Notes: what is known of each block, at its first granule.
+/* Notes: what is known of each block.
  *
  *   bytes       15      14  11 10    8      7      6     0
  *   to 16                                 | live | size - 1, alignment |
@@ -116,7 +118,7 @@ static inline enum note_kind note_kind(unsigned class)
     return class <= SIZE_CLASS_SMALL ? NOTE_SMALL : NOTE_MEDIUM;
 }
 
-/* At any address: granules are counted one by one. */
+/* At any address. */
 struct note_small {
     uint16_t value;
 } __attribute__((packed, may_alias));
@@ -170,20 +172,24 @@ static inline struct layout note_layout(enum note_kind kind, uint32_t note)
         (size_t)1 << (note & 0x7f)};
 }
 
-/* The number of a granule, of an address that need not be the start of one:
- * the remainder then makes it larger than any. */
-static inline size_t slab_granule(const struct slab_heap *slabs, vaddr_t at)
+/* Where in a page's notes that of a block is: at its offset in the page,
+ * shifted.  So notes of blocks lie as close together as one shift allows; the
+ * offsets are multiples of what is shifted out, and of four times that for the
+ * longest notes. */
+static inline unsigned slab_note_shift(unsigned class)
+{
+    extern const uint8_t slab_note_shifts[SIZE_CLASSES];
+
+    return slab_note_shifts[class];
+}
+
+static inline uint8_t *slab_note(const struct slab_heap *slabs, unsigned class,
+                                 vaddr_t at)
 {
     size_t offset = at - slabs->start;
 
-    return offset >> 4 | offset << 60;
-}
-
-_Static_assert(HEAP_GRANULE == 16, "slab_granule shifts by 4");
-
-static inline uint8_t *slab_note(const struct slab_heap *slabs, vaddr_t at)
-{
-    return slabs->notes + (at - slabs->start) / HEAP_GRANULE;
+    return slabs->notes + offset / PAGE_SIZE * PAGE_NOTES +
+           (offset % PAGE_SIZE >> slab_note_shift(class));
 }
 
 /* The slab that a page is part of. */
@@ -253,6 +259,9 @@ enum heap_fault slab_find(const struct heap *heap, const void *pointer,
 
 /* Counts by walking all slabs; with heap->lock held. */
 struct heap_totals slab_totals(const struct heap *heap);
+
+/* The same of one class, or of large blocks for 0. */
+struct heap_totals slab_class_totals(const struct heap *heap, unsigned number);
 
 /* Verifies everything; with all CPUs stopped and all locks held. */
 struct heap_flaw slab_verify(const struct heap *heap);

@@ -19,7 +19,7 @@ static enum heap_fault find_in_slab(const struct slab_heap *slabs,
     if (slot >= class->slots)
         return HEAP_NOT_A_START;
     enum note_kind kind = note_kind(number);
-    uint32_t note = note_get(kind, slab_note(slabs, start));
+    uint32_t note = note_get(kind, slab_note(slabs, number, start));
     bool live = note & NOTE_LIVE;
     *block = (struct heap_block){
         .start = (void *)start,
@@ -56,8 +56,7 @@ enum heap_fault slab_find(const struct heap *heap, const void *pointer,
     if (large_is_outside(heap, pointer))
         return large_find(heap, pointer, block);
     if (at < slabs->start ||
-        offset / HEAP_GRANULE >=
-            __atomic_load_n(&slabs->granules, __ATOMIC_RELAXED))
+        page >= __atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED))
         return HEAP_FOREIGN;
     unsigned number = slab_class_of_page(slabs, page);
     if (slab_is_class(number))
@@ -85,33 +84,46 @@ static size_t run_length(const struct slab_heap *slabs, size_t page)
     return number == PAGE_OF_LARGE ? slabs->slabs[page].pages : 1;
 }
 
-static bool slot_is_live(const struct slab_heap *slabs,
-                         const struct slab_class *class,
+static bool slot_is_live(const struct slab_heap *slabs, unsigned number,
                          const struct slab *slab, unsigned slot)
 {
-    vaddr_t at = slab_start(slabs, slab) + slot * (vaddr_t) class->bytes;
+    const struct slab_class *class = &slabs->class[number];
+    vaddr_t at = slab_start(slabs, slab) + slot * (size_t) class->bytes;
 
-    return *slab_note(slabs, at) & NOTE_LIVE;
+    return *slab_note(slabs, number, at) & NOTE_LIVE;
+}
+
+/* Blocks whose owners asked for a size of one class, or for a large one if that
+ * is 0, or for any. */
+#define ANY_CLASS SIZE_CLASSES
+
+static void add_up_block(const struct heap_block *block, unsigned wanted,
+                         struct heap_totals *totals)
+{
+    size_t size = block->layout.size;
+    unsigned number = size > SIZE_CLASS_BYTES_MAX ? 0 : size_class(size);
+
+    if (wanted != ANY_CLASS && wanted != number)
+        return;
+    totals->blocks++;
+    totals->requested += size;
+    totals->held += block->held;
 }
 
 static void add_up_slab(const struct slab_heap *slabs, unsigned number,
-                        const struct slab *slab, struct heap_totals *totals)
+                        const struct slab *slab, unsigned wanted,
+                        struct heap_totals *totals)
 {
     const struct slab_class *class = &slabs->class[number];
-    enum note_kind kind = note_kind(number);
     vaddr_t at = slab_start(slabs, slab);
+    struct heap_block block;
 
-    for (unsigned slot = 0; slot < class->slots; slot++, at += class->bytes) {
-        uint32_t note = note_get(kind, slab_note(slabs, at));
-        if (!(note & NOTE_LIVE))
-            continue;
-        totals->blocks++;
-        totals->requested += note_layout(kind, note).size;
-        totals->held += class->bytes;
-    }
+    for (unsigned slot = 0; slot < class->slots; slot++, at += class->bytes)
+        if (!find_in_slab(slabs, number, at, &block))
+            add_up_block(&block, wanted, totals);
 }
 
-struct heap_totals slab_totals(const struct heap *heap)
+static struct heap_totals add_up(const struct heap *heap, unsigned wanted)
 {
     const struct slab_heap *slabs = slab_heap(heap);
     struct heap_totals totals = {0};
@@ -122,16 +134,25 @@ struct heap_totals slab_totals(const struct heap *heap)
         unsigned number = slab_class_of_page(slabs, page);
 
         if (slab_is_class(number)) {
-            add_up_slab(slabs, number, &slabs->slabs[page], &totals);
+            add_up_slab(slabs, number, &slabs->slabs[page], wanted, &totals);
         } else if (number == PAGE_OF_LARGE) {
             describe_large(slabs, page, &block);
-            totals.blocks++;
-            totals.requested += block.layout.size;
-            totals.held += block.held;
+            add_up_block(&block, wanted, &totals);
         }
     }
-    large_add_up(heap, &totals);
+    for (size_t i = 0; large_next(heap, &i, &block);)
+        add_up_block(&block, wanted, &totals);
     return totals;
+}
+
+struct heap_totals slab_totals(const struct heap *heap)
+{
+    return add_up(heap, ANY_CLASS);
+}
+
+struct heap_totals slab_class_totals(const struct heap *heap, unsigned number)
+{
+    return add_up(heap, number);
 }
 
 /* ---- Whether it is true ---- */
@@ -164,7 +185,7 @@ static struct heap_flaw verify_slab(const struct slab_heap *slabs,
         if (slot >= class->slots) {
             if (is_free)
                 return FLAW(slab, "a free slot behind the last one");
-        } else if (slot_is_live(slabs, class, slab, slot)) {
+        } else if (slot_is_live(slabs, number, slab, slot)) {
             if (is_free)
                 return FLAW(slab, "a slot both free and live");
             live++;
