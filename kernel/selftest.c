@@ -128,6 +128,30 @@ static void print_suites(void)
     printf("\n");
 }
 
+/* Runs all tests once more, and holds the frames that are free then against
+ * those before: whatever is kept for good was taken by now. */
+static void run_whole_suite(void)
+{
+    current.failed = false;
+    uint64_t before = free_bytes();
+    for (unsigned i = 0; i < test_count(); i++)
+        if (selected(selftests_start[i], "")) {
+            selftests_start[i]->run();
+            heap_trim(heap_kernel()); /* as it was when each was run alone */
+        }
+    uint64_t after = free_bytes();
+    if (before != after)
+        selftest_fail(__FILE__, __LINE__, "before == after",
+                      "%lu bytes of frames were free before the suite, %lu "
+                      "after",
+                      before, after);
+    current.skipped = NULL;
+    check_the_house();
+}
+
+static const struct selftest whole_suite = {"all", "leave_as_many_frames_free",
+                                            run_whole_suite};
+
 const struct boot_info *selftest_boot_info;
 
 bool selftest_run(const char *suite, const struct boot_info *info)
@@ -136,6 +160,8 @@ bool selftest_run(const char *suite, const struct boot_info *info)
     unsigned planned = 0, number = 0, failures = 0;
     for (unsigned i = 0; i < test_count(); i++)
         planned += selected(selftests_start[i], suite);
+    bool all = *suite == '\0';
+    planned += all;
     printf("TAP version 13\n1..%u\n", planned);
     if (planned == 0) {
         printf("# there is no suite '%s'\n", suite);
@@ -147,6 +173,11 @@ bool selftest_run(const char *suite, const struct boot_info *info)
             continue;
         run_test(test);
         print_result(test, ++number);
+        failures += current.failed;
+    }
+    if (all) {
+        run_whole_suite();
+        print_result(&whole_suite, ++number);
         failures += current.failed;
     }
     printf("# %u of %u self-tests passed\n", number - failures, planned);

@@ -2,7 +2,8 @@
  *
  * A test is a function beside SELFTEST(suite, name) in kernel/selftest/; the
  * linker collects them.  Results go to the console as TAP 13.  Each runs twice,
- * and the second time must leave as many frames free as it found.
+ * and the second time must leave as many frames free as it found; so must
+ * all of them together, in a third run.
  */
 #ifndef KERNEL_SELFTEST_H
 #define KERNEL_SELFTEST_H
