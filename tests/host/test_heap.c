@@ -235,18 +235,26 @@ static bool next_heap(struct heap *heap, size_t *step)
     return true;
 }
 
-static void test_kmalloc(void **state)
+static void check_kmalloc(enum heap_checks checks)
 {
     static struct heap heap;
     struct heap_conformance run = {.failed = print_failure};
 
-    (void)state;
+    heap_set_checks(checks);
     for (size_t step = 0; next_heap(&heap, &step);) {
         heap_set_kernel(&heap);
         assert_ptr_equal(heap_kernel(), &heap);
         assert_true(heap_conformance_kmalloc(&run));
         assert_null(heap_check(&heap).place);
     }
+}
+
+static void test_kmalloc(void **state)
+{
+    (void)state;
+    check_kmalloc(HEAP_CHECKS_OFF);
+    check_kmalloc(HEAP_CHECKS_BASIC);
+    check_kmalloc(HEAP_CHECKS_FULL);
 }
 
 static void test_kernel_heap_by_layout(void **state)

@@ -206,13 +206,13 @@ static void test_realloc_gives_back_what_it_cuts_off(void **state)
 }
 
 /* Makes the array usable piece by piece. */
-static size_t asked;
+static size_t asked, piece = 4096;
 
 static size_t grow(void *context, size_t bytes)
 {
     (void)context;
     asked = bytes;
-    return align_up(bytes, 4096);
+    return align_up(bytes, piece);
 }
 
 static void growing_heap(bool zeroed)
@@ -261,6 +261,24 @@ static void test_realloc_grows_the_region_at_its_end(void **state)
                      a);
     assert_ptr_equal(
         heap_realloc_in(&heap, a, (struct layout){size, 1}, size + 1), a);
+    assert_null(heap_check(&heap).place);
+}
+
+static void test_a_region_grows_by_no_less_than_a_block(void **state)
+{
+    (void)state;
+    growing_heap(false);
+    unsigned char *a = get(100);
+    size_t size = (size_t)(array + 4096 - a);
+
+    assert_ptr_equal(heap_realloc_in(&heap, a, (struct layout){100, 1}, size),
+                     a);
+    piece = HEAP_GRANULE;
+    assert_ptr_equal(
+        heap_realloc_in(&heap, a, (struct layout){size, 1}, size + 1), a);
+    piece = 4096;
+    /* where it was a free block, for a moment, its links had room */
+    assert_int_equal(asked, BLOCK_MIN);
     assert_null(heap_check(&heap).place);
 }
 
@@ -367,6 +385,7 @@ int main(void)
         TEST(test_realloc_gives_back_what_it_cuts_off),
         TEST(test_growth_adds_to_the_last_hole),
         TEST(test_realloc_grows_the_region_at_its_end),
+        TEST(test_a_region_grows_by_no_less_than_a_block),
         TEST(test_zeroed_memory_is_not_cleared_again),
         TEST(test_check_finds_each_kind_of_damage),
     };

@@ -224,10 +224,13 @@ static void test_grows_by_what_is_missing(void **state)
     /* the entries of 2 to 4 KiB lie below 2 KiB, those of 4 to 8 below 4 */
     assert_ptr_equal(get(1024), array + 2048);
     assert_int_equal(heap_stats(&heap).region, 3072);
+    /* it stops where the block ends */
+    assert_ptr_equal(get(2048), array + 4096);
+    assert_int_equal(heap_stats(&heap).region, 6144);
     assert_ptr_equal(get(4096), array + 8192);
     assert_int_equal(heap_stats(&heap).region, 12288);
     /* what lies between is free, and the free end is part of what is got */
-    assert_ptr_equal(get(2048), array + 4096);
+    assert_ptr_equal(get(1024), array + 6144);
     assert_ptr_equal(get(16384), array + 32768);
     assert_int_equal(heap_stats(&heap).region, 49152);
     assert_ptr_equal(get(8192), array + 16384);
