@@ -191,8 +191,17 @@ static void report_breakpoint(const struct trap_frame *frame)
              place.offset);
 }
 
+static bool (*hook)(struct trap_frame *frame);
+
+void trap_set_hook(bool (*function)(struct trap_frame *frame))
+{
+    hook = function;
+}
+
 void trap_handle(struct trap_frame *frame)
 {
+    if (hook != NULL && hook(frame))
+        return;
     if (frame->vector == VECTOR_NMI && request_answer())
         return;
     if (smp_interrupt(frame->vector))

@@ -2,6 +2,7 @@
 #ifndef KERNEL_TRAP_H
 #define KERNEL_TRAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The stack as kernel/trap_entry.asm leaves it: lowest address first. */
@@ -25,6 +26,10 @@ const char *trap_name(uint64_t vector);
 /* What an address is, and the way of the page walk to it, entry by entry; any
  * address. */
 void trap_print_address(uint64_t address);
+
+/* Has this function see every trap first, on every CPU: true, and the code goes
+ * on.  NULL: no more.  For self-tests, which make traps on purpose. */
+void trap_set_hook(bool (*function)(struct trap_frame *frame));
 
 /* Called by kernel/trap_entry.asm; comes back from a breakpoint, and from what
  * CPUs send each other. */

@@ -74,10 +74,11 @@ struct heap_region {
     void (*unback)(void *context, void *start, size_t bytes);
 
     /* Both or neither: memory outside of the region for one large block, bytes
-     * (whole pages) aligned to align, and back.  *zeroed: it is all 0. */
+     * (whole pages) aligned to align, NULL if there is none; and back, false if
+     * a handler hit a call that is in the way.  *zeroed: it is all 0. */
     void *(*large_alloc)(void *context, size_t bytes, size_t align,
                          bool *zeroed);
-    void (*large_free)(void *context, void *start, size_t bytes);
+    bool (*large_free)(void *context, void *start);
 
     void *context;
 

@@ -132,6 +132,29 @@ static size_t grow(void *context, size_t bytes)
     return grown;
 }
 
+/* ---- Large blocks: ranges of their own ---- */
+
+static void *large_alloc(void *context, size_t bytes, size_t align,
+                         bool *zeroed)
+{
+    void *pages = NULL;
+    (void)context;
+    *zeroed = false;
+    enum mm_error error =
+        kernel_space_alloc_pages(bytes, align > PAGE_SIZE ? align : PAGE_SIZE,
+                                 VIRTUAL_GUARD_BEHIND, "large block", &pages);
+    return error == MM_OK ? pages : NULL;
+}
+
+static bool large_free(void *context, void *start)
+{
+    (void)context;
+    enum mm_error error = kernel_space_free_pages(start);
+    ASSERT(error == MM_OK || error == MM_BUSY, "large block %p: %s", start,
+           mm_error_name(error));
+    return error == MM_OK;
+}
+
 struct heap_region heap_range_region(struct heap_range *range, vaddr_t start,
                                      uint64_t limit)
 {
@@ -176,6 +199,8 @@ enum mm_error heap_range_init_kernel(const struct heap_backend *backend)
     static struct heap heap;
     struct heap_region region =
         heap_range_region(&range, HEAP_BASE, HEAP_BYTES);
+    region.large_alloc = large_alloc;
+    region.large_free = large_free;
     enum mm_error error = heap_init(&heap, backend, region);
     if (error == MM_OK)
         heap_set_kernel(&heap);

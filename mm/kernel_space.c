@@ -7,9 +7,9 @@
 #include "lib/assert.h"
 #include "lib/bits.h"
 #include "lib/format.h"
-#include "lib/spinlock.h"
 #include "lib/string.h"
 #include "mm/boot_frames.h"
+#include "mm/cpu_lock.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
 
@@ -189,7 +189,7 @@ static struct device {
 } devices[KERNEL_SPACE_DEVICES_MAX];
 
 /* For the devices, and the page table below "ranges". */
-static struct spinlock ranges_lock;
+static struct cpu_lock ranges_lock;
 
 enum mm_error kernel_space_init(struct memory_map *map,
                                 const struct kernel_image *image)
@@ -325,17 +325,18 @@ enum mm_error kernel_space_alloc_pages(uint64_t bytes, uint64_t alignment,
     if (!frames_ready)
         return MM_NOT_READY;
     alignment = align_for_leaves(alignment, 0, bytes);
+    if (!cpu_lock_acquire(&ranges_lock))
+        return MM_BUSY;
     enum mm_error error =
         virtual_range_alloc(&ranges, bytes, alignment, guards, name, &start);
-    if (error != MM_OK)
-        return error;
-    spinlock_lock(&ranges_lock);
-    error = back(start, bytes);
-    spinlock_unlock(&ranges_lock);
-    if (error == MM_OK)
-        *pages = (void *)start;
-    else
-        drop_range(start);
+    if (error == MM_OK) {
+        error = back(start, bytes);
+        if (error == MM_OK)
+            *pages = (void *)start;
+        else
+            drop_range(start);
+    }
+    cpu_lock_release(&ranges_lock);
     return error;
 }
 
@@ -364,9 +365,10 @@ enum mm_error kernel_space_free_pages(void *pages)
 {
     if (!frames_ready)
         return MM_NOT_READY;
-    spinlock_lock(&ranges_lock);
+    if (!cpu_lock_acquire(&ranges_lock))
+        return MM_BUSY;
     enum mm_error error = free_pages_locked((vaddr_t)pages);
-    spinlock_unlock(&ranges_lock);
+    cpu_lock_release(&ranges_lock);
     return error;
 }
 
@@ -501,9 +503,10 @@ enum mm_error kernel_space_map_device(paddr_t paddr, uint64_t bytes,
         .bytes = align_up(bytes + offset, PAGE_SIZE),
         .caching = caching,
     };
-    spinlock_lock(&ranges_lock);
+    if (!cpu_lock_acquire(&ranges_lock))
+        return MM_BUSY;
     error = map_device_locked(&wish, name);
-    spinlock_unlock(&ranges_lock);
+    cpu_lock_release(&ranges_lock);
     if (error == MM_OK)
         *at = (void *)(wish.vaddr + offset);
     return error;
@@ -525,10 +528,11 @@ enum mm_error kernel_space_unmap_device(void *at)
 {
     if (!frames_ready)
         return MM_NOT_READY;
-    spinlock_lock(&ranges_lock);
+    if (!cpu_lock_acquire(&ranges_lock))
+        return MM_BUSY;
     enum mm_error error =
         unmap_device_locked(align_down((vaddr_t)at, PAGE_SIZE));
-    spinlock_unlock(&ranges_lock);
+    cpu_lock_release(&ranges_lock);
     return error;
 }
 

@@ -103,9 +103,10 @@ struct virtual_space *kernel_space_ranges(void);
 
 /* ---- Pages and devices ----
  *
- * From any CPU, but not from an interrupt handler.  Names are for reports and
- * have to live for ever.  After an error nothing has changed; all of them give
- * MM_NOT_READY before kernel_space_use_frames. */
+ * From any CPU, and from any handler: one that interrupted such a call on the
+ * same CPU is answered MM_BUSY.  Names are for reports and have to live for
+ * ever.  After an error nothing has changed; all of them give MM_NOT_READY
+ * before kernel_space_use_frames. */
 
 /* Sets *pages to `bytes` of writable memory, not cleared, in leaves as large as
  * the bytes, the CPU and the free frames allow.  bytes, alignment, guards: as

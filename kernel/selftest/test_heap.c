@@ -6,6 +6,7 @@
 #include "mm/heap/backend.h"
 #include "mm/heap_range.h"
 #include "mm/kernel_space.h"
+#include "mm/page_table.h"
 #include "mm/platform.h"
 #include "tests/shared/heap_conformance.h"
 
@@ -104,6 +105,38 @@ SELFTEST(heap, kmalloc_family)
     prepare(heap_kernel()->backend, 0);
     run.region_name = "the kernel's heap";
     heap_conformance_kmalloc(&run);
+}
+
+/* A large block lies in a range of its own, in leaves as large as it allows,
+ * with nothing mapped behind it. */
+SELFTEST(heap, large_blocks_have_ranges)
+{
+    if (heap_kernel()->backend != &heap_slab)
+        return;
+    const size_t bytes = 4 * MIB + 100;
+    struct page_walk first, behind;
+    unsigned char *block = kzalloc(bytes);
+    EXPECT(block != NULL, "%s", mm_error_name(heap_last_error()));
+    size_t usable = kmalloc_usable_size(block);
+    enum mm_error mapped =
+        page_walk(kernel_space_table(), (vaddr_t)block, &first);
+    enum mm_error guard =
+        page_walk(kernel_space_table(), (vaddr_t)block + usable, &behind);
+    size_t dirty = 0;
+    for (size_t i = 0; i < bytes; i++)
+        dirty += block[i] != 0;
+    unsigned char *shrunk = krealloc(block, bytes - 1000);
+    unsigned char *moved = krealloc(shrunk, 2 * bytes);
+    kfree(moved != NULL ? moved : shrunk);
+
+    const struct region *region = kernel_space_find((vaddr_t)block);
+    EXPECT(region != NULL && region->start == RANGES_BASE, "%p", (void *)block);
+    EXPECT(mapped == MM_OK && first.leaf.bytes == SIZE_2M, "%s, %lu bytes",
+           mm_error_name(mapped), first.leaf.bytes);
+    EXPECT(guard == MM_NOT_MAPPED, "%s", mm_error_name(guard));
+    EXPECT(dirty == 0, "%lu bytes are not 0", dirty);
+    EXPECT(shrunk == block && moved != NULL, "%p, %p", (void *)shrunk,
+           (void *)moved);
 }
 
 /* A heap that can get no frame says so, and works again when it can. */

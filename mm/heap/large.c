@@ -67,13 +67,16 @@ static bool free_outside(struct heap *heap, vaddr_t start)
     if (!cpu_lock_acquire(&large->lock))
         return false;
     struct large_block **link = link_to(large, start), *entry = *link;
-    *link = entry->next;
-    large->bytes -= entry->usable;
-    large->count--;
-    region->large_free(region->context, (void *)start, entry->usable);
+    bool freed = region->large_free(region->context, (void *)start);
+    if (freed) {
+        *link = entry->next;
+        large->bytes -= entry->usable;
+        large->count--;
+    }
     cpu_lock_release(&large->lock);
-    slab_disown(heap, entry, sizeof(*entry));
-    return true;
+    if (freed)
+        slab_disown(heap, entry, sizeof(*entry));
+    return freed;
 }
 
 static void describe(const struct large_block *entry, struct heap_block *block)

@@ -86,6 +86,23 @@ struct page_table *kernel_space_table(void)
     return &pt;
 }
 
+/* Large blocks of the kernel's heap, which no test here makes. */
+
+enum mm_error kernel_space_alloc_pages(uint64_t bytes, uint64_t alignment,
+                                       unsigned guards, const char *name,
+                                       void **pages)
+{
+    fail_msg("%lu bytes at %lu, %u, %s, %p", bytes, alignment, guards, name,
+             (void *)pages);
+    return MM_NOT_READY;
+}
+
+enum mm_error kernel_space_free_pages(void *pages)
+{
+    fail_msg("%p", pages);
+    return MM_NOT_READY;
+}
+
 /* ---- The range ---- */
 
 static struct heap_range range;
