@@ -70,7 +70,13 @@ static void set_pages(struct slab_heap *slabs, size_t first, size_t count,
 /* A page has notes from the moment that it is first taken. */
 static void publish_notes(struct slab_heap *slabs)
 {
-    __atomic_store_n(&slabs->pages_known, slabs->pages.ready, __ATOMIC_RELAXED);
+    /* relaxed: who asks about a page has a block in it, from whoever took it;
+     * and not stored unless it is news, for it lies beside what all CPUs read
+     */
+    if (__atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED) !=
+        slabs->pages.ready)
+        __atomic_store_n(&slabs->pages_known, slabs->pages.ready,
+                         __ATOMIC_RELAXED);
 }
 
 size_t slab_take_pages(struct heap *heap, size_t count, size_t align,
@@ -165,20 +171,21 @@ static struct slab *slab_make(struct heap *heap, unsigned number,
     return slab;
 }
 
-/* Gives the pages of a slab without a block back, unless a call on this CPU
- * that has heap->lock was hit: then it stays, to be used or given back later.
+/* Gives the pages of a slab without a block back.  False: a call on this CPU
+ * that has heap->lock was hit; the slab stays, to be used or given back later.
  */
-static void slab_end(struct heap *heap, struct slab_class *class,
+static bool slab_end(struct heap *heap, struct slab_class *class,
                      struct slab *slab)
 {
     struct slab_heap *slabs = slab_heap(heap);
 
     if (!cpu_lock_acquire(&heap->lock))
-        return;
+        return false;
     slab_unlink(slab);
     set_pages(slabs, slab->first, class->pages, PAGE_OF_NONE);
     pages_give(&slabs->pages, slab->first, class->pages);
     cpu_lock_release(&heap->lock);
+    return true;
 }
 
 /* Takes up to `wanted` slots out of slabs, the fullest first, and puts them in
@@ -228,9 +235,7 @@ static void slab_put(struct heap *heap, unsigned number, void *block)
         &slab->free,
         slab_slot(class, (vaddr_t)block - slab_start(slabs, slab)));
     slab->free_count++;
-    if (slab->free_count == class->slots)
-        slab_end(heap, class, slab);
-    else
+    if (slab->free_count < class->slots || !slab_end(heap, class, slab))
         slab_relink(class, slab);
 }
 
@@ -776,7 +781,8 @@ note_of(const struct slab_heap *slabs, const void *pointer, unsigned *number)
     size_t offset = (vaddr_t)pointer - slabs->start;
     size_t page = offset / PAGE_SIZE;
 
-    if (unlikely(page >= slabs->pages_known))
+    if (unlikely(page >=
+                 __atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED)))
         return NULL;
     *number = slab_class_of_page(slabs, page);
     return slabs->notes + page * PAGE_NOTES;

@@ -1,0 +1,245 @@
+/* sources: mm/heap.c mm/heap/simple.c mm/heap_guard.c */
+/* sources: mm/heap_failing.c mm/error.c lib/format.c */
+/* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
+/* sources: mm/heap/slab.c mm/heap/slab_audit.c mm/heap/large.c */
+/* sources: mm/heap/pages.c mm/heap/size_class.c */
+/* The back-end slab with several CPUs: blocks that one allocates and another
+ * frees, CPUs that are stopped when memory is short, and signals whose handler
+ * allocates in the middle of everything. */
+#define _GNU_SOURCE
+#include "tests/host/platform_host.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/bits.h"
+#include "mm/heap/backend.h"
+
+#define THREADS 4
+#define BLOCKS  64
+#define ROUNDS  40000
+
+static alignas(4096) unsigned char array[2 * MIB];
+static struct heap heap;
+
+static int set_up(void **state)
+{
+    (void)state;
+    host_cpu_count = THREADS;
+    memset(array, 0, sizeof(array));
+
+    struct heap_region region = heap_region_array(array, sizeof(array));
+    region.zeroed = true;
+    return heap_init(&heap, &heap_slab, region) != MM_OK;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    heap_fini(&heap);
+    host_cpu_count = 1;
+    platform_thread_cpu = 0;
+    return 0;
+}
+
+static uint64_t random_word(uint64_t *state)
+{
+    *state = *state * 6364136223846793005 + 1442695040888963407;
+    return *state >> 33;
+}
+
+static void assert_sound(void)
+{
+    struct heap_flaw flaw = heap_check(&heap);
+
+    if (flaw.place)
+        fail_msg("%p: %s", flaw.place, flaw.what);
+}
+
+/* Slots that all threads put blocks into and take out of. */
+static unsigned char *shared[BLOCKS];
+static size_t wrong;
+
+/* Blocks say their size at their start, and are filled with its lowest byte. */
+static unsigned char *make_block(uint64_t *random, size_t most)
+{
+    size_t size = 16 + random_word(random) % (most - 16);
+    unsigned char *block = heap_alloc_in(&heap, (struct layout){size, 8});
+
+    if (block) {
+        memset(block, (int)(size & 0xff), size);
+        memcpy(block, &size, sizeof(size));
+    }
+    return block;
+}
+
+static void end_block(unsigned char *block)
+{
+    size_t size, others = 0;
+
+    memcpy(&size, block, sizeof(size));
+    for (size_t i = sizeof(size); i < size; i++)
+        others += block[i] != (unsigned char)size;
+    if (others > 0)
+        __atomic_fetch_add(&wrong, others, __ATOMIC_RELAXED);
+    heap_dealloc_in(&heap, block, (struct layout){size, 8});
+}
+
+struct work {
+    unsigned cpu;
+    size_t most; /* bytes of a block */
+};
+
+static void *exchange_blocks(void *context)
+{
+    const struct work *work = context;
+    uint64_t random = work->cpu + 1;
+
+    platform_thread_cpu = work->cpu;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned char *mine = make_block(&random, work->most);
+        unsigned char *theirs = __atomic_exchange_n(
+            &shared[random_word(&random) % BLOCKS], mine, __ATOMIC_ACQ_REL);
+
+        if (theirs)
+            end_block(theirs);
+    }
+    return NULL;
+}
+
+static void run_threads(unsigned count, size_t most)
+{
+    pthread_t threads[THREADS];
+    struct work work[THREADS];
+
+    wrong = 0;
+    for (unsigned i = 0; i < count; i++) {
+        work[i] = (struct work){i, most};
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, exchange_blocks, &work[i]), 0);
+    }
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(wrong, 0);
+    assert_sound();
+    for (size_t i = 0; i < BLOCKS; i++)
+        if (shared[i]) {
+            end_block(shared[i]);
+            shared[i] = NULL;
+        }
+    assert_int_equal(heap_stats(&heap).blocks, 0);
+    heap_trim(&heap);
+    assert_sound();
+}
+
+static void test_two_threads_exchange_blocks(void **state)
+{
+    (void)state;
+    run_threads(2, 1024);
+    assert_int_equal(heap_stats(&heap).failures, 0);
+}
+
+static void test_four_threads_exchange_blocks(void **state)
+{
+    (void)state;
+    run_threads(4, 1024);
+    assert_int_equal(heap_stats(&heap).failures, 0);
+}
+
+/* 64 blocks of 32 KiB fill the region: all the time some CPU stops the others
+ * and takes what they keep. */
+static void test_cpus_are_stopped_when_memory_is_short(void **state)
+{
+    (void)state;
+    run_threads(4, 64 * KIB);
+    assert_true(heap_stats(&heap).failures > 0);
+}
+
+/* ---- Handlers ---- */
+
+#define HITS 3000
+
+static struct {
+    volatile sig_atomic_t hits, got, refused;
+    unsigned char *kept[8];
+    uint64_t random;
+} handler;
+
+static void on_signal(int number)
+{
+    unsigned i = (unsigned)handler.hits % 8;
+
+    (void)number;
+    handler.hits++;
+    if (handler.kept[i])
+        end_block(handler.kept[i]);
+    handler.kept[i] = make_block(&handler.random, 4096);
+    if (handler.kept[i])
+        handler.got++;
+    else
+        handler.refused++;
+}
+
+static timer_t start_timer(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+                             .sigev_signo = SIGUSR1};
+    const struct itimerspec every = {{0, 20000}, {0, 20000}};
+    timer_t timer;
+
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    assert_int_equal(timer_settime(timer, 0, &every, NULL), 0);
+    return timer;
+}
+
+static void test_a_signal_in_the_middle_of_calls(void **state)
+{
+    static unsigned char *blocks[BLOCKS];
+    uint64_t random = 1;
+
+    (void)state;
+    memset(&handler, 0, sizeof(handler));
+    wrong = 0;
+    timer_t timer = start_timer();
+    for (unsigned round = 0; handler.hits < HITS; round++) {
+        unsigned i = (unsigned)(random_word(&random) % BLOCKS);
+
+        if (blocks[i])
+            end_block(blocks[i]);
+        blocks[i] = make_block(&random, round % 64 ? 512 : 20000);
+        if (round % 1024 == 0) /* and so the slow ways are hit, too */
+            heap_trim(&heap);
+    }
+    assert_int_equal(timer_delete(timer), 0);
+    signal(SIGUSR1, SIG_IGN);
+    assert_true(handler.got > HITS / 2);
+    for (unsigned i = 0; i < 8; i++)
+        if (handler.kept[i])
+            end_block(handler.kept[i]);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        if (blocks[i])
+            end_block(blocks[i]);
+    assert_int_equal(wrong, 0);
+    assert_sound();
+    assert_int_equal(heap_stats(&heap).blocks, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(test_two_threads_exchange_blocks),
+        TEST(test_four_threads_exchange_blocks),
+        TEST(test_cpus_are_stopped_when_memory_is_short),
+        TEST(test_a_signal_in_the_middle_of_calls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
