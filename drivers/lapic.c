@@ -56,11 +56,6 @@ bool lapic_is_x2apic(void)
     return registers == NULL;
 }
 
-bool lapic_is_in_x2apic_mode(void)
-{
-    return read_msr(MSR_APIC_BASE) & BASE_X2APIC;
-}
-
 static uint32_t get(unsigned offset)
 {
     if (registers == NULL)

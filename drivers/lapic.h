@@ -22,10 +22,6 @@ void lapic_init(volatile void *registers);
 
 bool lapic_is_x2apic(void);
 
-/* Whether the firmware has switched to x2APIC: there is no way back from it but
- * a reset, so then it has to be used. */
-bool lapic_is_in_x2apic_mode(void);
-
 /* Switches this CPU's on, in the mode of lapic_init, with every vector allowed.
  * Pins stay as they were: masked, on a CPU that was just started. */
 void lapic_enable(void);

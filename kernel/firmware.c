@@ -122,6 +122,17 @@ void firmware_use(void)
         clock_use_hpet(map(acpi.hpet, HPET_BYTES, "HPET"));
 }
 
+_Static_assert(ACPI_NODES_MAX == PLATFORM_NODES_MAX, "nodes are its domains");
+
+unsigned firmware_memory_node(paddr_t address)
+{
+    for (unsigned i = 0; i < acpi.node_memory_count; i++)
+        if (address >= acpi.node_memory[i].start &&
+            address < acpi.node_memory[i].end)
+            return acpi.node_memory[i].node;
+    return 0;
+}
+
 const struct acpi *firmware_acpi(void)
 {
     return &acpi;

@@ -13,6 +13,9 @@ void firmware_read(const struct boot_info *info);
  * that lie in memory.  Once frames can be had. */
 void firmware_use(void);
 
+/* The node of memory at an address; 0 for what no table names. */
+unsigned firmware_memory_node(paddr_t address);
+
 /* What was read; all zeros but for one node if there are no tables. */
 const struct acpi *firmware_acpi(void);
 

@@ -11,6 +11,7 @@
 
 static struct percpu first = {.state = PERCPU_RUNNING};
 static struct percpu *table[PLATFORM_CPUS_MAX] = {&first};
+static uint8_t node_of[PLATFORM_CPUS_MAX]; /* known before they are made */
 static unsigned count = 1;
 
 _Static_assert(sizeof(struct percpu) <= PAGE_SIZE, "one page holds it");
@@ -43,6 +44,18 @@ void percpu_set_count(unsigned wanted)
 unsigned percpu_count(void)
 {
     return count;
+}
+
+void percpu_set_node(unsigned number, unsigned node)
+{
+    ASSERT(number < count && node < PLATFORM_NODES_MAX, "CPU %u, node %u",
+           number, node);
+    node_of[number] = (uint8_t)node;
+}
+
+unsigned percpu_node(unsigned number)
+{
+    return number < count ? node_of[number] : 0;
 }
 
 struct percpu *percpu_get(unsigned number)

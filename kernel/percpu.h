@@ -32,10 +32,10 @@ struct percpu_controls {
 struct percpu {
     uint32_t number; /* must be first: platform_cpu reads it */
     uint32_t apic_id;
-    uint32_t node;
     vaddr_t stack_top[STACK_COUNT];
     struct gdt gdt;
     struct percpu_controls controls; /* once it is up */
+    bool mtrrs_were_set;             /* they had been others than CPU 0's */
 
     _Atomic uint32_t state;    /* enum percpu_state */
     _Atomic uint32_t requests; /* see kernel/request.h */
@@ -58,6 +58,10 @@ void percpu_load_gdt(void);
  * Before frame_init, which wants to know; numbers 1 and on are made later. */
 void percpu_set_count(unsigned count);
 unsigned percpu_count(void);
+
+/* The node of the CPU of this number, below the count; 0 if it was not set. */
+void percpu_set_node(unsigned number, unsigned node);
+unsigned percpu_node(unsigned number);
 
 /* Makes the CPU of this number, below the count, with its stacks.  The errors
  * of kernel_space_alloc_pages, and then nothing has changed.  On CPU 0. */

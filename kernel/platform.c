@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "kernel/cpu.h"
+#include "kernel/firmware.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/request.h"
@@ -41,14 +42,12 @@ unsigned platform_cpu_count(void)
 
 unsigned platform_cpu_node(unsigned cpu)
 {
-    (void)cpu;
-    return 0;
+    return percpu_node(cpu);
 }
 
 unsigned platform_memory_node(paddr_t address)
 {
-    (void)address;
-    return 0;
+    return firmware_memory_node(address);
 }
 
 void platform_fence_cpus(void)

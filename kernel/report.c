@@ -141,7 +141,7 @@ void report_print_cpus(void)
     for (unsigned i = 0; i < percpu_count(); i++) {
         const struct percpu *cpu = percpu_get(i);
         if (cpu != NULL)
-            printf("  %3u  %7u  %4u  %s\n", i, cpu->apic_id, cpu->node,
+            printf("  %3u  %7u  %4u  %s\n", i, cpu->apic_id, percpu_node(i),
                    state_name(cpu->state));
         else
             printf("  %3u        -     -  no memory for it\n", i);

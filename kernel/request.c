@@ -10,11 +10,14 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
-#include "lib/spinlock.h"
+#include "lib/assert.h"
+#include "mm/cpu_lock.h"
 
 /* An answer takes microseconds; but a virtual machine's CPU may not run for as
- * long as its host likes. */
-#define PATIENCE_MS 10000
+ * long as its host likes: an emulator with one thread lets them run in turn, a
+ * tenth of a second each, and its own turn comes when it comes. */
+#define PATIENCE_MS         10000
+#define PATIENCE_MS_PER_CPU 1000
 
 enum request {
     REQUEST_ROUND = 1 << 0,
@@ -26,7 +29,7 @@ enum errand { ERRAND_FENCE, ERRAND_PAGES, ERRAND_FLUSH };
 
 /* The round that is on: written before the requests are made. */
 static struct {
-    struct spinlock lock;
+    struct cpu_lock lock;
     uint64_t number;
     enum errand errand;
     const vaddr_t *pages;
@@ -36,23 +39,10 @@ static struct {
 
 static bool forgetful; /* fault=stale-tlb */
 
-/* A change of CR4.PGE forgets global pages too: AMD64 manual 2, 5.5.3.  Where
- * there are none, a load of CR3 forgets all. */
-static void flush(void)
-{
-    uint64_t cr4 = read_cr4();
-    if (cr4 & CR4_PGE) {
-        write_cr4(cr4 & ~CR4_PGE);
-        write_cr4(cr4);
-    } else {
-        write_cr3(read_cr3());
-    }
-}
-
 static void do_errand(void)
 {
     if (round.errand == ERRAND_FLUSH)
-        flush();
+        tlb_flush_local();
     else if (round.errand == ERRAND_PAGES)
         for (unsigned i = 0; i < round.count; i++)
             invlpg(round.pages[i]);
@@ -114,10 +104,15 @@ static void ask_all(uint64_t asked[WORDS])
     }
 }
 
+static uint64_t patience_ms(void)
+{
+    return PATIENCE_MS + percpu_count_up() * PATIENCE_MS_PER_CPU;
+}
+
 /* The number of a CPU that does not answer, or -1. */
 static int wait_for_all(const uint64_t asked[WORDS])
 {
-    struct clock_limit limit = clock_limit_in_ms(PATIENCE_MS);
+    struct clock_limit limit = clock_limit_in_ms(patience_ms());
     for (unsigned i = 0; i < percpu_count(); i++) {
         if (!(asked[i / 64] >> i % 64 & 1))
             continue;
@@ -134,7 +129,8 @@ static int wait_for_all(const uint64_t asked[WORDS])
 static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
 {
     uint64_t asked[WORDS] = {0};
-    spinlock_lock(&round.lock);
+    bool locked = cpu_lock_acquire(&round.lock);
+    ASSERT(locked, "CPU %u asks in the middle of asking", platform_cpu());
     round.number++;
     round.errand = errand;
     round.pages = pages;
@@ -143,7 +139,7 @@ static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
     ask_all(asked);
     do_errand();
     int silent = wait_for_all(asked);
-    spinlock_unlock(&round.lock);
+    cpu_lock_release(&round.lock);
     return silent;
 }
 
@@ -162,13 +158,13 @@ void request_invalidate(const vaddr_t *pages, unsigned count)
         for (unsigned i = 0; i < count; i++)
             invlpg(pages[i]);
         if (count == 0)
-            flush();
+            tlb_flush_local();
         return;
     }
     int silent = make_round(errand, pages, count);
     if (silent >= 0)
-        panic("CPU %d did not forget its TLB's entries within %u ms", silent,
-              PATIENCE_MS);
+        panic("CPU %d did not forget its TLB's entries within %lu ms", silent,
+              patience_ms());
 }
 
 void request_fence(void)
@@ -179,8 +175,8 @@ void request_fence(void)
         return;
     int silent = make_round(ERRAND_FENCE, NULL, 0);
     if (silent >= 0)
-        log_line(LOG_ERROR, "smp", "CPU %d did not answer within %u ms", silent,
-                 PATIENCE_MS);
+        log_line(LOG_ERROR, "smp", "CPU %d did not answer within %lu ms",
+                 silent, patience_ms());
 }
 
 /* ---- Answering ---- */
@@ -220,7 +216,27 @@ void request_resume(void)
 {
     /* seq_cst: see must_be_asked */
     if (atomic_exchange(&percpu_this()->state, PERCPU_RUNNING) != PERCPU_IDLE)
-        flush();
+        tlb_flush_local();
+}
+
+struct request_interrupted request_interrupt(void)
+{
+    struct percpu *this = percpu_this();
+    /* relaxed: what is asked for is stored by this CPU alone */
+    struct request_interrupted interrupted = {
+        .may_ask = !cpu_lock_is_mine(&round.lock),
+        .was_idle = atomic_load_explicit(&this->state, memory_order_relaxed) !=
+                    PERCPU_RUNNING,
+    };
+    if (interrupted.was_idle)
+        request_resume();
+    return interrupted;
+}
+
+void request_return(struct request_interrupted interrupted)
+{
+    if (interrupted.was_idle)
+        request_idle();
 }
 
 /* ---- The end ---- */
@@ -267,7 +283,8 @@ void request_forget_others(void)
 
 void request_stats(struct request_stats *stats)
 {
-    spinlock_lock(&round.lock);
+    bool locked = cpu_lock_acquire(&round.lock);
     *stats = round.stats;
-    spinlock_unlock(&round.lock);
+    if (locked)
+        cpu_lock_release(&round.lock);
 }

@@ -50,6 +50,16 @@ _Noreturn void request_be_deaf(void);
 /* For fault=stale-tlb: requests to invalidate are not sent any more. */
 void request_forget_others(void);
 
+/* For a handler that is going to use memory: whether this CPU may ask others,
+ * that is, was not interrupted while it did so.  Takes the CPU out of waiting
+ * for work, if it was, until the second call, which is given what the first
+ * answered. */
+struct request_interrupted {
+    bool may_ask, was_idle;
+};
+struct request_interrupted request_interrupt(void);
+void request_return(struct request_interrupted interrupted);
+
 /* What the rounds were, for the command `cpus`. */
 struct request_stats {
     uint64_t rounds; /* with someone to ask */

@@ -8,6 +8,7 @@
 #include "drivers/lapic.h"
 #include "kernel/cpu.h"
 #include "kernel/log.h"
+#include "kernel/mtrr.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/request.h"
@@ -29,7 +30,8 @@
 /* For one that is tried again alone. */
 #define ALONE_MS 100
 /* Until a CPU that is up takes its work: see PATIENCE_MS in request.c. */
-#define WORK_PATIENCE_MS 10000
+#define WORK_PATIENCE_MS         10000
+#define WORK_PATIENCE_MS_PER_CPU 1000
 
 static const struct acpi *acpi;
 static uint64_t start_us;
@@ -50,7 +52,7 @@ static uint32_t own_apic_id(void)
 void smp_plan(const struct acpi *tables, unsigned at_most)
 {
     uint32_t self = own_apic_id();
-    unsigned count = 1, left = 0;
+    unsigned count = 1, left = 0, node_of_first = 0;
     acpi = tables;
     if (at_most > PLATFORM_CPUS_MAX)
         at_most = PLATFORM_CPUS_MAX;
@@ -58,7 +60,7 @@ void smp_plan(const struct acpi *tables, unsigned at_most)
     for (unsigned i = 0; i < acpi->cpu_count; i++) {
         const struct acpi_cpu *cpu = &acpi->cpu[i];
         if (cpu->apic_id == self) {
-            percpu_get(0)->node = cpu->node;
+            node_of_first = cpu->node;
         } else if (count < at_most) {
             index_of[count++] = (uint16_t)i;
         } else {
@@ -72,6 +74,9 @@ void smp_plan(const struct acpi *tables, unsigned at_most)
         log_line(LOG_WARNING, "smp", "%u processors are left",
                  left + acpi->cpus_left);
     percpu_set_count(count);
+    percpu_set_node(0, node_of_first);
+    for (unsigned i = 1; i < count; i++)
+        percpu_set_node(i, acpi->cpu[index_of[i]].node);
 }
 
 /* ---- The local APIC ---- */
@@ -221,6 +226,7 @@ void smp_enter(uint32_t number)
     cpu_init();
     lapic_enable();
     connect_nmi(acpi->cpu[index_of[number]].uid);
+    this->mtrrs_were_set = mtrr_adopt();
     this->controls = read_controls();
     request_resume();
     request_idle();
@@ -249,10 +255,8 @@ static void make_all(void)
                      mm_error_text(error));
             continue;
         }
-        struct percpu *percpu = percpu_get(i);
-        percpu->node = cpu->node;
-        smp_places[smp_place_count++] =
-            (struct smp_place){cpu->apic_id, i, percpu->stack_top[STACK_BOOT]};
+        smp_places[smp_place_count++] = (struct smp_place){
+            cpu->apic_id, i, percpu_get(i)->stack_top[STACK_BOOT]};
     }
 }
 
@@ -327,6 +331,7 @@ static void check_controls(unsigned number)
 static void start_and_check(paddr_t where)
 {
     uint8_t page = (uint8_t)(where / PAGE_SIZE);
+    unsigned mtrrs_set = 0;
     copy_trampoline(where);
     start_all(page);
     for (unsigned i = 1; i < percpu_count(); i++) {
@@ -334,9 +339,14 @@ static void start_and_check(paddr_t where)
             continue;
         if (!is_up(i))
             start_alone(i, page);
-        if (is_up(i))
-            check_controls(i);
+        if (!is_up(i))
+            continue;
+        check_controls(i);
+        mtrrs_set += percpu_get(i)->mtrrs_were_set;
     }
+    if (mtrrs_set > 0)
+        log_line(LOG_INFO, "smp", "%u CPUs were given the MTRRs of CPU 0",
+                 mtrrs_set);
 }
 
 void smp_start(const struct memory_map *map)
@@ -344,6 +354,7 @@ void smp_start(const struct memory_map *map)
     percpu_get(0)->controls = read_controls();
     if (percpu_count() == 1)
         return;
+    mtrr_take();
     uint64_t per_ms = clock_ticks_per_ms(), begin = clock_ticks();
     paddr_t where = find_page(map);
     if (where == PADDR_NONE) {
@@ -399,7 +410,8 @@ static bool is_working(const struct percpu *percpu)
 /* The time until it begins is bounded; how long it works is its own affair. */
 static void wait_for_end(const struct percpu *percpu)
 {
-    struct clock_limit limit = clock_limit_in_ms(WORK_PATIENCE_MS);
+    struct clock_limit limit = clock_limit_in_ms(
+        WORK_PATIENCE_MS + percpu_count() * WORK_PATIENCE_MS_PER_CPU);
     while (is_working(percpu)) {
         /* relaxed: a flag for this message alone */
         if (!atomic_load_explicit(&percpu->working, memory_order_relaxed) &&

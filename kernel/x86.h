@@ -12,6 +12,8 @@
 #define CR0_MP      (UINT64_C(1) << 1)
 #define CR0_EM      (UINT64_C(1) << 2)
 #define CR0_TS      (UINT64_C(1) << 3)
+#define CR0_NW      (UINT64_C(1) << 29)
+#define CR0_CD      (UINT64_C(1) << 30)
 #define CR0_WP      (UINT64_C(1) << 16)
 #define CR4_MCE     (UINT64_C(1) << 6)
 #define CR4_PGE     (UINT64_C(1) << 7)
@@ -77,6 +79,25 @@ static inline void write_cr3(uint64_t value)
 static inline void write_cr4(uint64_t value)
 {
     __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
+}
+
+/* Forgets all of this CPU's TLB: a change of CR4.PGE forgets global pages too
+ * (volume 2, section 5.5.3).  Where there are none, a load of CR3 forgets
+ * all. */
+static inline void tlb_flush_local(void)
+{
+    uint64_t cr4 = read_cr4();
+    if (cr4 & CR4_PGE) {
+        write_cr4(cr4 & ~CR4_PGE);
+        write_cr4(cr4);
+    } else {
+        write_cr3(read_cr3());
+    }
+}
+
+static inline void write_back_and_invalidate(void)
+{
+    __asm__ volatile("wbinvd" : : : "memory");
 }
 
 static inline void invlpg(uintptr_t page)

@@ -43,6 +43,14 @@ static inline bool cpu_lock_try(struct cpu_lock *lock)
                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+/* Whether this CPU has it: for a handler that may have interrupted the holder. */
+static inline bool cpu_lock_is_mine(const struct cpu_lock *lock)
+{
+    /* relaxed: what this CPU stored last it sees; another's number is no */
+    return __atomic_load_n(&lock->holder, __ATOMIC_RELAXED) ==
+           platform_cpu() + 1;
+}
+
 static inline void cpu_lock_release(struct cpu_lock *lock)
 {
     /* release: what this holder wrote is there before the lock is free */

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 
 #include "kernel/cpu.h"
+#include "kernel/mtrr.h"
 #include "kernel/percpu.h"
 #include "kernel/request.h"
 #include "kernel/selftest.h"
@@ -83,6 +84,42 @@ SELFTEST(smp, each_cpu_has_a_stack_of_its_own)
         vaddr_t guard = cpu->stack_top[STACK_BOOT] - STACK_BYTES - 1;
         EXPECT(page_translate(kernel_space_table(), guard) == PADDR_NONE,
                "CPU %u: the page below its stack is mapped", i);
+    }
+}
+
+/* ---- MTRRs ---- */
+
+#define MSR_LAST_MASK (0x200u + 2 * 7 + 1) /* of the eighth pair */
+
+static _Atomic unsigned different, not_set;
+
+static void compare_mtrrs(void *argument)
+{
+    (void)argument;
+    different += !mtrr_is_same();
+}
+
+/* A pair that is not valid may hold anything. */
+static void spoil_mtrrs(void *argument)
+{
+    (void)argument;
+    uint64_t mask = read_msr(MSR_LAST_MASK);
+    if (platform_cpu() == 0 || mask & 0x800)
+        return;
+    write_msr(MSR_LAST_MASK, mask ^ 0x1000);
+    not_set += mtrr_is_same() || !mtrr_adopt() || !mtrr_is_same();
+}
+
+SELFTEST(smp, mtrrs_are_those_of_the_first)
+{
+    if (percpu_count() == 1)
+        return;
+    different = not_set = 0;
+    smp_run_on_all(compare_mtrrs, NULL);
+    EXPECT(different == 0, "%u CPUs have others", different);
+    if ((cpuid(1, 0).edx & 1u << 12) && (read_msr(0xfe) & 0xff) == 8) {
+        smp_run_on_all(spoil_mtrrs, NULL);
+        EXPECT(not_set == 0, "%u CPUs did not take those of CPU 0", not_set);
     }
 }
 

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use Test::More;
+use File::Temp qw(tempfile);
 use CopseBoot;
 
 sub passes {
@@ -15,20 +16,22 @@ sub passes {
 }
 
 # As many as there are, in less than half a second by the kernel's own clock.
-for my $cpus (1, 2, 4, 8) {
-    for my $firmware ('pvh', $cpus == 4 ? qw(bios uefi) : ()) {
-        my $name = "$cpus CPUs, $firmware";
-        my $text = passes($name, cpus => $cpus, firmware => $firmware);
-        next if $cpus == 1;
-        my ($up, $of, $us) =
-            $text =~ /^# smp +(\d+) of (\d+) CPUs are up after (\d+) us/m;
-        is("$up of $of", "$cpus of $cpus", "$name: all are up");
-        cmp_ok($us, '<', 500_000, "$name: soon");
-    }
+for my $machine (
+    { cpus => 2 }, { cpus => 8 },
+    { cpus => 4, args => 'selftest=tlb', cpu => 'qemu64' },
+    { cpus => 4, args => 'selftest=smp', cpu => 'Haswell' },
+    { cpus => 4, args => 'selftest=smp', machine => 'q35' },
+    { cpus => 4, args => 'selftest=smp', firmware => 'bios' },
+    { cpus => 4, args => 'selftest=smp', firmware => 'uefi' },
+    )
+{
+    my $name = join ' ', map { "$_=$machine->{$_}" } sort keys %$machine;
+    my $text = passes($name, %$machine);
+    my ($up, $of, $us) =
+        $text =~ /^# smp +(\d+) of (\d+) CPUs are up after (\d+) us/m;
+    is("$up of $of", "$machine->{cpus} of $machine->{cpus}", "$name: all are up");
+    cmp_ok($us, '<', 500_000, "$name: soon");
 }
-
-# On CPUs that have less to switch on.
-passes("$_, 4 CPUs", cpus => 4, cpu => $_) for qw(qemu64 Haswell);
 
 # What people see of them.
 {
@@ -49,13 +52,13 @@ passes("$_, 4 CPUs", cpus => 4, cpu => $_) for qw(qemu64 Haswell);
 
 # More than are wanted: named, and left.
 {
-    my $text = passes('cpus=2 of 4', cpus => 4, args => 'selftest cpus=2');
+    my $text = passes('cpus=2 of 4', cpus => 4, args => 'selftest=smp cpus=2');
     like($text, qr/^# smp .*APIC ID $_ is left: 2 are taken$/m, "$_ is left")
         for 2, 3;
     like($text, qr/^# smp +2 of 2 CPUs are up/m, 'the others are up');
-    like(passes('cpus=1 of 4', cpus => 4, args => 'selftest cpus=1'),
+    like(passes('cpus=1 of 4', cpus => 4, args => 'selftest=smp cpus=1'),
         qr/^# smp .*APIC ID 1 is left: 1 are taken$/m, 'or none but the first');
-    my $nonsense = passes('cpus=many', cpus => 2, args => 'selftest cpus=many');
+    my $nonsense = passes('cpus=many', cpus => 2, args => 'selftest=smp cpus=many');
     like($nonsense, qr/cpus=many is not a number from 1 to 512/, 'is refused');
     like($nonsense, qr/^# smp +2 of 2 CPUs are up/m, 'and all are taken');
 }
@@ -100,6 +103,38 @@ passes("$_, 4 CPUs", cpus => 4, cpu => $_) for qw(qemu64 Haswell);
     is($run->finish, CopseBoot::PANIC, 'an NMI from outside');
     is(() = $run->text =~ /Bail out!/g, 1, 'is reported once');
     like($run->text, qr/non-maskable interrupt \(NMI\)/, 'as what it is');
+}
+
+# Two nodes: the tables tell which CPU and which memory are of which.
+my @two_nodes = map { ('-object', "memory-backend-ram,id=m$_,size=1G", '-numa',
+    "node,memdev=m$_,cpus=" . join '-', 2 * $_, 2 * $_ + 1) } 0, 1;
+{
+    like(passes('two nodes', cpus => 4, mem => '2G', args => 'selftest=parallel',
+            qemu => \@two_nodes),
+        qr/^# acpi .* 2 nodes$/m, 'two nodes are found');
+    my $run = CopseBoot->start(args => '', cpus => 4, mem => '2G',
+        qemu => \@two_nodes);
+    $run->expect(qr/copse> \z/) and $run->type("cpus\r");
+    ok($run->expect(qr/^rounds: /m), 'cpus answers');
+    for my $cpu (0 .. 3) {
+        my $node = int($cpu / 2);
+        like($run->text, qr/^ +$cpu +$cpu +$node  \w/m, "CPU $cpu is of $node");
+    }
+    $run->stop;
+}
+
+# A table that lies is told by name, and the boot goes on: here one entry of SRAT
+# says that it has no bytes.
+{
+    my ($fh, $file) = tempfile('acpi-XXXXXX', TMPDIR => 1, UNLINK => 1);
+    binmode $fh;
+    print {$fh} "\0" x 12, "\1\0", "\0" x 38;
+    close $fh or die $!;
+    my $text = passes('a bad SRAT', cpus => 2, args => 'selftest=smp',
+        qemu => ['-acpitable', "sig=SRAT,data=$file"]);
+    like($text, qr/^# acpi +warning: SRAT: an entry is cut short/m,
+        'it is named');
+    like($text, qr/^# smp +2 of 2 CPUs are up/m, 'the others count');
 }
 
 # Many, on one thread of the host, as they start fastest.
