@@ -7,7 +7,10 @@
 #define LIB_ASSERT_H
 
 /* Reports the place, the condition and the values, then stops for good.
- * The kernel panics; a host test fails.  Callable anywhere, any time. */
+ * The kernel panics; a host test fails.  Callable anywhere, any time.  In what
+ * is proved (docs/proof.md), no call of it can be reached. */
+/*@ requires \false;
+    assigns  \nothing; */
 _Noreturn void assert_failed(const char *file, int line, const char *condition,
                              const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));

@@ -5,19 +5,19 @@
  *
  *      before       | L      |    | H  | L |      | T   |
  *      new range         [----------------------------)
- *      absorb            [----------------------------------)
- *      carve        | L |         | H  |
- *      fill         | L |    T    | H  |        T           |
+ *      after        | L |    T    | H  |        T           |
  *
- * After absorb no T remains that touches the new range, so filling a gap
- * never merges, and the final count is known before anything changes.
+ * The result is made beside the map, from left to right: of each old range
+ * what lies before the new one, under it and after it, and the new one where
+ * there was none.  Each piece is appended to the one before, or becomes part of
+ * it; so the result is sorted, and as short as can be.  It replaces the map
+ * once it is complete.
  */
 #include "mm/memory_map.h"
 
 #include <stddef.h>
 
 #include "lib/assert.h"
-#include "lib/bits.h"
 
 #define MEMORY_TYPE_COUNT (MEMORY_BAD + 1)
 
@@ -36,28 +36,119 @@ void memory_map_init(struct memory_map *map, unsigned paddr_bits)
     ASSERT(paddr_bits > PAGE_SHIFT && paddr_bits <= PADDR_BITS_MAX,
            "paddr_bits %u", paddr_bits);
     map->limit = UINT64_C(1) << paddr_bits;
+    //@ assert limit: map->limit == 1 << paddr_bits;
     map->count = 0;
 }
 
+/* The result of memory_map_add while it is made.  12 KiB: too much for a
+ * stack. */
+static struct memory_map laid;
+
+/*@ assigns \nothing;
+    ensures \result == (a < b ? a : b); */
 static paddr_t lower(paddr_t a, paddr_t b)
 {
     return a < b ? a : b;
 }
 
+/*@ assigns \nothing;
+    ensures \result == (a > b ? a : b); */
 static paddr_t higher(paddr_t a, paddr_t b)
 {
     return a > b ? a : b;
 }
 
+/*@ logic integer page_down(integer address) = address - address % 4096;
+
+    logic integer page_up(integer address) = page_down(address + 4095);
+*/
+
+/* The pages' edges next to an address, by division: what the provers know, and
+ * the same instruction as align_down's. */
+/*@ assigns \nothing;
+    ensures \result == page_down(address); */
+static paddr_t page_at_or_below(paddr_t address)
+{
+    return address / PAGE_SIZE * PAGE_SIZE;
+}
+
+/*@ requires address <= 0x10000000000000;
+    assigns  \nothing;
+    ensures  \result == page_up(address); */
+static paddr_t page_at_or_above(paddr_t address)
+{
+    return page_at_or_below(address + (PAGE_SIZE - 1));
+}
+
+/*@ assigns \nothing;
+    ensures \result <==> type <= MEMORY_ACPI_RECLAIMABLE; */
 static bool is_given_out(enum memory_type type)
 {
     return type <= MEMORY_ACPI_RECLAIMABLE;
 }
 
-/* Cuts the bytes at the limit and makes whole pages of them. */
-static enum mm_error whole_pages(const struct memory_map *map, uint64_t base,
-                                 uint64_t length, enum memory_type type,
-                                 struct memory_range *pages)
+/*@ logic integer cut(integer address, integer limit) =
+        address < limit ? address : limit;
+
+    logic integer first_of(integer base, integer type) =
+        type <= MEMORY_ACPI_RECLAIMABLE ? page_up(base) : page_down(base);
+
+    logic integer end_of(integer base, integer length, integer type,
+                         integer limit) =
+        type <= MEMORY_ACPI_RECLAIMABLE
+            ? page_down(cut(base + length, limit))
+            : page_up(cut(base + length, limit));
+
+    predicate page_range(struct memory_range r, integer limit) =
+        r.start < r.end <= limit && r.start % 4096 == 0 &&
+        r.end % 4096 == 0 && r.type <= MEMORY_BAD;
+*/
+
+/* Cuts the bytes at the limit and makes whole pages of them; there may be none:
+ * start >= end. */
+/*@ requires \valid_read(map) && good_limit(map);
+    requires type <= MEMORY_BAD && base < map->limit;
+    assigns  \nothing;
+    ensures  pages: \result.start == first_of(base, type) &&
+                 \result.end == end_of(base, length, type, map->limit) &&
+                 \result.type == type;
+    ensures  good: \result.start < \result.end ==>
+                 page_range(\result, map->limit);
+*/
+static struct memory_range whole_pages(const struct memory_map *map,
+                                       uint64_t base, uint64_t length,
+                                       enum memory_type type)
+{
+    /* base + length may be past 2^64, the room below the limit never is; and
+     * the limit is page aligned, so rounding up stays below it */
+    paddr_t end = base + lower(length, map->limit - base);
+    struct memory_range pages;
+
+    //@ assert cut: end == cut(base + length, map->limit);
+    if (is_given_out(type)) {
+        pages.start = page_at_or_above(base);
+        pages.end = page_at_or_below(end);
+    } else {
+        pages.start = page_at_or_below(base);
+        pages.end = page_at_or_above(end);
+    }
+    pages.type = type;
+    return pages;
+}
+
+/*@ requires \valid_read(map) && good_limit(map);
+    assigns  \nothing;
+    ensures  ok: \result == MM_OK <==> type <= MEMORY_BAD && length != 0 &&
+                 base < map->limit && first_of(base, type) <
+                     end_of(base, length, type, map->limit);
+    ensures  type: \result == MM_BAD_ARGUMENT <==> type > MEMORY_BAD;
+    ensures  range: \result == MM_OUT_OF_RANGE <==>
+                 type <= MEMORY_BAD && length != 0 && base >= map->limit;
+    ensures  which: \result == MM_OK || \result == MM_BAD_ARGUMENT ||
+                 \result == MM_OUT_OF_RANGE || \result == MM_EMPTY_RANGE;
+*/
+static enum mm_error check_range(const struct memory_map *map, uint64_t base,
+                                 uint64_t length, enum memory_type type)
 {
     if ((unsigned)type >= MEMORY_TYPE_COUNT)
         return MM_BAD_ARGUMENT;
@@ -66,156 +157,345 @@ static enum mm_error whole_pages(const struct memory_map *map, uint64_t base,
     if (base >= map->limit)
         return MM_OUT_OF_RANGE;
 
-    /* base + length may be past 2^64, the room below the limit never is; and
-     * the limit is page aligned, so rounding up stays below it */
-    paddr_t end = base + lower(length, map->limit - base);
-    if (is_given_out(type)) {
-        pages->start = align_up(base, PAGE_SIZE);
-        pages->end = align_down(end, PAGE_SIZE);
-    } else {
-        pages->start = align_down(base, PAGE_SIZE);
-        pages->end = align_up(end, PAGE_SIZE);
-    }
-    pages->type = type;
-    return pages->start < pages->end ? MM_OK : MM_EMPTY_RANGE;
+    struct memory_range pages = whole_pages(map, base, length, type);
+    return pages.start < pages.end ? MM_OK : MM_EMPTY_RANGE;
 }
 
-/* Widens the new range over its equals that touch it.  There is at most one
- * at each end: what lies beyond it has another type. */
-static void absorb(const struct memory_map *map, struct memory_range *new)
+/* What is laid so far: the last range ends at or below an address. */
+/*@ predicate ends_by{L}(struct memory_map *map, integer address) =
+        \forall integer i; 0 <= i < map->count ==> range_end(map, i) <= address;
+
+    predicate same_start{L1, L2}(struct memory_map *map, integer n) =
+        \forall integer i; 0 <= i < n ==>
+            range_start{L1}(map, i) == range_start{L2}(map, i) &&
+            range_end{L1}(map, i) == range_end{L2}(map, i) &&
+            range_type{L1}(map, i) == range_type{L2}(map, i);
+*/
+
+/* Makes the last range longer. */
+/*@ requires good_map(&laid) && 0 < laid.count;
+    requires range_end(&laid, laid.count - 1) < last <= laid.limit;
+    requires last % 4096 == 0;
+    assigns  laid.range[laid.count - 1].end;
+    ensures  good: good_map(&laid);
+    ensures  last: ends_by(&laid, last);
+    ensures  laid: \forall integer a, t;
+                 is_type(&laid, a, t) <==> is_type{Pre}(&laid, a, t) ||
+                 (range_end{Pre}(&laid, laid.count - 1) <= a < last &&
+                  t == range_type{Pre}(&laid, laid.count - 1));
+*/
+static void extend_last(paddr_t last)
 {
+    laid.range[laid.count - 1].end = last;
+    //@ assert same: same_start{Pre, Here}(&laid, laid.count - 1);
+    /*@ assert last: range_end(&laid, laid.count - 1) == last &&
+            range_start(&laid, laid.count - 1) ==
+                range_start{Pre}(&laid, laid.count - 1) &&
+            range_type(&laid, laid.count - 1) ==
+                range_type{Pre}(&laid, laid.count - 1); */
+}
+
+/* Adds the pages first to last - 1 as a range of their own. */
+/*@ requires good_map(&laid) && laid.count < 512 && ends_by(&laid, first);
+    requires first < last <= laid.limit && kind <= MEMORY_BAD;
+    requires first % 4096 == 0 && last % 4096 == 0;
+    requires 0 < laid.count ==>
+                 laid.range[laid.count - 1].end != first ||
+                 laid.range[laid.count - 1].type != kind;
+    assigns  laid.count, laid.range[laid.count];
+    ensures  good: good_map(&laid);
+    ensures  last: ends_by(&laid, last);
+    ensures  laid: \forall integer a, t;
+                 is_type(&laid, a, t) <==>
+                 is_type{Pre}(&laid, a, t) || (first <= a < last && t == kind);
+*/
+static void push(paddr_t first, paddr_t last, enum memory_type kind)
+{
+    /*@ assert before: 0 < laid.count ==>
+            range_end(&laid, laid.count - 1) != first ||
+            range_type(&laid, laid.count - 1) != kind; */
+    /*@ assert ascending: \forall integer i; 0 <= i < laid.count - 1 ==>
+            range_end(&laid, i) <= range_start(&laid, laid.count - 1) <
+            range_end(&laid, laid.count - 1); */
+    laid.range[laid.count].start = first;
+    laid.range[laid.count].end = last;
+    laid.range[laid.count].type = kind;
+    laid.count++;
+    //@ assert same: same_start{Pre, Here}(&laid, laid.count - 1);
+    /*@ assert last: range_start(&laid, laid.count - 1) == first &&
+            range_end(&laid, laid.count - 1) == last &&
+            range_type(&laid, laid.count - 1) == kind; */
+    /*@ assert apart: \forall integer i, j; 0 <= i < j < laid.count ==>
+            range_end(&laid, i) <= range_start(&laid, j) &&
+            (range_end(&laid, i) == range_start(&laid, j) ==>
+                 range_type(&laid, i) != range_type(&laid, j)); */
+}
+
+/* Puts a range behind all that is laid, or makes it part of the last.  An
+ * empty one is left out.  False if there is no room. */
+/*@ requires good_map(&laid);
+    requires start < end ==> ends_by(&laid, start) && end <= laid.limit &&
+                 start % 4096 == 0 && end % 4096 == 0 && type <= MEMORY_BAD;
+    assigns  laid.count, laid.range[0 .. 511];
+    ensures  good: good_map(&laid);
+    ensures  last: start < end && \result ==> ends_by(&laid, end);
+    ensures  empty: start >= end ==> \result && \forall integer a;
+                 ends_by{Pre}(&laid, a) ==> ends_by(&laid, a);
+    ensures  laid: \result ==> \forall integer a, t;
+                 is_type(&laid, a, t) <==>
+                 is_type{Pre}(&laid, a, t) || (start <= a < end && t == type);
+*/
+static bool append(paddr_t start, paddr_t end, enum memory_type type)
+{
+    if (start >= end)
+        return true;
+    if (laid.count > 0 && laid.range[laid.count - 1].end == start &&
+        laid.range[laid.count - 1].type == type) {
+        /*@ assert joins: range_end(&laid, laid.count - 1) == start &&
+                range_type(&laid, laid.count - 1) == type; */
+        extend_last(end);
+        return true;
+    }
+    if (laid.count >= MEMORY_MAP_MAX)
+        return false;
+    push(start, end, type);
+    return true;
+}
+
+/* What a map says of an address once a range was laid over it: inside that, the
+ * more restrictive of both. */
+/*@ predicate is_memory{L}(struct memory_map *map, integer a) =
+        \exists integer i; 0 <= i < map->count &&
+            range_start(map, i) <= a < range_end(map, i);
+
+    predicate overlaid_inside{L}(struct memory_map *map, integer type,
+                                 integer a, integer t) =
+        (!is_memory(map, a) && t == type) ||
+        (\exists integer i; 0 <= i < map->count &&
+             range_start(map, i) <= a < range_end(map, i) &&
+             t == (range_type(map, i) > type ? range_type(map, i) : type));
+
+    predicate overlaid{L}(struct memory_map *map, struct memory_range new,
+                          integer a, integer t) =
+        new.start <= a < new.end ? overlaid_inside(map, new.type, a, t)
+                                 : is_type(map, a, t);
+*/
+
+/* What an old range leaves of itself outside the new one, what becomes of it
+ * inside, and the part of the new one in the gap before it. */
+/*@ predicate pieces(struct memory_range old, struct memory_range new,
+                     integer seen, integer a, integer t) =
+        old.start <= a < old.end
+            ? t == (new.start <= a < new.end && new.type > old.type
+                        ? new.type : old.type)
+            : seen <= a < old.start && new.start <= a < new.end &&
+              t == new.type;
+*/
+
+/* Lays the old range, the new one where it lies over it, and the new one where
+ * nothing lies between `seen` and the old one. */
+/*@ requires good_map(&laid) && ends_by(&laid, seen);
+    requires page_range(old, laid.limit) && page_range(new, laid.limit);
+    requires seen <= old.start && seen % 4096 == 0;
+    assigns  laid.count, laid.range[0 .. 511];
+    ensures  good: good_map(&laid);
+    ensures  last: \result ==> ends_by(&laid, old.end);
+    ensures  laid: \result ==> \forall integer a, t;
+                 is_type(&laid, a, t) <==>
+                 is_type{Pre}(&laid, a, t) || pieces(old, new, seen, a, t);
+*/
+static bool lay_pieces(struct memory_range old, struct memory_range new,
+                       paddr_t seen)
+{
+    enum memory_type both = old.type > new.type ? old.type : new.type;
+
+    if (!append(old.start, lower(old.end, new.start), old.type))
+        return false;
+    /*@ assert before: ends_by(&laid, old.start >= new.start ? seen :
+            old.end < new.start ? old.end : new.start); */
+    if (!append(higher(seen, new.start), lower(old.start, new.end), new.type))
+        return false;
+    /*@ assert gap: ends_by(&laid, old.start >= new.start ? old.start :
+            old.end < new.start ? old.end : new.start); */
+    if (!append(higher(old.start, new.start), lower(old.end, new.end), both))
+        return false;
+    /*@ assert inside: ends_by(&laid, old.start >= new.end ? old.start :
+            old.end < new.end ? old.end : new.end); */
+    return append(higher(old.start, new.end), old.end, old.type);
+}
+
+/* The same for range i of a map, which stays as it is. */
+/*@ requires \valid_read(map) && \separated(&laid, map) && i < map->count;
+    requires good_map(map) && good_map(&laid) && ends_by(&laid, seen);
+    requires page_range(new, laid.limit) && map->limit == laid.limit;
+    requires seen <= map->range[i].start && seen % 4096 == 0;
+    assigns  laid.count, laid.range[0 .. 511];
+    ensures  good: good_map(&laid);
+    ensures  last: \result ==> ends_by(&laid, \old(map->range[i].end));
+    ensures  laid: \result ==> \forall integer a, t;
+                 is_type(&laid, a, t) <==>
+                 is_type{Pre}(&laid, a, t) ||
+                 pieces(\old(map->range[i]), new, seen, a, t);
+    ensures  kept: same_map{Pre, Post}(map, map);
+*/
+static bool lay_one(const struct memory_map *map, unsigned i,
+                    struct memory_range new, paddr_t seen)
+{
+    return lay_pieces(map->range[i], new, seen);
+}
+
+/* Lays the new range over the map.  False if the result does not fit. */
+/*@ requires \valid_read(map) && good_map(map) && \separated(&laid, map);
+    requires page_range(new, map->limit);
+    assigns  laid;
+    ensures  good: good_map(&laid) && laid.limit == map->limit;
+    ensures  laid: \result ==> \forall integer a, t;
+                 is_type(&laid, a, t) <==> overlaid{Pre}(map, new, a, t);
+*/
+static bool lay(const struct memory_map *map, struct memory_range new)
+{
+    paddr_t seen = 0; /* up to here the old ranges are laid */
+
+    laid.limit = map->limit;
+    laid.count = 0;
+    /*@ loop invariant 0 <= i <= map->count;
+        loop invariant seen: seen == (i == 0 ? 0 : range_end(map, i - 1));
+        loop invariant good: good_map(&laid) && laid.limit == map->limit;
+        loop invariant kept: same_map{Pre, Here}(map, map);
+        loop invariant last: ends_by(&laid, seen);
+        loop invariant laid: \forall integer a, t;
+            is_type(&laid, a, t) <==>
+            a < seen && overlaid{Pre}(map, new, a, t);
+        loop assigns i, seen, laid.count, laid.range[0 .. 511];
+        loop variant map->count - i; */
     for (unsigned i = 0; i < map->count; i++) {
-        const struct memory_range *range = &map->range[i];
-
-        if (range->type == new->type && range->start <= new->end &&
-            range->end >= new->start) {
-            new->start = lower(new->start, range->start);
-            new->end = higher(new->end, range->end);
-        }
+        //@ assert sorted: seen <= range_start(map, i) < range_end(map, i);
+        /*@ assert before: \forall integer k; 0 <= k < i ==>
+                range_end(map, k) <= seen; */
+        /*@ assert past: \forall integer k; i < k < map->count ==>
+                range_end(map, i) <= range_start(map, k); */
+        /*@ assert here: \forall integer a, t;
+                seen <= a < range_end(map, i) ==>
+                (is_type{Pre}(map, a, t) <==>
+                 range_start(map, i) <= a && t == range_type(map, i)); */
+        /*@ assert here_inside: \forall integer a, t;
+                seen <= a < range_end(map, i) ==>
+                (overlaid_inside{Pre}(map, new.type, a, t) <==>
+                 t == (range_start(map, i) <= a && range_type(map, i) > new.type
+                           ? range_type(map, i) : new.type)); */
+        /*@ assert pieces: \forall integer a, t;
+                pieces(map->range[i], new, seen, a, t) <==>
+                seen <= a < range_end(map, i) &&
+                overlaid{Pre}(map, new, a, t); */
+        bool fits = lay_one(map, i, new, seen);
+        //@ assert step: same_map{LoopCurrent, Here}(map, map);
+        //@ assert kept: same_map{Pre, Here}(map, map);
+        //@ assert good: good_map(&laid) && laid.limit == map->limit;
+        if (!fits)
+            return false;
+        seen = map->range[i].end;
     }
+    /*@ assert all: \forall integer k; 0 <= k < map->count ==>
+            range_end(map, k) <= seen; */
+    /*@ assert rest: \forall integer a, t; seen <= a ==>
+            !is_type{Pre}(map, a, t) && !is_memory{Pre}(map, a); */
+    /*@ assert rest_inside: \forall integer a, t; seen <= a ==>
+            (overlaid_inside{Pre}(map, new.type, a, t) <==> t == new.type); */
+    return append(higher(seen, new.start), new.end, new.type);
 }
 
-/* Number of ranges once the new one, which has absorbed its equals, is in. */
-static unsigned count_after(const struct memory_map *map,
-                            const struct memory_range *new)
+/* Makes the map what is laid. */
+/*@ requires \valid(map) && \separated(&laid, map) && good_map(&laid);
+    requires map->limit == laid.limit;
+    assigns  map->count, map->range[0 .. 511];
+    ensures  same: same_map{Pre, Post}(&laid, map);
+*/
+static void replace(struct memory_map *map)
 {
-    unsigned count = 0;
-    paddr_t covered = new->start; /* up to here no gap is left */
-
-    for (unsigned i = 0; i < map->count; i++) {
-        const struct memory_range *range = &map->range[i];
-
-        if (range->end <= new->start || range->start >= new->end) {
-            count++;
-        } else if (range->type > new->type) {
-            count += range->start > covered ? 2 : 1;
-            covered = range->end;
-        } else { /* its remains on either side */
-            count += range->start < new->start;
-            count += range->end > new->end;
-        }
-    }
-    return count + (covered < new->end);
-}
-
-static void insert_range(struct memory_map *map, unsigned index, paddr_t start,
-                         paddr_t end, enum memory_type type)
-{
-    struct memory_range carried = {start, end, type};
-
-    ASSERT(map->count < MEMORY_MAP_MAX && index <= map->count, "index %u of %u",
-           index, map->count);
-    for (unsigned i = index; i < map->count; i++) {
-        struct memory_range next = map->range[i];
-        map->range[i] = carried;
-        carried = next;
-    }
-    map->range[map->count++] = carried;
-}
-
-static void remove_range(struct memory_map *map, unsigned index)
-{
-    ASSERT(index < map->count && map->count <= MEMORY_MAP_MAX, "index %u of %u",
-           index, map->count);
-    map->count--;
-    for (unsigned i = index; i < map->count; i++) {
-        struct memory_range next = map->range[i + 1];
-        map->range[i] = next;
+    map->count = laid.count;
+    /*@ loop invariant 0 <= i <= laid.count;
+        loop invariant copied: \forall integer k; 0 <= k < i ==>
+            range_start(map, k) == range_start(&laid, k) &&
+            range_end(map, k) == range_end(&laid, k) &&
+            range_type(map, k) == range_type(&laid, k);
+        loop assigns i, map->range[0 .. 511];
+        loop variant laid.count - i; */
+    for (unsigned i = 0; i < laid.count; i++) {
+        map->range[i].start = laid.range[i].start;
+        map->range[i].end = laid.range[i].end;
+        map->range[i].type = laid.range[i].type;
+        /*@ assert before: \forall integer k; 0 <= k < i ==>
+                range_start(map, k) == range_start(&laid, k) &&
+                range_end(map, k) == range_end(&laid, k) &&
+                range_type(map, k) == range_type(&laid, k); */
+        /*@ assert copy: range_start(map, i) == range_start(&laid, i) &&
+                range_end(map, i) == range_end(&laid, i) &&
+                range_type(map, i) == range_type(&laid, i); */
     }
 }
 
-/* Takes what does not restrict more than the new range out from under it. */
-static void carve(struct memory_map *map, const struct memory_range *new)
-{
-    for (unsigned i = 0; i < map->count;) {
-        struct memory_range *range = &map->range[i];
-        struct memory_range old = *range;
-
-        if (old.type > new->type || old.end <= new->start ||
-            old.start >= new->end) {
-            i++;
-        } else if (old.start < new->start && old.end > new->end) {
-            range->end = new->start;
-            insert_range(map, i + 1, new->end, old.end, old.type);
-            return; /* no other range is under the new one */
-        } else if (old.start < new->start) {
-            range->end = new->start;
-            i++;
-        } else if (old.end > new->end) {
-            range->start = new->end;
-            i++;
-        } else {
-            remove_range(map, i);
-        }
-    }
-}
-
-/* Puts the new range into the gaps that are left where it lies. */
-static void fill(struct memory_map *map, const struct memory_range *new)
-{
-    paddr_t at = new->start;
-
-    for (unsigned i = 0; i < MEMORY_MAP_MAX && at < new->end; i++) {
-        if (i >= map->count)
-            break;
-        paddr_t start = map->range[i].start;
-        if (map->range[i].end <= at)
-            continue;
-        if (at < start)
-            insert_range(map, i, at, lower(start, new->end), new->type);
-        at = map->range[i].end;
-    }
-    if (at < new->end)
-        insert_range(map, map->count, at, new->end, new->type);
-}
-
+/*@ requires \valid(map) && good_map(map) && \separated(&laid, map);
+    assigns  *map, laid;
+    ensures  good: good_map(map) && map->limit == \old(map->limit);
+    ensures  refused: \result != MM_OK ==> same_map{Pre, Post}(map, map);
+    ensures  laid: \result == MM_OK ==> \forall integer a, t;
+                 is_type(map, a, t) <==>
+                 (first_of(base, type) <= a <
+                      end_of(base, length, type, \old(map->limit))
+                      ? overlaid_inside{Pre}(map, type, a, t)
+                      : is_type{Pre}(map, a, t));
+    ensures  errors: \result == MM_OK || \result == MM_BAD_ARGUMENT ||
+                 \result == MM_OUT_OF_RANGE || \result == MM_EMPTY_RANGE ||
+                 \result == MM_TABLE_FULL;
+*/
 enum mm_error memory_map_add(struct memory_map *map, uint64_t base,
                              uint64_t length, enum memory_type type)
 {
     ASSERT(map->count <= MEMORY_MAP_MAX, "count %u", map->count);
-    struct memory_range new;
-    enum mm_error error = whole_pages(map, base, length, type, &new);
+    enum mm_error error = check_range(map, base, length, type);
 
     if (error != MM_OK)
         return error;
-    absorb(map, &new);
-    if (count_after(map, &new) > MEMORY_MAP_MAX)
+    bool fits = lay(map, whole_pages(map, base, length, type));
+    //@ assert kept: same_map{Pre, Here}(map, map);
+    if (!fits)
         return MM_TABLE_FULL;
-    carve(map, &new);
-    fill(map, &new);
+    replace(map);
+    //@ assert good: good_map(map);
     return MM_OK;
 }
 
 /* Index of the first range that ends past the address, or count. */
+/*@ requires \valid_read(map) && good_map(map);
+    assigns  \nothing;
+    ensures  \result <= map->count;
+    ensures  \forall integer i; 0 <= i < \result ==>
+                 range_end(map, i) <= address;
+    ensures  \forall integer i; \result <= i < map->count ==>
+                 address < range_end(map, i);
+*/
 static unsigned first_past(const struct memory_map *map, paddr_t address)
 {
     ASSERT(map->count <= MEMORY_MAP_MAX, "count %u", map->count);
     unsigned low = 0;
     unsigned high = map->count;
 
+    /*@ loop invariant 0 <= low <= high <= map->count;
+        loop invariant \forall integer i; 0 <= i < low ==>
+            range_end(map, i) <= address;
+        loop invariant \forall integer i; high <= i < map->count ==>
+            address < range_end(map, i);
+        loop assigns low, high;
+        loop variant high - low; */
     while (low < high) {
         unsigned middle = (low + high) / 2;
 
+        /*@ assert below: \forall integer i; 0 <= i < middle ==>
+                range_end(map, i) <= range_start(map, middle) <
+                range_end(map, middle); */
+        /*@ assert above: \forall integer i; middle < i < map->count ==>
+                range_end(map, middle) <= range_start(map, i) <
+                range_end(map, i); */
         if (map->range[middle].end > address)
             high = middle;
         else
@@ -224,19 +504,28 @@ static unsigned first_past(const struct memory_map *map, paddr_t address)
     return low;
 }
 
+/*@ requires \valid(map) && good_map(map) && \separated(&laid, map);
+    assigns  *map, laid;
+    ensures  good: good_map(map) && map->limit == \old(map->limit);
+*/
 enum mm_error memory_map_raise(struct memory_map *map, uint64_t base,
                                uint64_t length, enum memory_type from,
                                enum memory_type to)
 {
-    struct memory_range span;
-    enum mm_error error = whole_pages(map, base, length, to, &span);
+    enum mm_error error = check_range(map, base, length, to);
 
     if (error == MM_OK && from >= to)
         error = MM_BAD_ARGUMENT;
     if (error != MM_OK)
         return error;
 
+    struct memory_range span = whole_pages(map, base, length, to);
     paddr_t at = span.start;
+    /*@ loop invariant span.start <= at <= span.end;
+        loop invariant good: good_map(map) &&
+            map->limit == \at(map->limit, Pre);
+        loop assigns at, error, *map, laid;
+        loop variant span.end - at; */
     while (at < span.end) {
         unsigned i = first_past(map, at);
         if (i >= map->count || map->range[i].start >= span.end)
@@ -269,28 +558,77 @@ uint64_t memory_map_bytes(const struct memory_map *map, enum memory_type type)
     ASSERT(map->count <= MEMORY_MAP_MAX, "count %u", map->count);
     uint64_t bytes = 0;
 
-    for (unsigned i = 0; i < map->count; i++)
+    /*@ loop invariant 0 <= i <= map->count;
+        loop invariant bytes <= (i == 0 ? 0 : range_end(map, i - 1));
+        loop assigns i, bytes;
+        loop variant map->count - i; */
+    for (unsigned i = 0; i < map->count; i++) {
+        /*@ assert sorted: 0 < i ==>
+                range_end(map, i - 1) <= range_start(map, i); */
+        //@ assert range_start(map, i) < range_end(map, i) <= map->limit;
         if (map->range[i].type == type)
             bytes += map->range[i].end - map->range[i].start;
+    }
     return bytes;
+}
+
+/* Whether range i is what it may be, and lies past the one before. */
+/*@ predicate good_range{L}(struct memory_map *map, integer i) =
+        range_start(map, i) < range_end(map, i) <= map->limit &&
+        range_start(map, i) % 4096 == 0 && range_end(map, i) % 4096 == 0 &&
+        range_type(map, i) <= MEMORY_BAD;
+
+    predicate apart{L}(struct memory_map *map, integer i, integer j) =
+        range_end(map, i) <= range_start(map, j) &&
+        (range_end(map, i) == range_start(map, j) ==>
+             range_type(map, i) != range_type(map, j));
+
+    lemma bad_range{L}: \forall struct memory_map *map, integer i;
+        0 <= i < map->count && !good_range(map, i) ==> !good_ranges(map);
+
+    lemma bad_pair{L}: \forall struct memory_map *map, integer i, j;
+        0 <= i < j < map->count && !apart(map, i, j) ==> !good_ranges(map);
+*/
+
+/*@ requires \valid_read(map) && i < map->count <= 512;
+    assigns  \nothing;
+    ensures  \result <==> good_range(map, i) &&
+                 (0 < i ==> apart(map, i - 1, i));
+*/
+static bool range_is_good(const struct memory_map *map, unsigned i)
+{
+    const struct memory_range *range = &map->range[i];
+
+    if (range->start >= range->end || range->end > map->limit ||
+        range->start % PAGE_SIZE != 0 || range->end % PAGE_SIZE != 0 ||
+        (unsigned)range->type >= MEMORY_TYPE_COUNT)
+        return false;
+    return i == 0 || range[-1].end < range->start ||
+           (range[-1].end == range->start && range[-1].type != range->type);
 }
 
 bool memory_map_check(const struct memory_map *map)
 {
     if (map->count > MEMORY_MAP_MAX)
         return false;
+    /*@ loop invariant 0 <= i <= map->count;
+        loop invariant good: \forall integer k; 0 <= k < i ==>
+            range_start(map, k) < range_end(map, k) <= map->limit &&
+            range_start(map, k) % 4096 == 0 &&
+            range_end(map, k) % 4096 == 0 &&
+            range_type(map, k) <= MEMORY_BAD;
+        loop invariant apart: \forall integer j, k; 0 <= j < k < i ==>
+            range_end(map, j) <= range_start(map, k) &&
+            (range_end(map, j) == range_start(map, k) ==>
+                 range_type(map, j) != range_type(map, k));
+        loop assigns i;
+        loop variant map->count - i; */
     for (unsigned i = 0; i < map->count; i++) {
-        const struct memory_range *range = &map->range[i];
-
-        if (range->start >= range->end || range->end > map->limit ||
-            !is_aligned(range->start, PAGE_SIZE) ||
-            !is_aligned(range->end, PAGE_SIZE) ||
-            (unsigned)range->type >= MEMORY_TYPE_COUNT)
+        if (!range_is_good(map, i))
             return false;
-        if (i > 0 &&
-            (range[-1].end > range->start ||
-             (range[-1].end == range->start && range[-1].type == range->type)))
-            return false;
+        /*@ assert before: \forall integer j; 0 <= j < i - 1 ==>
+                range_end(map, j) <= range_start(map, i - 1) <
+                range_end(map, i - 1) <= range_start(map, i); */
     }
     return true;
 }

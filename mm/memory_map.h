@@ -59,6 +59,8 @@ enum memory_type {
 };
 
 /* Whether the frame allocator manages memory of this type. */
+/*@ assigns \nothing;
+    ensures \result <==> type <= MEMORY_BOOT_ONLY; */
 static inline bool memory_type_is_free(enum memory_type type)
 {
     return type <= MEMORY_BOOT_ONLY;
@@ -66,6 +68,7 @@ static inline bool memory_type_is_free(enum memory_type type)
 
 /* "usable", "ACPI NVS".  Any value is answered for; the string lives for
  * ever. */
+/*@ assigns \nothing; */
 const char *memory_type_name(enum memory_type type);
 
 /* Page aligned, the end exclusive. */
@@ -86,8 +89,66 @@ struct memory_map {
     struct memory_range range[MEMORY_MAP_MAX];
 };
 
+/* What the contracts speak of.  The invariant is memory_map_check's, and
+ * `is_type` says what the map tells of one address.  What range i is made of
+ * has names of its own, for the provers to hold on to.  The contracts of
+ * memory_map_add and memory_map_raise stand in the .c file, as they name what
+ * only that knows. */
+/*@ logic integer range_start{L}(struct memory_map *map, integer i) =
+        map->range[i].start;
+    logic integer range_end{L}(struct memory_map *map, integer i) =
+        map->range[i].end;
+    logic integer range_type{L}(struct memory_map *map, integer i) =
+        map->range[i].type;
+
+    predicate good_limit{L}(struct memory_map *map) =
+        0x2000 <= map->limit <= 0x10000000000000 && map->limit % 4096 == 0;
+
+    predicate good_ranges{L}(struct memory_map *map) =
+        map->count <= 512 &&
+        (\forall integer i; 0 <= i < map->count ==>
+             range_start(map, i) < range_end(map, i) <= map->limit &&
+             range_start(map, i) % 4096 == 0 && range_end(map, i) % 4096 == 0 &&
+             range_type(map, i) <= MEMORY_BAD) &&
+        (\forall integer i, j; 0 <= i < j < map->count ==>
+             range_end(map, i) <= range_start(map, j) &&
+             (range_end(map, i) == range_start(map, j) ==>
+                  range_type(map, i) != range_type(map, j)));
+
+    predicate good_map{L}(struct memory_map *map) =
+        good_limit(map) && good_ranges(map);
+
+    predicate is_type{L}(struct memory_map *map, integer a, integer t) =
+        \exists integer i; 0 <= i < map->count &&
+            range_start(map, i) <= a < range_end(map, i) &&
+            range_type(map, i) == t;
+
+    predicate same_map{L1, L2}(struct memory_map *a, struct memory_map *b) =
+        \at(a->limit, L1) == \at(b->limit, L2) &&
+        \at(a->count, L1) == \at(b->count, L2) &&
+        (\forall integer i; 0 <= i < \at(a->count, L1) ==>
+             range_start{L1}(a, i) == range_start{L2}(b, i) &&
+             range_end{L1}(a, i) == range_end{L2}(b, i) &&
+             range_type{L1}(a, i) == range_type{L2}(b, i));
+
+    lemma limit_of_bits: \forall integer bits; 12 < bits <= 52 ==>
+        0x2000 <= (1 << bits) <= 0x10000000000000 && (1 << bits) % 4096 == 0;
+
+    lemma same_is_good{L1, L2}: \forall struct memory_map *a, *b;
+        same_map{L1, L2}(a, b) && good_map{L1}(a) ==> good_map{L2}(b);
+
+    lemma same_has_types{L1, L2}: \forall struct memory_map *a, *b,
+        integer address, t; same_map{L1, L2}(a, b) ==>
+            (is_type{L1}(a, address, t) <==> is_type{L2}(b, address, t));
+*/
+
 /* An empty map for a CPU with that many physical address bits, from
  * PAGE_SHIFT + 1 to PADDR_BITS_MAX (asserted). */
+/*@ requires \valid(map) && 12 < paddr_bits <= 52;
+    assigns  map->limit, map->count;
+    ensures  good: good_map(map);
+    ensures  empty: map->count == 0 && map->limit == 1 << paddr_bits;
+*/
 void memory_map_init(struct memory_map *map, unsigned paddr_bits);
 
 /* Lays one range over the map; base and length are bytes and need no
@@ -113,13 +174,30 @@ enum mm_error memory_map_raise(struct memory_map *map, uint64_t base,
 
 /* The range that holds the address, or NULL if no memory is there.  Valid
  * until the map changes. */
+/*@ requires \valid_read(map) && good_map(map);
+    assigns  \result \from map, map->count, address;
+    ensures  none: \result == \null ==>
+                 (\forall integer i; 0 <= i < map->count ==>
+                      !(range_start(map, i) <= address < range_end(map, i)));
+    ensures  some: \result != \null ==> \exists integer i;
+                 0 <= i < map->count && \result == &map->range[i] &&
+                 range_start(map, i) <= address < range_end(map, i);
+*/
 const struct memory_range *memory_map_find(const struct memory_map *map,
                                            paddr_t address);
 
 /* Bytes of one type. */
+/*@ requires \valid_read(map) && good_map(map);
+    assigns  \nothing;
+    ensures  \result <= map->limit;
+*/
 uint64_t memory_map_bytes(const struct memory_map *map, enum memory_type type);
 
 /* Whether the invariant holds: an audit, for tests and for after the boot. */
+/*@ requires \valid_read(map);
+    assigns  \nothing;
+    ensures  \result <==> good_ranges(map);
+*/
 bool memory_map_check(const struct memory_map *map);
 
 #endif
