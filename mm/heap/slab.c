@@ -32,10 +32,6 @@
 #include "mm/heap/large.h"
 #include "mm/platform.h"
 
-/* Blocks that one call moves between a magazine and slabs, so that no call
- * takes long. */
-#define BATCH 16
-
 /* Bytes in the blocks of one magazine, and of the full ones in a depot; and how
  * many there are, at least and at most. */
 #define MAGAZINE_BYTES (64 * KIB)
@@ -56,521 +52,6 @@ const uint8_t slab_note_shifts[SIZE_CLASSES] = {
     [17 ... SIZE_CLASSES - 1] = 6,
 };
 
-/* ---- Pages ---- */
-
-/* The pages of a run are of this kind from now on. */
-static void set_pages(struct slab_heap *slabs, size_t first, size_t count,
-                      unsigned kind)
-{
-    for (size_t page = first; page < first + count; page++)
-        __atomic_store_n(&slabs->classes[page], (uint8_t)kind,
-                         __ATOMIC_RELAXED);
-}
-
-/* A page has notes from the moment that it is first taken. */
-static void publish_notes(struct slab_heap *slabs)
-{
-    /* relaxed: who asks about a page has a block in it, from whoever took it;
-     * and not stored unless it is news, for it lies beside what all CPUs read
-     */
-    if (__atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED) !=
-        slabs->pages.ready)
-        __atomic_store_n(&slabs->pages_known, slabs->pages.ready,
-                         __ATOMIC_RELAXED);
-}
-
-size_t slab_take_pages(struct heap *heap, size_t count, size_t align,
-                       bool *zeroed)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    size_t first = pages_take(&slabs->pages, count, align, zeroed);
-
-    publish_notes(slabs);
-    return first;
-}
-
-bool slab_resize_pages(struct heap *heap, size_t first, size_t from, size_t to)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    bool done = pages_resize(&slabs->pages, first, from, to);
-
-    publish_notes(slabs);
-    return done;
-}
-
-/* ---- Slabs: with the class's lock held ---- */
-
-/* Puts a slab into the list that its free slots say, or into none. */
-static void slab_link(struct slab_class *class, struct slab *slab)
-{
-    if (slab->free_count == 0)
-        return;
-    unsigned list = slab->free_count * SLAB_LISTS / (class->slots + 1u);
-    struct slab **head = &class->partial[list];
-
-    slab->list = (uint8_t)list;
-    slab->next = *head;
-    slab->link = head;
-    if (slab->next)
-        slab->next->link = &slab->next;
-    *head = slab;
-}
-
-static void slab_unlink(struct slab *slab)
-{
-    if (!slab->link)
-        return;
-    *slab->link = slab->next;
-    if (slab->next)
-        slab->next->link = slab->link;
-    slab->link = NULL;
-}
-
-/* After a change of free_count. */
-static void slab_relink(struct slab_class *class, struct slab *slab)
-{
-    unsigned list = slab->free_count * SLAB_LISTS / (class->slots + 1u);
-
-    if (slab->link && slab->free_count > 0 && slab->list == list)
-        return;
-    slab_unlink(slab);
-    slab_link(class, slab);
-}
-
-static struct slab *slab_make(struct heap *heap, unsigned number,
-                              enum mm_error *error)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct slab_class *class = &slabs->class[number];
-    bool zeroed;
-
-    if (!cpu_lock_acquire(&heap->lock)) {
-        *error = MM_BUSY;
-        return NULL;
-    }
-    size_t first = slab_take_pages(heap, class->pages, PAGE_SIZE, &zeroed);
-    if (first == PAGES_NONE) {
-        cpu_lock_release(&heap->lock);
-        *error = MM_OUT_OF_MEMORY;
-        return NULL;
-    }
-    struct slab *slab = &slabs->slabs[first];
-    for (size_t i = 0; i < class->pages; i++) {
-        slab[i].first = (uint32_t)first;
-        slab[i].known = true;
-    }
-    memset(slabs->notes + first * PAGE_NOTES, zeroed ? NOTE_FRESH : NOTE_FREE,
-           class->pages * PAGE_NOTES);
-    set512_clear(&slab->free);
-    set512_add_range(&slab->free, 0, class->slots);
-    slab->free_count = class->slots;
-    set_pages(slabs, first, class->pages, number);
-    cpu_lock_release(&heap->lock);
-    slab->link = NULL;
-    slab_link(class, slab);
-    return slab;
-}
-
-/* Gives the pages of a slab without a block back.  False: a call on this CPU
- * that has heap->lock was hit; the slab stays, to be used or given back later.
- */
-static bool slab_end(struct heap *heap, struct slab_class *class,
-                     struct slab *slab)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-
-    if (!cpu_lock_acquire(&heap->lock))
-        return false;
-    slab_unlink(slab);
-    set_pages(slabs, slab->first, class->pages, PAGE_OF_NONE);
-    pages_give(&slabs->pages, slab->first, class->pages);
-    cpu_lock_release(&heap->lock);
-    return true;
-}
-
-/* Takes up to `wanted` slots out of slabs, the fullest first, and puts them in
- * rounds so that the lowest of a slab is last.  Returns how many; fewer only if
- * a slab could not be made, or one is used up. */
-static unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
-                          unsigned wanted, enum mm_error *error)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct slab_class *class = &slabs->class[number];
-    struct slab *slab = NULL;
-
-    for (unsigned i = 0; !slab && i < SLAB_LISTS; i++)
-        slab = class->partial[i];
-    if (!slab)
-        slab = slab_make(heap, number, error);
-    if (!slab)
-        return 0;
-    if (wanted > slab->free_count)
-        wanted = slab->free_count;
-
-    vaddr_t start = slab_start(slabs, slab);
-    unsigned left = wanted;
-    for (unsigned w = 0; left > 0; w++) {
-        uint64_t word = slab->free.words[w];
-
-        for (; word != 0 && left > 0; word &= word - 1) {
-            size_t slot = w * SET512_WORD_BITS + word_lowest(word);
-            rounds[--left] = (void *)(start + slot * class->bytes);
-        }
-        slab->free.words[w] = word;
-    }
-    slab->free_count = (uint16_t)(slab->free_count - wanted);
-    slab_relink(class, slab);
-    return wanted;
-}
-
-/* Puts a block, whose note says that it is free, back into its slab. */
-static void slab_put(struct heap *heap, unsigned number, void *block)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct slab_class *class = &slabs->class[number];
-    size_t page = ((vaddr_t)block - slabs->start) / PAGE_SIZE;
-    struct slab *slab = slab_of_page(slabs, page);
-
-    (void)set512_add(
-        &slab->free,
-        slab_slot(class, (vaddr_t)block - slab_start(slabs, slab)));
-    slab->free_count++;
-    if (slab->free_count < class->slots || !slab_end(heap, class, slab))
-        slab_relink(class, slab);
-}
-
-/* ---- The locks of classes ---- */
-
-static bool lock_class(struct slab_heap *slabs, unsigned number)
-{
-    return cpu_lock_acquire(&slabs->class[number].lock);
-}
-
-/* Frees what handlers freed while this CPU had the lock, and gives it up. */
-static void unlock_class(struct heap *heap, unsigned number)
-{
-    struct slab_class *class = &slab_heap(heap)->class[number];
-
-    for (void **block; (block = slab_deferred(&class->deferred)) != NULL;)
-        while (block) {
-            void **next = *block;
-            slab_put(heap, number, block);
-            block = next;
-        }
-    cpu_lock_release(&class->lock);
-}
-
-void *slab_own(struct heap *heap, size_t bytes)
-{
-    unsigned number = size_class(bytes);
-    void *block = NULL;
-    enum mm_error error;
-
-    if (!lock_class(slab_heap(heap), number))
-        return NULL;
-    (void)slab_take(heap, number, &block, 1, &error);
-    unlock_class(heap, number);
-    if (block) /* it will be written to */
-        *slab_note(slab_heap(heap), number, (vaddr_t)block) = NOTE_FREE;
-    return block;
-}
-
-void slab_disown(struct heap *heap, void *block, size_t bytes)
-{
-    struct slab_class *class = &slab_heap(heap)->class[size_class(bytes)];
-
-    if (!lock_class(slab_heap(heap), size_class(bytes))) {
-        slab_defer(&class->deferred, block);
-        return;
-    }
-    slab_put(heap, size_class(bytes), block);
-    unlock_class(heap, size_class(bytes));
-}
-
-/* ---- Magazines ---- */
-
-/* An empty one for this class; NULL if there is no memory for it.  With no
- * class's lock held. */
-static struct magazine *make_magazine(struct heap *heap, unsigned number)
-{
-    unsigned rounds = slab_heap(heap)->class[number].rounds;
-    struct magazine *made = slab_own(heap, magazine_bytes(rounds));
-
-    if (made)
-        *made = (struct magazine){.limit = rounds};
-    return made;
-}
-
-static void end_magazine(struct heap *heap, struct magazine *magazine)
-{
-    slab_disown(heap, magazine, magazine_bytes(magazine->limit));
-}
-
-/* Puts up to `most` rounds of a magazine back into their slabs; with the
- * class's lock held. */
-static void flush(struct heap *heap, unsigned number, struct magazine *magazine,
-                  unsigned most)
-{
-    while (most-- > 0 && magazine->count > 0)
-        slab_put(heap, number, magazine_pop(magazine));
-}
-
-/* ---- The slow way ---- */
-
-static struct slab_cpu *this_cpu(const struct slab_heap *slabs)
-{
-    return &slabs->cpu[platform_cpu() & slabs->cpu_mask];
-}
-
-/* Makes the loaded magazine one with a round, in the CPU's section; false, with
- * the reason, if there is none to be had. */
-static bool load_full(struct heap *heap, struct slab_cpu *cpu, unsigned number,
-                      enum mm_error *error)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct magazine **loaded = &cpu->loaded[number];
-    struct magazine **previous = &cpu->previous[number], *full, *old = *loaded;
-
-    if (old->count > 0)
-        return true;
-    if ((*previous)->count > 0) {
-        *loaded = *previous;
-        *previous = old;
-        return true;
-    }
-    if (old == &slabs->none && (full = make_magazine(heap, number)))
-        *loaded = old = full;
-    if (!lock_class(slabs, number)) {
-        *error = MM_BUSY;
-        return false;
-    }
-    full = magazine_list_take(&slabs->class[number].full);
-    if (full) {
-        *loaded = full;
-        if (old != &slabs->none)
-            magazine_list_add(&slabs->class[number].empty, old);
-    } else if (old != &slabs->none) {
-        unsigned wanted = old->limit < BATCH ? old->limit : BATCH;
-        old->count = slab_take(heap, number, old->rounds, wanted, error);
-    }
-    unlock_class(heap, number);
-    return (*loaded)->count > 0;
-}
-
-/* Whether the depot takes one more full magazine; so it does with what is none.
- */
-static bool depot_takes(const struct slab_heap *slabs, unsigned number,
-                        const struct magazine *full)
-{
-    const struct slab_class *class = &slabs->class[number];
-
-    return full == &slabs->none || class->full.count < class->full_max;
-}
-
-/* Makes the loaded magazine one with room, in the CPU's section. */
-static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct slab_class *class = &slabs->class[number];
-    struct magazine **loaded = &cpu->loaded[number];
-    struct magazine **previous = &cpu->previous[number], *empty;
-
-    if (!magazine_is_full(*loaded))
-        return true;
-    if (!magazine_is_full(*previous)) {
-        empty = *previous;
-        *previous = *loaded;
-        *loaded = empty;
-        return true;
-    }
-    if (!lock_class(slabs, number))
-        return false;
-    empty = depot_takes(slabs, number, *previous)
-                ? magazine_list_take(&class->empty)
-                : NULL;
-    if (!empty && depot_takes(slabs, number, *previous)) {
-        unlock_class(heap, number);
-        empty = make_magazine(heap, number);
-        if (!lock_class(slabs, number))
-            ASSERT(false, "class %u locked by this CPU", number);
-    }
-    if (empty) {
-        if (*previous != &slabs->none)
-            magazine_list_add(&class->full, *previous);
-        *previous = *loaded;
-        *loaded = empty;
-    } else {
-        flush(heap, number, *loaded, BATCH);
-    }
-    unlock_class(heap, number);
-    return !magazine_is_full(*loaded);
-}
-
-/* A block of this class straight from a slab. */
-static void *take_direct(struct heap *heap, unsigned number,
-                         enum mm_error *error)
-{
-    void *block = NULL;
-
-    if (!lock_class(slab_heap(heap), number)) {
-        *error = MM_BUSY;
-        return NULL;
-    }
-    (void)slab_take(heap, number, &block, 1, error);
-    unlock_class(heap, number);
-    return block;
-}
-
-/* The same by way of the magazines, where that can be. */
-static void *take_slowly(struct heap *heap, unsigned number,
-                         enum mm_error *error)
-{
-    struct slab_cpu *cpu = this_cpu(slab_heap(heap));
-    void *block = NULL;
-
-    if (cpu_section_enter(&cpu->section)) {
-        if (load_full(heap, cpu, number, error))
-            block = magazine_pop(cpu->loaded[number]);
-        cpu_section_leave(&cpu->section);
-    }
-    return block ? block : take_direct(heap, number, error);
-}
-
-static void put_slowly(struct heap *heap, unsigned number, void *block)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct slab_cpu *cpu = this_cpu(slabs);
-
-    if (cpu_section_enter(&cpu->section)) {
-        bool room = load_empty(heap, cpu, number);
-        if (room)
-            magazine_push(cpu->loaded[number], block);
-        cpu_section_leave(&cpu->section);
-        if (room)
-            return;
-    }
-    if (!lock_class(slabs, number)) {
-        slab_defer(&slabs->class[number].deferred, block);
-        return;
-    }
-    slab_put(heap, number, block);
-    unlock_class(heap, number);
-}
-
-/* ---- When memory is short ---- */
-
-/* Ends a magazine of a stopped CPU; there is none then. */
-static void take_magazine(struct heap *heap, unsigned number,
-                          struct magazine **magazine)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct magazine *taken = *magazine;
-
-    if (taken == &slabs->none || !lock_class(slabs, number))
-        return;
-    *magazine = &slabs->none;
-    flush(heap, number, taken, taken->count);
-    unlock_class(heap, number);
-    end_magazine(heap, taken);
-}
-
-static void empty_depot(struct heap *heap, unsigned number)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct slab_class *class = &slabs->class[number];
-    struct magazine *magazine;
-
-    do {
-        if (!lock_class(slabs, number))
-            return;
-        magazine = magazine_list_take(&class->full);
-        if (!magazine)
-            magazine = magazine_list_take(&class->empty);
-        if (magazine)
-            flush(heap, number, magazine, magazine->count);
-        unlock_class(heap, number);
-        if (magazine)
-            end_magazine(heap, magazine);
-    } while (magazine);
-}
-
-/* Stops all CPUs: those that answer are stopped until go_on.  False: this CPU
- * is doing so already, further down its stack. */
-static bool stop_cpus(struct slab_heap *slabs)
-{
-    if (!cpu_lock_acquire(&slabs->stop_lock))
-        return false;
-    for (unsigned i = 0; i < slabs->cpu_count; i++)
-        cpu_section_ask(&slabs->cpu[i].section);
-    platform_fence_cpus();
-    return true;
-}
-
-static bool is_stopped(const struct slab_heap *slabs, unsigned number)
-{
-    const struct slab_cpu *cpu = &slabs->cpu[number];
-
-    /* its own section, if it is busy, waits for this call */
-    if (number == platform_cpu())
-        return !__atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
-    return cpu_section_wait(&cpu->section);
-}
-
-static void go_on(struct slab_heap *slabs)
-{
-    for (unsigned i = 0; i < slabs->cpu_count; i++)
-        cpu_section_release(&slabs->cpu[i].section);
-    cpu_lock_release(&slabs->stop_lock);
-}
-
-/* Takes back what CPUs and depots keep, and gives back what is empty then. */
-static bool reclaim(struct heap *heap)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-
-    if (!stop_cpus(slabs))
-        return false;
-    for (unsigned i = 0; i < slabs->cpu_count; i++)
-        if (is_stopped(slabs, i))
-            for (unsigned number = 1; number < SIZE_CLASSES; number++) {
-                take_magazine(heap, number, &slabs->cpu[i].loaded[number]);
-                take_magazine(heap, number, &slabs->cpu[i].previous[number]);
-            }
-    for (unsigned number = 1; number < SIZE_CLASSES; number++)
-        empty_depot(heap, number);
-    go_on(slabs);
-    if (cpu_lock_acquire(&heap->lock)) {
-        pages_trim(&slabs->pages);
-        cpu_lock_release(&heap->lock);
-    }
-    return true;
-}
-
-static void slab_trim(struct heap *heap)
-{
-    (void)reclaim(heap);
-}
-
-/* A block of a larger class that has one left, for there is no page for a new
- * slab; *number becomes that class. */
-static void *take_larger(struct heap *heap, unsigned *number, size_t align)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    void *block = NULL;
-
-    for (unsigned i = *number + 1; !block && i < SIZE_CLASSES; i++) {
-        struct slab_class *class = &slabs->class[i];
-        if (!is_aligned(class->bytes, align) || !lock_class(slabs, i))
-            continue;
-        for (unsigned j = 0; !block && j < SLAB_LISTS; j++)
-            if (class->partial[j])
-                (void)slab_take(heap, i, &block, 1, &(enum mm_error){0});
-        unlock_class(heap, i);
-        *number = i;
-    }
-    return block;
-}
-
 /* ---- The calls ---- */
 
 /* Counts a block that is live now, and whether it has to be cleared. */
@@ -583,7 +64,7 @@ static void *hand_out(struct slab_heap *slabs, unsigned number, void *block,
 
     note_set(kind, note, note_make(kind, layout));
     /* relaxed: a count; another CPU's, if this one has none of its own */
-    __atomic_fetch_add(&this_cpu(slabs)->allocations, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&slab_this_cpu(slabs)->allocations, 1, __ATOMIC_RELAXED);
     if (clear && !fresh)
         memset(block, 0, layout.size);
     return block;
@@ -608,12 +89,12 @@ static void *allocate_slowly(struct heap *heap, struct layout layout,
     unsigned number = large ? 0 : size_class(need);
 
     block = large ? large_alloc(heap, layout, clear, &error)
-                  : take_slowly(heap, number, &error);
-    if (!block && error == MM_OUT_OF_MEMORY && reclaim(heap))
+                  : slab_supply(heap, number, &error);
+    if (!block && error == MM_OUT_OF_MEMORY && slab_reclaim(heap))
         block = large ? large_alloc(heap, layout, clear, &error)
-                      : take_direct(heap, number, &error);
+                      : slab_supply_direct(heap, number, &error);
     if (!block && !large)
-        block = take_larger(heap, &number, layout.align);
+        block = slab_supply_larger(heap, &number, layout.align);
     if (!block) {
         heap_refuse(heap, error);
         __atomic_fetch_add(&slabs->class[number].failures, 1, __ATOMIC_RELAXED);
@@ -672,7 +153,7 @@ __attribute__((noinline)) static void free_slow(struct heap *heap,
     }
     note_set(note_kind(number), slab_note(slabs, number, (vaddr_t)pointer),
              NOTE_FREE);
-    put_slowly(heap, number, block.start);
+    slab_return(heap, number, block.start);
 }
 
 __attribute__((noinline)) static void
@@ -699,7 +180,7 @@ take_fast(struct heap *heap, struct layout layout, const void *caller,
           enum note_kind kind, unsigned number, bool clear, alloc_call *slow)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    struct slab_cpu *cpu = this_cpu(slabs);
+    struct slab_cpu *cpu = slab_this_cpu(slabs);
 
     if (unlikely(!cpu_section_enter(&cpu->section)))
         return slow(heap, layout, caller);
@@ -802,7 +283,7 @@ put_fast(struct slab_heap *slabs, void *block, enum note_kind kind,
     if (unlikely(expected ? found != *expected : !(found & NOTE_LIVE)) ||
         unlikely(offset >> shift << shift != offset))
         return false;
-    struct slab_cpu *cpu = this_cpu(slabs);
+    struct slab_cpu *cpu = slab_this_cpu(slabs);
     if (unlikely(!cpu_section_enter(&cpu->section)))
         return false;
     struct magazine *loaded = cpu->loaded[number];
@@ -1051,7 +532,7 @@ static struct heap_flaw check_alone(struct heap *heap)
     struct heap_flaw flaw = {0};
     unsigned locked = 1;
 
-    while (locked < SIZE_CLASSES && lock_class(slabs, locked))
+    while (locked < SIZE_CLASSES && slab_lock(slabs, locked))
         locked++;
     if (locked < SIZE_CLASSES || !cpu_lock_acquire(&heap->lock)) {
         flaw = busy(heap);
@@ -1060,7 +541,7 @@ static struct heap_flaw check_alone(struct heap *heap)
         cpu_lock_release(&heap->lock);
     }
     while (--locked > 0)
-        unlock_class(heap, locked);
+        slab_unlock(heap, locked);
     return flaw;
 }
 
@@ -1074,15 +555,15 @@ static struct heap_flaw slab_check(struct heap *heap)
     struct heap_flaw flaw = {.place = heap};
 
     for (unsigned i = 0; flaw.place && i < CHECKS; i++) {
-        if (!stop_cpus(slabs))
+        if (!slab_stop_cpus(slabs))
             return busy(heap);
         for (unsigned j = 0; j < slabs->cpu_count; j++)
-            if (!is_stopped(slabs, j)) {
-                go_on(slabs);
+            if (!slab_cpu_is_stopped(slabs, j)) {
+                slab_go_on(slabs);
                 return busy(heap);
             }
         flaw = check_alone(heap);
-        go_on(slabs);
+        slab_go_on(slabs);
     }
     return flaw;
 }
@@ -1105,6 +586,11 @@ static const struct heap_calls slab_trusting_calls = {
 };
 
 /* ---- Making a heap ---- */
+
+static void slab_trim(struct heap *heap)
+{
+    (void)slab_reclaim(heap);
+}
 
 static unsigned clamp(size_t value, unsigned least, unsigned most)
 {

@@ -9,6 +9,7 @@
 #include "mm/heap/magazine.h"
 #include "mm/heap/pages.h"
 #include "mm/heap/size_class.h"
+#include "mm/platform.h"
 
 #define likely(condition)   __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
@@ -242,6 +243,29 @@ static inline void **slab_deferred(void **list)
     return __atomic_exchange_n(list, NULL, __ATOMIC_ACQUIRE);
 }
 
+/* What the CPU that runs this has of its own. */
+static inline struct slab_cpu *slab_this_cpu(const struct slab_heap *slabs)
+{
+    return &slabs->cpu[platform_cpu() & slabs->cpu_mask];
+}
+
+/* ---- mm/heap/slab_slots.c ---- */
+
+/* The lock of a class.  False: this CPU has it, further down its stack.  Giving
+ * it up frees what handlers freed meanwhile. */
+bool slab_lock(struct slab_heap *slabs, unsigned number);
+void slab_unlock(struct heap *heap, unsigned number);
+
+/* With the class's lock held.  Takes up to `wanted` slots out of one slab, the
+ * fullest there is, and puts them in rounds so that the lowest is last.
+ * Returns how many; 0, with the reason, if no slab could be made. */
+unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
+                   unsigned wanted, enum mm_error *error);
+
+/* With the class's lock held.  Puts a block, whose note says that it is free,
+ * back into its slab. */
+void slab_put(struct heap *heap, unsigned number, void *block);
+
 /* Takes pages, or makes a run of them longer or shorter; with heap->lock held.
  * As their namesakes of mm/heap/pages.h. */
 size_t slab_take_pages(struct heap *heap, size_t count, size_t align,
@@ -252,6 +276,31 @@ bool slab_resize_pages(struct heap *heap, size_t first, size_t from, size_t to);
  * a handler hit the holder of a lock.  With no class's lock held. */
 void *slab_own(struct heap *heap, size_t bytes);
 void slab_disown(struct heap *heap, void *block, size_t bytes);
+
+/* ---- mm/heap/slab_depot.c ---- */
+
+/* A block of a class, by way of this CPU's magazines where that can be; or
+ * straight from a slab; or of a larger class, which *number becomes, as there
+ * is no page for a new slab.  NULL, with the reason, if there is none. */
+void *slab_supply(struct heap *heap, unsigned number, enum mm_error *error);
+void *slab_supply_direct(struct heap *heap, unsigned number,
+                         enum mm_error *error);
+void *slab_supply_larger(struct heap *heap, unsigned *number, size_t align);
+
+/* Takes a block back, by way of the magazines where that can be. */
+void slab_return(struct heap *heap, unsigned number, void *block);
+
+/* Takes back what CPUs and depots keep, and gives back what is empty then.
+ * False: this CPU is doing so already, further down its stack. */
+bool slab_reclaim(struct heap *heap);
+
+/* Stops all CPUs, of which each may or may not have obeyed, until
+ * slab_go_on.  False as above. */
+bool slab_stop_cpus(struct slab_heap *slabs);
+bool slab_cpu_is_stopped(const struct slab_heap *slabs, unsigned number);
+void slab_go_on(struct slab_heap *slabs);
+
+/* ---- mm/heap/slab_audit.c ---- */
 
 /* What is known of a pointer, as struct heap_backend's find tells it. */
 enum heap_fault slab_find(const struct heap *heap, const void *pointer,

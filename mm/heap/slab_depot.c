@@ -1,0 +1,284 @@
+/* Where magazines come from and go to, and what is done without them: the slow
+ * way of the back-end slab, see mm/heap/slab.c. */
+#include "mm/heap/slab.h"
+
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "mm/platform.h"
+
+/* Blocks that one call moves between a magazine and slabs, so that no call
+ * takes long. */
+#define BATCH 16
+
+/* ---- Magazines ---- */
+
+/* An empty one for this class; NULL if there is no memory for it.  With no
+ * class's lock held. */
+static struct magazine *make_magazine(struct heap *heap, unsigned number)
+{
+    unsigned rounds = slab_heap(heap)->class[number].rounds;
+    struct magazine *made = slab_own(heap, magazine_bytes(rounds));
+
+    if (made)
+        *made = (struct magazine){.limit = rounds};
+    return made;
+}
+
+static void end_magazine(struct heap *heap, struct magazine *magazine)
+{
+    slab_disown(heap, magazine, magazine_bytes(magazine->limit));
+}
+
+/* Puts up to `most` rounds of a magazine back into their slabs; with the
+ * class's lock held. */
+static void flush(struct heap *heap, unsigned number, struct magazine *magazine,
+                  unsigned most)
+{
+    while (most-- > 0 && magazine->count > 0)
+        slab_put(heap, number, magazine_pop(magazine));
+}
+
+/* ---- The slow way ---- */
+
+/* Makes the loaded magazine one with a round, in the CPU's section; false, with
+ * the reason, if there is none to be had. */
+static bool load_full(struct heap *heap, struct slab_cpu *cpu, unsigned number,
+                      enum mm_error *error)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    struct magazine **loaded = &cpu->loaded[number];
+    struct magazine **previous = &cpu->previous[number], *full, *old = *loaded;
+
+    if (old->count > 0)
+        return true;
+    if ((*previous)->count > 0) {
+        *loaded = *previous;
+        *previous = old;
+        return true;
+    }
+    if (old == &slabs->none && (full = make_magazine(heap, number)))
+        *loaded = old = full;
+    if (!slab_lock(slabs, number)) {
+        *error = MM_BUSY;
+        return false;
+    }
+    full = magazine_list_take(&slabs->class[number].full);
+    if (full) {
+        *loaded = full;
+        if (old != &slabs->none)
+            magazine_list_add(&slabs->class[number].empty, old);
+    } else if (old != &slabs->none) {
+        unsigned wanted = old->limit < BATCH ? old->limit : BATCH;
+        old->count = slab_take(heap, number, old->rounds, wanted, error);
+    }
+    slab_unlock(heap, number);
+    return (*loaded)->count > 0;
+}
+
+/* Whether the depot takes one more full magazine; so it does with what is none.
+ */
+static bool depot_takes(const struct slab_heap *slabs, unsigned number,
+                        const struct magazine *full)
+{
+    const struct slab_class *class = &slabs->class[number];
+
+    return full == &slabs->none || class->full.count < class->full_max;
+}
+
+/* Makes the loaded magazine one with room, in the CPU's section. */
+static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    struct slab_class *class = &slabs->class[number];
+    struct magazine **loaded = &cpu->loaded[number];
+    struct magazine **previous = &cpu->previous[number], *empty;
+
+    if (!magazine_is_full(*loaded))
+        return true;
+    if (!magazine_is_full(*previous)) {
+        empty = *previous;
+        *previous = *loaded;
+        *loaded = empty;
+        return true;
+    }
+    if (!slab_lock(slabs, number))
+        return false;
+    empty = depot_takes(slabs, number, *previous)
+                ? magazine_list_take(&class->empty)
+                : NULL;
+    if (!empty && depot_takes(slabs, number, *previous)) {
+        slab_unlock(heap, number);
+        empty = make_magazine(heap, number);
+        if (!slab_lock(slabs, number))
+            ASSERT(false, "class %u locked by this CPU", number);
+    }
+    if (empty) {
+        if (*previous != &slabs->none)
+            magazine_list_add(&class->full, *previous);
+        *previous = *loaded;
+        *loaded = empty;
+    } else {
+        flush(heap, number, *loaded, BATCH);
+    }
+    slab_unlock(heap, number);
+    return !magazine_is_full(*loaded);
+}
+
+/* A block of this class straight from a slab. */
+void *slab_supply_direct(struct heap *heap, unsigned number,
+                         enum mm_error *error)
+{
+    void *block = NULL;
+
+    if (!slab_lock(slab_heap(heap), number)) {
+        *error = MM_BUSY;
+        return NULL;
+    }
+    (void)slab_take(heap, number, &block, 1, error);
+    slab_unlock(heap, number);
+    return block;
+}
+
+/* The same by way of the magazines, where that can be. */
+void *slab_supply(struct heap *heap, unsigned number, enum mm_error *error)
+{
+    struct slab_cpu *cpu = slab_this_cpu(slab_heap(heap));
+    void *block = NULL;
+
+    if (cpu_section_enter(&cpu->section)) {
+        if (load_full(heap, cpu, number, error))
+            block = magazine_pop(cpu->loaded[number]);
+        cpu_section_leave(&cpu->section);
+    }
+    return block ? block : slab_supply_direct(heap, number, error);
+}
+
+void slab_return(struct heap *heap, unsigned number, void *block)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    struct slab_cpu *cpu = slab_this_cpu(slabs);
+
+    if (cpu_section_enter(&cpu->section)) {
+        bool room = load_empty(heap, cpu, number);
+        if (room)
+            magazine_push(cpu->loaded[number], block);
+        cpu_section_leave(&cpu->section);
+        if (room)
+            return;
+    }
+    if (!slab_lock(slabs, number)) {
+        slab_defer(&slabs->class[number].deferred, block);
+        return;
+    }
+    slab_put(heap, number, block);
+    slab_unlock(heap, number);
+}
+
+/* ---- When memory is short ---- */
+
+/* Ends a magazine of a stopped CPU; there is none then. */
+static void take_magazine(struct heap *heap, unsigned number,
+                          struct magazine **magazine)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    struct magazine *taken = *magazine;
+
+    if (taken == &slabs->none || !slab_lock(slabs, number))
+        return;
+    *magazine = &slabs->none;
+    flush(heap, number, taken, taken->count);
+    slab_unlock(heap, number);
+    end_magazine(heap, taken);
+}
+
+static void empty_depot(struct heap *heap, unsigned number)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    struct slab_class *class = &slabs->class[number];
+    struct magazine *magazine;
+
+    do {
+        if (!slab_lock(slabs, number))
+            return;
+        magazine = magazine_list_take(&class->full);
+        if (!magazine)
+            magazine = magazine_list_take(&class->empty);
+        if (magazine)
+            flush(heap, number, magazine, magazine->count);
+        slab_unlock(heap, number);
+        if (magazine)
+            end_magazine(heap, magazine);
+    } while (magazine);
+}
+
+/* Stops all CPUs: those that answer are stopped until go_on.  False: this CPU
+ * is doing so already, further down its stack. */
+bool slab_stop_cpus(struct slab_heap *slabs)
+{
+    if (!cpu_lock_acquire(&slabs->stop_lock))
+        return false;
+    for (unsigned i = 0; i < slabs->cpu_count; i++)
+        cpu_section_ask(&slabs->cpu[i].section);
+    platform_fence_cpus();
+    return true;
+}
+
+bool slab_cpu_is_stopped(const struct slab_heap *slabs, unsigned number)
+{
+    const struct slab_cpu *cpu = &slabs->cpu[number];
+
+    /* its own section, if it is busy, waits for this call */
+    if (number == platform_cpu())
+        return !__atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
+    return cpu_section_wait(&cpu->section);
+}
+
+void slab_go_on(struct slab_heap *slabs)
+{
+    for (unsigned i = 0; i < slabs->cpu_count; i++)
+        cpu_section_release(&slabs->cpu[i].section);
+    cpu_lock_release(&slabs->stop_lock);
+}
+
+/* Takes back what CPUs and depots keep, and gives back what is empty then. */
+bool slab_reclaim(struct heap *heap)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+
+    if (!slab_stop_cpus(slabs))
+        return false;
+    for (unsigned i = 0; i < slabs->cpu_count; i++)
+        if (slab_cpu_is_stopped(slabs, i))
+            for (unsigned number = 1; number < SIZE_CLASSES; number++) {
+                take_magazine(heap, number, &slabs->cpu[i].loaded[number]);
+                take_magazine(heap, number, &slabs->cpu[i].previous[number]);
+            }
+    for (unsigned number = 1; number < SIZE_CLASSES; number++)
+        empty_depot(heap, number);
+    slab_go_on(slabs);
+    if (cpu_lock_acquire(&heap->lock)) {
+        pages_trim(&slabs->pages);
+        cpu_lock_release(&heap->lock);
+    }
+    return true;
+}
+
+/* A block of a larger class that has one left, for there is no page for a new
+ * slab; *number becomes that class. */
+void *slab_supply_larger(struct heap *heap, unsigned *number, size_t align)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    void *block = NULL;
+
+    for (unsigned i = *number + 1; !block && i < SIZE_CLASSES; i++) {
+        struct slab_class *class = &slabs->class[i];
+        if (!is_aligned(class->bytes, align) || !slab_lock(slabs, i))
+            continue;
+        for (unsigned j = 0; !block && j < SLAB_LISTS; j++)
+            if (class->partial[j])
+                (void)slab_take(heap, i, &block, 1, &(enum mm_error){0});
+        slab_unlock(heap, i);
+        *number = i;
+    }
+    return block;
+}
