@@ -21,6 +21,7 @@ static struct {
     unsigned top;             /* row of text[] that is the screen's first */
     unsigned column, row;     /* of the screen, where the next character goes */
     uint32_t white;
+    uint64_t four[16][2]; /* see prepare_four */
     unsigned pixel_bytes;
     char text[SCREEN_ROWS_MAX][SCREEN_COLUMNS_MAX];
     char shown[SCREEN_ROWS_MAX][SCREEN_COLUMNS_MAX];
@@ -28,34 +29,75 @@ static struct {
 
 /* ---- One character in video memory ---- */
 
-static void draw_pixel(volatile uint8_t *at, uint32_t value)
+/* At whatever address the pitch leads to. */
+typedef uint64_t pixel_word __attribute__((aligned(1), may_alias));
+
+/* Of a glyph's line, eight pixels in two halves, each is copied in words of 64
+ * bits: two for pixels of 32 bits, one for pixels of 16. */
+static void draw_glyph_32(volatile uint8_t *at, const uint8_t *glyph)
 {
-    switch (screen.pixel_bytes) {
-    case 2:
-        *(volatile uint16_t *)at = (uint16_t)value;
-        break;
-    case 3:
-        at[0] = (uint8_t)value;
-        at[1] = (uint8_t)(value >> 8);
-        at[2] = (uint8_t)(value >> 16);
-        break;
-    default:
-        *(volatile uint32_t *)at = value;
+    const uint32_t pitch = screen.mode.pitch;
+    for (unsigned y = 0; y < FONT_HEIGHT; y++, at += pitch) {
+        volatile pixel_word *words = (volatile pixel_word *)at;
+        const uint64_t *left = screen.four[glyph[y] >> 4];
+        const uint64_t *right = screen.four[glyph[y] & 15];
+        words[0] = left[0];
+        words[1] = left[1];
+        words[2] = right[0];
+        words[3] = right[1];
+    }
+}
+
+static void draw_glyph_16(volatile uint8_t *at, const uint8_t *glyph)
+{
+    const uint32_t pitch = screen.mode.pitch;
+    for (unsigned y = 0; y < FONT_HEIGHT; y++, at += pitch) {
+        volatile pixel_word *words = (volatile pixel_word *)at;
+        words[0] = screen.four[glyph[y] >> 4][0];
+        words[1] = screen.four[glyph[y] & 15][0];
+    }
+}
+
+static void draw_glyph_24(volatile uint8_t *line, const uint8_t *glyph)
+{
+    for (unsigned y = 0; y < FONT_HEIGHT; y++, line += screen.mode.pitch) {
+        volatile uint8_t *at = line;
+        for (unsigned bit = 0x80; bit != 0; bit >>= 1) {
+            uint32_t value = glyph[y] & bit ? screen.white : 0;
+            *at++ = (uint8_t)value;
+            *at++ = (uint8_t)(value >> 8);
+            *at++ = (uint8_t)(value >> 16);
+        }
+    }
+}
+
+/* The four pixels of each pattern of four bits, the leftmost in the highest
+ * bit and at the lowest address. */
+static void prepare_four(void)
+{
+    unsigned per_word = screen.pixel_bytes == 2 ? 4 : 2;
+    unsigned pixel_bits = 64 / per_word;
+    for (unsigned bits = 0; bits < 16; bits++) {
+        screen.four[bits][0] = screen.four[bits][1] = 0;
+        for (unsigned x = 0; x < 4; x++)
+            if (bits & 8u >> x)
+                screen.four[bits][x / per_word] |= (uint64_t)screen.white
+                                                   << x % per_word * pixel_bits;
     }
 }
 
 static void draw_glyph(unsigned row, unsigned column, char c)
 {
     const uint8_t *glyph = font_8x16[c - FONT_FIRST];
-    volatile uint8_t *line = screen.memory +
-                             (size_t)row * FONT_HEIGHT * screen.mode.pitch +
-                             (size_t)column * FONT_WIDTH * screen.pixel_bytes;
-    for (unsigned y = 0; y < FONT_HEIGHT; y++) {
-        for (unsigned x = 0; x < FONT_WIDTH; x++)
-            draw_pixel(line + x * screen.pixel_bytes,
-                       glyph[y] & 0x80 >> x ? screen.white : 0);
-        line += screen.mode.pitch;
-    }
+    volatile uint8_t *at = screen.memory +
+                           (size_t)row * FONT_HEIGHT * screen.mode.pitch +
+                           (size_t)column * FONT_WIDTH * screen.pixel_bytes;
+    if (screen.pixel_bytes == 2)
+        draw_glyph_16(at, glyph);
+    else if (screen.pixel_bytes == 3)
+        draw_glyph_24(at, glyph);
+    else
+        draw_glyph_32(at, glyph);
 }
 
 static void draw(unsigned row, unsigned column, char c)
@@ -88,9 +130,10 @@ static void clear_row(unsigned row)
 static void draw_all(void)
 {
     for (unsigned row = 0; row < screen.rows; row++) {
-        const char *text = text_row(row);
+        const char *text = text_row(row), *shown = screen.shown[row];
         for (unsigned column = 0; column < screen.columns; column++)
-            draw(row, column, text[column]);
+            if (shown[column] != text[column])
+                draw(row, column, text[column]);
     }
 }
 
@@ -177,6 +220,7 @@ bool screen_init(const struct screen_mode *mode, volatile void *memory)
     screen.top = screen.row = screen.column = 0;
     screen.pixel_bytes = (mode->bits_per_pixel + 7u) / 8;
     screen.white = all_of(mode->red) | all_of(mode->green) | all_of(mode->blue);
+    prepare_four();
     for (unsigned row = 0; row < screen.rows; row++) {
         clear_row(row);
         for (unsigned column = 0; column < screen.columns; column++)
@@ -190,4 +234,9 @@ void screen_move(volatile void *memory)
 {
     screen.memory = memory;
     draw_all();
+}
+
+unsigned screen_rows(void)
+{
+    return screen.rows;
 }

@@ -48,4 +48,7 @@ void screen_move(volatile void *memory);
  * not visible is left out.  Without a screen it does nothing. */
 void screen_put(char c);
 
+/* Lines of text that it shows; 0 without a screen. */
+unsigned screen_rows(void);
+
 #endif

@@ -4,12 +4,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "drivers/clock.h"
 #include "drivers/power.h"
+#include "drivers/screen.h"
 #include "kernel/console.h"
 #include "kernel/kernel_heap.h"
 #include "kernel/options.h"
 #include "kernel/report.h"
 #include "kernel/trap.h"
+#include "lib/format.h"
 #include "lib/string.h"
 #include "mm/kernel_space.h"
 #include "mm/page_audit.h"
@@ -87,6 +90,35 @@ static void command_walk(const char *rest)
                "ffff800000100000\n");
 }
 
+/* Prints a screen full of log lines, of which each differs from the last, so
+ * that much changes with each that scrolls; on the screen alone, for the serial
+ * port is slower than any. */
+static void command_screen(const char *rest)
+{
+    (void)rest;
+    static const char *const rooms[] = {"frame", "heap", "page", "console"};
+    const unsigned lines = screen_rows();
+    if (lines == 0) {
+        printf("There is no screen.\n");
+        return;
+    }
+    uint64_t begin = clock_ticks();
+    for (unsigned i = 0; i < lines; i++) {
+        char line[128];
+        uint64_t address = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        format_string(line, sizeof(line),
+                      "# %-10s line %u of %u, from 0x%016lx on, %u KiB\n",
+                      rooms[i % 4], i + 1, lines, address, i * 37);
+        for (const char *c = line; *c != '\0'; c++)
+            screen_put(*c);
+    }
+    uint64_t ticks = clock_ticks() - begin, per_ms = clock_ticks_per_ms();
+    printf("%u log lines on the screen: %lu ticks", lines, ticks);
+    if (per_ms != 0)
+        printf(", %lu us", ticks * 1000 / per_ms);
+    printf("\n");
+}
+
 /* Goes through the ways, or takes the one that is named. */
 static void try_ways(const struct power_way *ways, const char *wanted)
 {
@@ -131,6 +163,7 @@ static const struct {
     {"space", "the regions of the address space", command_space},
     {"walk", "walk ADDRESS: what is there, and the page walk", command_walk},
     {"audit", "hold every mapping against the plan", command_audit},
+    {"screen", "how fast lines are printed on it", command_screen},
     {"poweroff", "switch off; poweroff WAY: only so", command_poweroff},
     {"reboot", "start anew; reboot WAY: only so", command_reboot},
 };
