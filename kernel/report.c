@@ -106,7 +106,9 @@ static void print_time(void)
 {
     uint64_t now = clock_ticks(), per_ms = clock_ticks_per_ms();
     if (per_ms == 0)
-        printf("time:          not known: there is no running PIT\n");
+        printf("time:          %lu ticks since power-on, %lu of them ours: "
+               "no clock runs\n",
+               now, now - begun);
     else
         printf("time:          %lu ms since power-on, %lu ms of them ours\n",
                now / per_ms, (now - begun) / per_ms);

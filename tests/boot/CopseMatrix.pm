@@ -153,7 +153,7 @@ sub run {
     my ($cell) = @_;
     my $reason = skip_reason($cell);
     return { skipped => $reason } if $reason;
-    my %option = (args => 'selftest', seconds => 180, %$cell);
+    my %option = (args => 'selftest', seconds => 300, %$cell);
     my ($run, $status);
     if ($cell->{machine} eq 'bochs') {
         $option{mem} =~ s/M$//;
