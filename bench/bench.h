@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mm/heap.h"
 #include "mm/page_table.h"
 
 enum bench_place { BENCH_KERNEL, BENCH_HOST, BENCH_PLACES };
@@ -127,6 +128,12 @@ void bench_meet(void);
 /* Memory for a workload, 64-byte aligned and zeroed, or NULL; and back. */
 void *bench_take(size_t bytes);
 void bench_give(void *memory, size_t bytes);
+
+/* Addresses for a heap of at most so many bytes (whole pages), that get memory
+ * as the heap grows and lose it again; false: not now.  And their end, after
+ * heap_fini. */
+bool bench_heap_region(struct heap_region *region, size_t limit);
+void bench_heap_region_end(const struct heap_region *region);
 
 /* Whether memory that is touched for the first time from now on may lie in huge
  * pages, that of other allocators too; at first it may.  The kernel's lies in

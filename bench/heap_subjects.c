@@ -13,7 +13,7 @@ static size_t region_bytes(const struct heap_state *state)
 struct subject {
     struct heap_state state; /* must be first: it is what the rows know */
     struct heap heap;
-    void *region; /* NULL for a peer */
+    struct heap_region region; /* none for a peer */
 };
 
 static struct subject *begin(const struct bench *bench)
@@ -30,8 +30,8 @@ static struct subject *begin(const struct bench *bench)
 
 static void end(struct subject *subject)
 {
-    if (subject->region != NULL)
-        bench_give(subject->region, region_bytes(&subject->state));
+    if (subject->region.start != NULL)
+        bench_heap_region_end(&subject->region);
     bench_give(subject, sizeof(*subject));
     bench_huge_pages(true);
 }
@@ -40,13 +40,10 @@ static bool make_heap(struct subject *subject,
                       const struct heap_backend *backend,
                       enum heap_checks checks)
 {
-    size_t bytes = region_bytes(&subject->state);
-    subject->region = bench_take(bytes);
-    if (subject->region == NULL)
+    if (!bench_heap_region(&subject->region, region_bytes(&subject->state)))
         return false;
     heap_set_checks(checks);
-    enum mm_error error = heap_init(&subject->heap, backend,
-                                    heap_region_array(subject->region, bytes));
+    enum mm_error error = heap_init(&subject->heap, backend, subject->region);
     heap_set_checks(HEAP_CHECKS_BASIC);
     return error == MM_OK;
 }

@@ -8,6 +8,7 @@
 #include "lib/assert.h"
 #include "lib/bits.h"
 #include "lib/string.h"
+#include "mm/heap_range.h"
 #include "mm/kernel_space.h"
 
 #ifdef __clang__
@@ -74,6 +75,32 @@ void bench_give(void *memory, size_t bytes)
     enum mm_error error = kernel_space_free_pages(memory);
     ASSERT(error == MM_OK, "%zu bytes at %p: %s", bytes, memory,
            mm_error_name(error));
+}
+
+/* Heap ranges, as the kernel's own heap has one, in parts of the scratch. */
+
+#define HEAPS_MAX 8
+#define HEAP_PART (BENCH_SCRATCH_BYTES / HEAPS_MAX)
+
+static struct heap_range heap_ranges[HEAPS_MAX];
+
+bool bench_heap_region(struct heap_region *region, size_t limit)
+{
+    for (unsigned i = 0; i < HEAPS_MAX && limit <= HEAP_PART; i++)
+        if (heap_ranges[i].limit == 0) {
+            *region = heap_range_region(&heap_ranges[i],
+                                        bench_scratch + i * HEAP_PART, limit);
+            return true;
+        }
+    return false;
+}
+
+void bench_heap_region_end(const struct heap_region *region)
+{
+    struct heap_range *range =
+        &heap_ranges[((vaddr_t)region->start - bench_scratch) / HEAP_PART];
+    heap_range_release(range);
+    *range = (struct heap_range){0};
 }
 
 void bench_huge_pages(bool wanted)

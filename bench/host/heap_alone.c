@@ -158,6 +158,8 @@ static bool do_phases(struct phases *phases)
         free_one(phases);
     if (phases->subject.peer != NULL)
         phases->subject.peer->trim();
+    else
+        heap_trim(phases->subject.state->allocator);
     phases->held.left = held_bytes(phases);
     return true;
 }

@@ -207,6 +207,46 @@ void bench_give(void *memory, size_t bytes)
     munmap(memory, mapped_bytes(bytes));
 }
 
+/* Memory is there as soon as it is touched. */
+
+static size_t grow_region(void *context, size_t bytes)
+{
+    (void)context;
+    return align_up(bytes, PAGE_SIZE);
+}
+
+static bool back_region(void *context, void *start, size_t bytes)
+{
+    (void)context;
+    bench_use(start);
+    return bytes > 0;
+}
+
+static void unback_region(void *context, void *start, size_t bytes)
+{
+    (void)context;
+    if (madvise(start, bytes, MADV_DONTNEED) != 0)
+        perror("madvise");
+}
+
+bool bench_heap_region(struct heap_region *region, size_t limit)
+{
+    *region = (struct heap_region){
+        .start = map_memory(0, limit),
+        .limit = limit,
+        .grow = grow_region,
+        .back = back_region,
+        .unback = unback_region,
+        .zeroed = true,
+    };
+    return region->start != NULL;
+}
+
+void bench_heap_region_end(const struct heap_region *region)
+{
+    munmap(region->start, region->limit);
+}
+
 void bench_huge_pages(bool wanted)
 {
     if (prctl(PR_SET_THP_DISABLE, !wanted, 0, 0, 0) != 0)
