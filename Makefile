@@ -93,6 +93,9 @@ ifneq ($(findstring gcc,$(CC)),)
 CFLAGS_lib/string += -fno-tree-loop-distribute-patterns
 endif
 
+# A call of the heap is one jump to its back-end: no frame on the way.
+CFLAGS_mm/heap := -momit-leaf-frame-pointer
+
 $(BUILD)/kernel/%.asm.o: %.asm Makefile | $(BUILD)/need-build
 	@mkdir -p $(@D)
 	$(call say,NASM,$<)
