@@ -41,11 +41,17 @@ static uint64_t percentile(const struct bench_latency *latency,
     return latency->worst;
 }
 
+/* To whole ticks: the counter cannot tell single nanoseconds. */
+static uint64_t whole_ticks(uint64_t stamps)
+{
+    return (bench_stamp_ticks(stamps) + 50) / 100 * 100;
+}
+
 void bench_latency_figures(const struct bench_latency *latency,
                            uint64_t *figure)
 {
-    figure[0] = bench_stamp_ticks(percentile(latency, 500));
-    figure[1] = bench_stamp_ticks(percentile(latency, 990));
-    figure[2] = bench_stamp_ticks(percentile(latency, 999));
-    figure[3] = bench_stamp_ticks(latency->worst);
+    figure[0] = whole_ticks(percentile(latency, 500));
+    figure[1] = whole_ticks(percentile(latency, 990));
+    figure[2] = whole_ticks(percentile(latency, 999));
+    figure[3] = whole_ticks(latency->worst);
 }
