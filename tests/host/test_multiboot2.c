@@ -399,6 +399,13 @@ static void framebuffers(void **state)
     survives(MULTIBOOT2_TAG_TOO_SHORT, MULTIBOOT2_TAG_FRAMEBUFFER, offset);
     assert_int_equal(info.framebuffer.kind, BOOT_FRAMEBUFFER_NONE);
 
+    fb.common.addr = 64 * GIB; /* above 4 GiB, and of an odd pitch */
+    fb.common.pitch = 3001;
+    framebuffer_block(&fb, WITH_RGB);
+    parses_cleanly();
+    assert_int_equal(info.framebuffer.address, 64 * GIB);
+    assert_int_equal(info.framebuffer.pitch, 3001);
+
     fb.common = (struct multiboot2_framebuffer){
         0xb8000, 160, 80, 25, 16, MULTIBOOT2_FRAMEBUFFER_EGA_TEXT, 0};
     framebuffer_block(&fb, 24);

@@ -12,8 +12,8 @@
 #include "drivers/font.h"
 #include "drivers/screen.h"
 
-static const struct screen_mode rgb32 = {
-    SCREEN_PIXELS, 640 * 4, 640, 480, 32, {16, 8}, {8, 8}, {0, 8}};
+static const struct screen_mode rgb32 = {SCREEN_PIXELS, 640 * 4, 640,   480, 32,
+                                         {16, 8},       {8, 8},  {0, 8}};
 static const struct screen_mode modes[] = {
     {SCREEN_PIXELS, 640 * 4, 640, 480, 32, {16, 8}, {8, 8}, {0, 8}},
     {SCREEN_PIXELS, 1024 * 4 + 64, 1024, 768, 32, {0, 8}, {8, 8}, {16, 8}},
@@ -22,6 +22,9 @@ static const struct screen_mode modes[] = {
     {SCREEN_PIXELS, 800 * 2, 803, 607, 15, {10, 5}, {5, 5}, {0, 5}},
     {SCREEN_PIXELS, 3840 * 4, 3840, 2160, 32, {20, 10}, {10, 10}, {0, 10}},
     {SCREEN_EGA_TEXT, 160, 80, 25, 16, {0, 0}, {0, 0}, {0, 0}},
+    /* lines at odd addresses, and no byte after the last */
+    {SCREEN_PIXELS, 640 * 4 + 3, 640, 480, 32, {16, 8}, {8, 8}, {0, 8}},
+    {SCREEN_PIXELS, 800 * 2 + 1, 800, 608, 16, {11, 5}, {5, 6}, {0, 5}},
 };
 
 static uint8_t *memory;
@@ -79,8 +82,8 @@ static void prints_in_every_mode(void **state)
     (void)state;
     for (unsigned m = 0; m < sizeof(modes) / sizeof(modes[0]); m++) {
         bool fits = modes[m].kind == SCREEN_EGA_TEXT ||
-                    modes[m].pitch >= modes[m].width *
-                                          ((modes[m].bits_per_pixel + 7u) / 8);
+                    modes[m].pitch >=
+                        modes[m].width * ((modes[m].bits_per_pixel + 7u) / 8);
         assert_int_equal(start(&modes[m]), fits);
         if (!fits)
             continue;
@@ -191,6 +194,21 @@ static void follows_a_move(void **state)
     expect_text(2, 0, "there");
 }
 
+/* One above 4 GiB is mapped later than the first lines are printed. */
+static void waits_for_its_memory(void **state)
+{
+    (void)state;
+    assert_true(start(&rgb32));
+    assert_true(screen_init(&rgb32, NULL));
+    print("early\n");
+    assert_int_equal(seen(0, 0), ' '); /* of the first start */
+    screen_move(memory);
+    expect_text(0, 0, "early ");
+    print("late");
+    expect_text(1, 0, "late");
+    assert_int_equal(screen_rows(), 480 / 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +218,7 @@ int main(void)
         cmocka_unit_test(never_reads),
         cmocka_unit_test(refuses_what_is_no_screen),
         cmocka_unit_test(follows_a_move),
+        cmocka_unit_test(waits_for_its_memory),
     };
     int failed = cmocka_run_group_tests_name("screen", tests, NULL, NULL);
     free(memory);
