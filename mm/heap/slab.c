@@ -44,14 +44,6 @@
 /* In a smaller region magazines would hold too much of it. */
 #define REGION_FOR_MAGAZINES (128 * KIB)
 
-/* By 1 to 4 bytes a multiple of 16 up to 256 bytes, 2 to 4 of 64 up to 512, and
- * of 128 or more above. */
-const uint8_t slab_note_shifts[SIZE_CLASSES] = {
-    [1 ... 12] = 4,
-    [13 ... 16] = 5,
-    [17 ... SIZE_CLASSES - 1] = 6,
-};
-
 /* ---- The calls ---- */
 
 /* Counts a block that is live now, and whether it has to be cleared. */
@@ -59,7 +51,7 @@ static void *hand_out(struct slab_heap *slabs, unsigned number, void *block,
                       struct layout layout, bool clear)
 {
     enum note_kind kind = note_kind(number);
-    uint8_t *note = slab_note(slabs, number, (vaddr_t)block);
+    uint8_t *note = slab_note(slabs, (vaddr_t)block);
     bool fresh = *note == NOTE_FRESH;
 
     note_set(kind, note, note_make(kind, layout));
@@ -151,8 +143,7 @@ __attribute__((noinline)) static void free_slow(struct heap *heap,
         large_free(heap, block.start);
         return;
     }
-    note_set(note_kind(number), slab_note(slabs, number, (vaddr_t)pointer),
-             NOTE_FREE);
+    note_set(note_kind(number), slab_note(slabs, (vaddr_t)pointer), NOTE_FREE);
     slab_return(heap, number, block.start);
 }
 
@@ -190,7 +181,7 @@ take_fast(struct heap *heap, struct layout layout, const void *caller,
         return slow(heap, layout, caller);
     }
     void *block = magazine_pop(loaded);
-    uint8_t *note = slab_note(slabs, number, (vaddr_t)block);
+    uint8_t *note = slab_note(slabs, (vaddr_t)block);
     bool fresh = clear && *note == NOTE_FRESH;
     note_set(kind, note, note_make(kind, layout));
     cpu->allocations++;
@@ -255,33 +246,32 @@ static void *slab_alloc_zeroed(struct heap *heap, struct layout layout,
                     alloc_zeroed_other);
 }
 
-/* The note of what may be a block, and its class; NULL if it is none. */
-__attribute__((always_inline)) static inline uint8_t *
-note_of(const struct slab_heap *slabs, const void *pointer, unsigned *number)
+/* The class of the page that a pointer is in; 0 also for what can be no block's
+ * start. */
+__attribute__((always_inline)) static inline unsigned
+class_of(const struct slab_heap *slabs, const void *pointer)
 {
     size_t offset = (vaddr_t)pointer - slabs->start;
     size_t page = offset / PAGE_SIZE;
 
     if (unlikely(page >=
-                 __atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED)))
-        return NULL;
-    *number = slab_class_of_page(slabs, page);
-    return slabs->notes + page * PAGE_NOTES;
+                     __atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED) ||
+                 offset % HEAP_GRANULE != 0))
+        return PAGE_OF_NONE;
+    return slab_class_of_page(slabs, page);
 }
 
-/* Puts a block away, if its note is as it must be: the one expected, or that of
- * any live block.  False: the slow way. */
+/* Puts a block away, if its note is as it must be: that of this layout, or that
+ * of any live block.  False: the slow way. */
 __attribute__((always_inline)) static inline bool
 put_fast(struct slab_heap *slabs, void *block, enum note_kind kind,
-         unsigned number, uint8_t *notes, const uint32_t *expected)
+         unsigned number, const struct layout *layout)
 {
-    size_t offset = ((vaddr_t)block - slabs->start) % PAGE_SIZE;
-    unsigned shift = slab_note_shift(number);
-    uint8_t *note = notes + (offset >> shift);
+    uint8_t *note = slab_note(slabs, (vaddr_t)block);
     uint32_t found = note_get(kind, note);
 
-    if (unlikely(expected ? found != *expected : !(found & NOTE_LIVE)) ||
-        unlikely(offset >> shift << shift != offset))
+    if (unlikely(layout ? found != note_make(kind, *layout)
+                        : !(found & NOTE_LIVE)))
         return false;
     struct slab_cpu *cpu = slab_this_cpu(slabs);
     if (unlikely(!cpu_section_enter(&cpu->section)))
@@ -301,14 +291,12 @@ __attribute__((noinline)) static void
 free_other(struct heap *heap, void *pointer, const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    unsigned number;
-    uint8_t *notes = note_of(slabs, pointer, &number);
+    unsigned number = class_of(slabs, pointer);
 
-    if (notes && number == 1 &&
-        put_fast(slabs, pointer, NOTE_TINY, 1, notes, NULL))
+    if (number == 1 && put_fast(slabs, pointer, NOTE_TINY, 1, NULL))
         return;
-    if (notes && number > SIZE_CLASS_SMALL && number < SIZE_CLASSES &&
-        put_fast(slabs, pointer, NOTE_MEDIUM, number, notes, NULL))
+    if (number > SIZE_CLASS_SMALL && number < SIZE_CLASSES &&
+        put_fast(slabs, pointer, NOTE_MEDIUM, number, NULL))
         return;
     free_unsized_slow(heap, pointer, caller);
 }
@@ -316,14 +304,13 @@ free_other(struct heap *heap, void *pointer, const void *caller)
 static void slab_free(struct heap *heap, void *pointer, const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    unsigned number;
-    uint8_t *notes = note_of(slabs, pointer, &number);
+    unsigned number = class_of(slabs, pointer);
 
-    if (unlikely(!notes || number - 2 > SIZE_CLASS_SMALL - 2)) {
+    if (unlikely(number - 2 > SIZE_CLASS_SMALL - 2)) {
         free_other(heap, pointer, caller);
         return;
     }
-    if (unlikely(!put_fast(slabs, pointer, NOTE_SMALL, number, notes, NULL)))
+    if (unlikely(!put_fast(slabs, pointer, NOTE_SMALL, number, NULL)))
         free_unsized_slow(heap, pointer, caller);
 }
 
@@ -333,18 +320,15 @@ __attribute__((noinline)) static void dealloc_other(struct heap *heap,
                                                     const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    unsigned number;
-    uint8_t *notes = note_of(slabs, pointer, &number);
-    uint32_t expected = note_make(NOTE_TINY, layout);
+    unsigned number = class_of(slabs, pointer);
 
-    if (notes && number == 1 && layout.size - 1 < HEAP_GRANULE &&
+    if (number == 1 && layout.size - 1 < HEAP_GRANULE &&
         layout.align <= HEAP_GRANULE &&
-        put_fast(slabs, pointer, NOTE_TINY, 1, notes, &expected))
+        put_fast(slabs, pointer, NOTE_TINY, 1, &layout))
         return;
-    expected = note_make(NOTE_MEDIUM, layout);
-    if (notes && number > SIZE_CLASS_SMALL && number < SIZE_CLASSES &&
+    if (number > SIZE_CLASS_SMALL && number < SIZE_CLASSES &&
         layout.size - 1 < SIZE_CLASS_BYTES_MAX &&
-        put_fast(slabs, pointer, NOTE_MEDIUM, number, notes, &expected))
+        put_fast(slabs, pointer, NOTE_MEDIUM, number, &layout))
         return;
     free_sized_slow(heap, pointer, layout, caller);
 }
@@ -353,17 +337,14 @@ static void slab_dealloc(struct heap *heap, void *pointer, struct layout layout,
                          const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    uint32_t expected = note_make(NOTE_SMALL, layout);
-    unsigned number;
-    uint8_t *notes = note_of(slabs, pointer, &number);
+    unsigned number = class_of(slabs, pointer);
 
-    if (unlikely(!notes || number - 2 > SIZE_CLASS_SMALL - 2 ||
+    if (unlikely(number - 2 > SIZE_CLASS_SMALL - 2 ||
                  layout.size - 1 >= SIZE_CLASS_SMALL_BYTES)) {
         dealloc_other(heap, pointer, layout, caller);
         return;
     }
-    if (unlikely(
-            !put_fast(slabs, pointer, NOTE_SMALL, number, notes, &expected)))
+    if (unlikely(!put_fast(slabs, pointer, NOTE_SMALL, number, &layout)))
         free_sized_slow(heap, pointer, layout, caller);
 }
 
@@ -401,7 +382,7 @@ static bool resize(struct heap *heap, const struct heap_block *block,
                large_resize(heap, block, layout);
     if (!suits(slabs, number, at, layout))
         return false;
-    note_set(note_kind(number), slab_note(slabs, number, at),
+    note_set(note_kind(number), slab_note(slabs, at),
              note_make(note_kind(number), layout));
     return true;
 }
@@ -412,17 +393,15 @@ static bool resize_fast(struct heap *heap, const struct heap_claim *claim,
 {
     struct slab_heap *slabs = slab_heap(heap);
     vaddr_t at = (vaddr_t)claim->pointer;
-    unsigned number;
+    unsigned number = class_of(slabs, claim->pointer);
 
-    if (!claim->layout || layout_error(layout) ||
-        !note_of(slabs, claim->pointer, &number) || number <= 1 ||
-        number >= SIZE_CLASSES || !suits(slabs, number, at, layout))
+    if (!claim->layout || layout_error(layout) || number <= 1 ||
+        number >= SIZE_CLASSES || !suits(slabs, number, at, layout) ||
+        claim->layout->size > slabs->class[number].bytes)
         return false;
     enum note_kind kind = note_kind(number);
-    uint8_t *note = slab_note(slabs, number, at);
-    if (note_get(kind, note) != note_make(kind, *claim->layout) ||
-        claim->layout->size > slabs->class[number].bytes ||
-        !is_aligned(at, (size_t)1 << slab_note_shift(number)))
+    uint8_t *note = slab_note(slabs, at);
+    if (note_get(kind, note) != note_make(kind, *claim->layout))
         return false;
     note_set(kind, note, note_make(kind, layout));
     return true;

@@ -173,24 +173,11 @@ static inline struct layout note_layout(enum note_kind kind, uint32_t note)
         (size_t)1 << (note & 0x7f)};
 }
 
-/* Where in a page's notes that of a block is: at its offset in the page,
- * shifted.  So notes of blocks lie as close together as one shift allows; the
- * offsets are multiples of what is shifted out, and of four times that for the
- * longest notes. */
-static inline unsigned slab_note_shift(unsigned class)
+/* The note of a block is where the first of its granules is counted: so its
+ * address follows from the block's by one shift, whatever its class. */
+static inline uint8_t *slab_note(const struct slab_heap *slabs, vaddr_t at)
 {
-    extern const uint8_t slab_note_shifts[SIZE_CLASSES];
-
-    return slab_note_shifts[class];
-}
-
-static inline uint8_t *slab_note(const struct slab_heap *slabs, unsigned class,
-                                 vaddr_t at)
-{
-    size_t offset = at - slabs->start;
-
-    return slabs->notes + offset / PAGE_SIZE * PAGE_NOTES +
-           (offset % PAGE_SIZE >> slab_note_shift(class));
+    return slabs->notes + (at - slabs->start) / HEAP_GRANULE;
 }
 
 /* The slab that a page is part of. */

@@ -19,7 +19,7 @@ static enum heap_fault find_in_slab(const struct slab_heap *slabs,
     if (slot >= class->slots)
         return HEAP_NOT_A_START;
     enum note_kind kind = note_kind(number);
-    uint32_t note = note_get(kind, slab_note(slabs, number, start));
+    uint32_t note = note_get(kind, slab_note(slabs, start));
     bool live = note & NOTE_LIVE;
     *block = (struct heap_block){
         .start = (void *)start,
@@ -90,7 +90,7 @@ static bool slot_is_live(const struct slab_heap *slabs, unsigned number,
     const struct slab_class *class = &slabs->class[number];
     vaddr_t at = slab_start(slabs, slab) + slot * (size_t) class->bytes;
 
-    return *slab_note(slabs, number, at) & NOTE_LIVE;
+    return *slab_note(slabs, at) & NOTE_LIVE;
 }
 
 /* Blocks whose owners asked for a size of one class, or for a large one if that

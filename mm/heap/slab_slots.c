@@ -218,7 +218,7 @@ void *slab_own(struct heap *heap, size_t bytes)
     (void)slab_take(heap, number, &block, 1, &error);
     slab_unlock(heap, number);
     if (block) /* it will be written to */
-        *slab_note(slab_heap(heap), number, (vaddr_t)block) = NOTE_FREE;
+        *slab_note(slab_heap(heap), (vaddr_t)block) = NOTE_FREE;
     return block;
 }
 
