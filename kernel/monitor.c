@@ -47,6 +47,12 @@ static void command_cpus(const char *rest)
     report_print_cpus();
 }
 
+static void command_frames(const char *rest)
+{
+    (void)rest;
+    report_print_frames();
+}
+
 static void command_space(const char *rest)
 {
     (void)rest;
@@ -160,6 +166,7 @@ static const struct {
     {"heap", "what the heap holds, and whether it is sound", command_heap},
     {"leaks", "live blocks of the heap by call site", command_leaks},
     {"cpus", "the processors, one by one", command_cpus},
+    {"frames", "frames: what is free, and how scattered", command_frames},
     {"space", "the regions of the address space", command_space},
     {"walk", "walk ADDRESS: what is there, and the page walk", command_walk},
     {"audit", "hold every mapping against the plan", command_audit},

@@ -66,6 +66,75 @@ static void print_frames(void)
            stats.metadata_bytes / stats.gibs);
 }
 
+/* ---- The command `frames` ---- */
+
+static void print_share(const char *what, uint64_t part, uint64_t whole)
+{
+    printf("  %-26s", what);
+    print_bytes(part);
+    printf(", %lu %%\n", whole == 0 ? 0 : part * 100 / whole);
+}
+
+static void print_node(unsigned node)
+{
+    struct frame_stats stats;
+    frame_node_stats(node, &stats);
+    if (stats.gibs == 0)
+        return;
+    printf("node %u: %lu GiB with RAM, trees: %lu, free ", node, stats.gibs,
+           stats.trees);
+    print_bytes(stats.free_bytes);
+    printf(" of ");
+    print_bytes(stats.managed_bytes);
+    printf("\n");
+}
+
+/* How many split 2Ms are how full, in eighths: one digit each, 9 for more. */
+static void print_gib(const struct frame_gib_stats *gib)
+{
+    printf("  %012lx  %3u %3u %3u  ", gib->start, gib->free_2m, gib->split_2m,
+           gib->held_2m);
+    for (unsigned i = 0; i < 8; i++)
+        printf("%u", gib->by_fill[i] < 9 ? gib->by_fill[i] : 9);
+    printf("  %lu\n", gib->free_4k);
+}
+
+#define GIBS_SHOWN 32
+
+static void print_gibs(void)
+{
+    struct frame_gib_stats gib;
+    unsigned count = 0, wholly_free = 0;
+    printf("GiB at        2Ms: free, split, held; the split ones by eighths "
+           "that are\n              held, from 0 to 7 (9: nine or more); free "
+           "4Ks in them\n");
+    for (unsigned i = 0; frame_gib_stats(i, &gib); i++) {
+        if (gib.whole)
+            wholly_free++;
+        else if (count++ < GIBS_SHOWN)
+            print_gib(&gib);
+    }
+    if (count > GIBS_SHOWN)
+        printf("  and %u more\n", count - GIBS_SHOWN);
+    printf("  and %u that are wholly free\n", wholly_free);
+}
+
+void report_print_frames(void)
+{
+    struct frame_stats stats;
+    print_frames();
+    frame_stats(&stats);
+    printf("of what is free, in no free frame of\n");
+    print_share("2M", stats.unusable_bytes[FRAME_2M], stats.free_bytes);
+    print_share("1G", stats.unusable_bytes[FRAME_1G], stats.free_bytes);
+    if (stats.retired + stats.to_retire != 0)
+        printf("broken 4Ks: %lu out, %lu still held\n", stats.retired,
+               stats.to_retire);
+    for (unsigned node = 0; node < PLATFORM_NODES_MAX; node++)
+        print_node(node);
+    print_gibs();
+}
+
 static void print_heap(void)
 {
     struct heap *heap = heap_kernel();

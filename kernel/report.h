@@ -9,6 +9,9 @@ void report_begin(void);
 
 void report_print(const struct boot_info *info);
 
+/* Frames: what is free in which sizes, and how scattered it is. */
+void report_print_frames(void);
+
 /* What of it changes: the memory map in use, frames and heap. */
 void report_print_memory(const struct boot_info *info);
 

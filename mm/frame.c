@@ -4,7 +4,10 @@
 #include <stddef.h>
 
 #include "lib/bits.h"
+#include "mm/frame_change.h"
 #include "mm/frame_cpu.h"
+#include "mm/frame_low.h"
+#include "mm/frame_search.h"
 #include "mm/frame_tree_blocks.h"
 #include "mm/frame_zone.h"
 #include "mm/platform.h"
@@ -12,11 +15,13 @@
 enum mm_error frame_init(struct memory_map *map, paddr_t limit)
 {
     frame_cpus.count = 0;
+    frame_changes = (struct frame_changes){0};
     enum mm_error error = frame_zones_init(map, limit);
     if (error == MM_OK)
         error = frame_cpus_init(map, limit);
     if (error != MM_OK)
         return error;
+    frame_low_init(map);
     frame_zones_give(); /* what the map still has now */
     frame_cpus.count = platform_cpu_count();
     return MM_OK;
@@ -27,23 +32,7 @@ uint64_t frame_bytes(enum frame_size size)
     return SIZE_4K << (9 * size);
 }
 
-/* ---- Zones, nearest first ---- */
-
-/* The zone that comes k-th for this CPU, k from 0 to 2 * frame_zones.count - 1:
- * from its home on, those of its node in the first half and the others in the
- * second; NULL where a zone comes in the other half.  Small frames go up from
- * there and large ones down: as inside a tree. */
-static inline struct frame_zone *zone_number(const struct frame_cpu *cpu,
-                                             enum frame_size size, unsigned k)
-{
-    unsigned count = frame_zones.count;
-    unsigned home = size == FRAME_4K ? cpu->home.small : cpu->home.large;
-    bool near = k < count;
-    unsigned steps = near ? k : k - count;
-    unsigned i = size == FRAME_4K ? home + steps : home + count - steps;
-    struct frame_zone *zone = &frame_zones.zone[i < count ? i : i - count];
-    return (zone->node == frame_zones.zone[home].node) == near ? zone : NULL;
-}
+/* ---- Straight from the trees ---- */
 
 static uint32_t take_from(struct frame_tree *tree, enum frame_size size)
 {
@@ -68,20 +57,37 @@ static paddr_t take_locked(struct frame_zone *zone, enum frame_size size)
     return frame_address(zone, number);
 }
 
-/* Straight from the trees: for who cannot enter its CPU's section. */
+struct wanted {
+    enum frame_size size;
+    paddr_t frame;
+};
+
+static bool take_wanted(struct frame_zone *zone, void *context)
+{
+    struct wanted *wanted = context;
+    wanted->frame = take_locked(zone, wanted->size);
+    return wanted->frame != PADDR_NONE;
+}
+
+/* For who cannot enter its CPU's section. */
 static paddr_t take(struct frame_call call, enum frame_size size)
 {
-    for (unsigned k = 0; k < 2 * frame_zones.count; k++) {
-        struct frame_zone *zone = zone_number(call.cpu, size, k);
-        if (zone == NULL || frame_zone_free(zone) == 0 ||
-            !frame_lock(call, &zone->lock))
-            continue;
-        paddr_t frame = take_locked(zone, size);
-        frame_unlock(call, &zone->lock);
-        if (frame != PADDR_NONE)
-            return frame;
-    }
-    return PADDR_NONE;
+    struct wanted wanted = {size, PADDR_NONE};
+    frame_search(call, size, take_wanted, &wanted);
+    return wanted.frame;
+}
+
+/* When the trees have none.  A handler that interrupted a call has the reserve
+ * in place of a search. */
+static enum mm_error take_last(struct frame_call call, enum frame_size size,
+                               paddr_t *frame)
+{
+    struct wanted wanted = {size, PADDR_NONE};
+    enum mm_error error = frame_search_all(call, size, take_wanted, &wanted);
+    if (error == MM_BUSY && size == FRAME_4K)
+        wanted.frame = frame_reserve_take(call.cpu);
+    *frame = wanted.frame;
+    return wanted.frame != PADDR_NONE ? MM_OK : error;
 }
 
 /* ---- Allocating ---- */
@@ -151,8 +157,8 @@ static paddr_t refill(struct frame_call call)
 {
     struct frame_cpu *cpu = call.cpu;
     frame_reserve_forget(call);
-    for (unsigned k = 0; k < 2 * frame_zones.count; k++) {
-        struct frame_zone *zone = zone_number(cpu, FRAME_4K, k);
+    for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
+        struct frame_zone *zone = frame_zone_number(cpu, FRAME_4K, k);
         if (zone == NULL ||
             (frame_zone_free(zone) == 0 && cpu->free.zone != zone))
             continue;
@@ -189,8 +195,8 @@ static inline paddr_t take_kept(struct frame_large *last)
 static paddr_t alloc_large(struct frame_call call, enum frame_size size)
 {
     struct frame_large *last = &call.cpu->large[size - FRAME_2M];
-    for (unsigned k = 0; k < 2 * frame_zones.count; k++) {
-        struct frame_zone *zone = zone_number(call.cpu, size, k);
+    for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
+        struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
         if (zone == NULL || frame_zone_free(zone) == 0)
             continue;
         if (frame_large_zone(last) != zone && !frame_drop_large(call, last))
@@ -208,52 +214,11 @@ static paddr_t alloc_large(struct frame_call call, enum frame_size size)
     return PADDR_NONE;
 }
 
-/* All trees at one moment. */
-static paddr_t take_from_all(struct frame_call call, enum frame_size size)
-{
-    paddr_t frame = PADDR_NONE;
-    for (unsigned i = 0; i < frame_zones.count; i++)
-        frame_lock(call, &frame_zones.zone[i].lock);
-    for (unsigned k = 0; frame == PADDR_NONE && k < 2 * frame_zones.count;
-         k++) {
-        struct frame_zone *zone = zone_number(call.cpu, size, k);
-        if (zone != NULL)
-            frame = take_locked(zone, size);
-    }
-    for (unsigned i = 0; i < frame_zones.count; i++)
-        frame_unlock(call, &frame_zones.zone[i].lock);
-    return frame;
-}
-
-/* The trees have none.  What CPUs keep is given back and the trees are asked
- * again, while every CPU is stopped and no tree changes: so "none" is the
- * truth. */
-static enum mm_error alloc_last(struct frame_call call, enum frame_size size,
-                                paddr_t *frame)
-{
-    if (!frame_stop_cpus(call)) {
-        if (size == FRAME_4K)
-            *frame = frame_reserve_take(call.cpu);
-        return *frame != PADDR_NONE ? MM_OK : MM_BUSY;
-    }
-    bool all = frame_give_all_back(call);
-    *frame = take_from_all(call, size);
-    frame_start_cpus(call);
-    if (*frame != PADDR_NONE)
-        return MM_OK;
-    return all ? MM_OUT_OF_MEMORY : MM_BUSY;
-}
-
-static enum mm_error no_cpu(void)
-{
-    return frame_cpus.count == 0 ? MM_NOT_READY : MM_BAD_ARGUMENT;
-}
-
 static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
                                   paddr_t *frame)
 {
     enum mm_error error =
-        *frame != PADDR_NONE ? MM_OK : alloc_last(call, size, frame);
+        *frame != PADDR_NONE ? MM_OK : take_last(call, size, frame);
     frame_call_end(call);
     return error;
 }
@@ -314,7 +279,7 @@ enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
     *frame = PADDR_NONE;
     struct frame_cpu *cpu = frame_this_cpu();
     if (cpu == NULL)
-        return no_cpu();
+        return frame_no_cpu();
     if (size > FRAME_1G)
         return MM_BAD_ARGUMENT;
     if (!cpu_section_enter(&cpu->section))
@@ -391,22 +356,13 @@ static enum mm_error own_and_free(struct frame_call call,
     return error;
 }
 
-/* Whether a frame may be asked for by this address, and where it is. */
-static inline enum mm_error find_place(paddr_t frame, struct frame_place *place)
-{
-    if (!is_aligned(frame, SIZE_4K))
-        return MM_MISALIGNED;
-    if (!frame_has_place(frame))
-        return MM_OUT_OF_RANGE;
-    *place = frame_place_of(frame);
-    return frame_is_reserved(*place, frame) ? MM_RESERVED : MM_OK;
-}
-
 static enum mm_error finish_free(struct frame_call call, paddr_t frame,
                                  enum mm_error error)
 {
     if (error == MM_BUSY && frame_defer(call.cpu, frame))
         error = MM_OK;
+    if (error == MM_RESERVED)
+        error = frame_low_free(frame);
     frame_call_end(call);
     return error;
 }
@@ -417,7 +373,7 @@ free_inside(struct frame_cpu *cpu, paddr_t frame)
 {
     struct frame_call call = frame_call_begin(cpu);
     struct frame_place place;
-    enum mm_error error = find_place(frame, &place);
+    enum mm_error error = frame_find_place(frame, &place);
     if (error == MM_OK) {
         paddr_t block = align_down(frame, SIZE_2M);
         if (block == cpu->last_free) {
@@ -437,7 +393,7 @@ free_outside(struct frame_cpu *cpu, paddr_t frame)
 {
     struct frame_call call = frame_call_begin(cpu);
     struct frame_place place;
-    enum mm_error error = find_place(frame, &place);
+    enum mm_error error = frame_find_place(frame, &place);
     if (error == MM_OK)
         error = frame_put(call, place, frame);
     return finish_free(call, frame, error);
@@ -447,7 +403,7 @@ enum mm_error frame_free(paddr_t frame)
 {
     uint32_t number = platform_cpu();
     if (__builtin_expect(number >= frame_cpus.count, 0))
-        return no_cpu();
+        return frame_no_cpu();
     struct frame_cpu *cpu = &frame_cpus.cpu[number];
     if (__builtin_expect(!cpu_section_enter(&cpu->section), 0))
         return free_outside(cpu, frame);
@@ -465,10 +421,10 @@ enum mm_error frame_free(paddr_t frame)
 enum frame_state frame_state(paddr_t address)
 {
     struct frame_cpu *cpu = frame_this_cpu();
-    if (cpu == NULL || !frame_has_place(address))
+    struct frame_place place;
+    if (cpu == NULL || !frame_find_zone(address, &place))
         return FRAME_OUTSIDE;
     struct frame_call call = frame_call_begin(cpu);
-    struct frame_place place = frame_place_of(address);
     bool locked = frame_lock(call, &place.zone->lock);
     enum frame_state state = frame_tree_state(&place.zone->tree, place.number);
     if (state != FRAME_AVAILABLE && frame_is_kept_anywhere(address))

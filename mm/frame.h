@@ -20,6 +20,7 @@
 #define MM_FRAME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "mm/address.h"
@@ -73,18 +74,131 @@ uint64_t frame_bytes(enum frame_size size);
  * no RAM in all that GiB or frame_init was not called. */
 enum frame_state frame_state(paddr_t address);
 
+/* ---- More of them, or better ones ---- */
+
+/* As frame_alloc, and filled with zeros; it must be mapped (phys_to_virt). */
+paddr_t frame_alloc_zeroed(enum frame_size size)
+    __attribute__((warn_unused_result));
+
+/* Up to count frames into `frames`; returns how many there were, fewer than
+ * count only for an error of frame_try_alloc. */
+size_t frame_alloc_many(enum frame_size size, size_t count, paddr_t *frames)
+    __attribute__((warn_unused_result));
+
+/* Frees them in that order, of any sizes, until one is refused: *freed are gone
+ * then, and the error of frame_free tells of the next. */
+enum mm_error frame_free_many(size_t count, const paddr_t *frames,
+                              size_t *freed)
+    __attribute__((warn_unused_result));
+
+/* A frame of that size that lies wholly below limit.  Of the first MiB, which
+ * other calls never touch, come 4Ks if nothing else serves, or if limit is no
+ * higher.  Errors as of frame_try_alloc. */
+enum mm_error frame_alloc_below(enum frame_size size, paddr_t limit,
+                                paddr_t *frame)
+    __attribute__((warn_unused_result));
+
+/* 2^order 4K frames in a row, order 0 to FRAME_RUN_ORDER, the first at a
+ * multiple of their length: as a device wants them.  Errors as of
+ * frame_try_alloc; MM_BAD_ARGUMENT for a larger order, and MM_OUT_OF_MEMORY
+ * although frames are free if no run of them is.  They go back as a run, all
+ * together, or one by one with frame_free. */
+#define FRAME_RUN_ORDER 8
+enum mm_error frame_alloc_run(unsigned order, paddr_t *first)
+    __attribute__((warn_unused_result));
+
+/* All of a run, or, unless the answer is MM_OK, nothing: the errors are those
+ * of frame_free for the first frame that cannot be freed.  MM_MISALIGNED also
+ * if `first` is no multiple of the length. */
+enum mm_error frame_free_run(paddr_t first, unsigned order)
+    __attribute__((warn_unused_result));
+
+/* ---- Given ones ---- */
+
+/* Allocates the frame of that size at that address, a multiple of the size.
+ *   MM_NOT_FREE      a part of it is held
+ *   MM_MISALIGNED, MM_OUT_OF_RANGE, MM_RESERVED   as for frame_free
+ *   MM_BUSY, MM_BAD_ARGUMENT, MM_NOT_READY        as for frame_try_alloc */
+enum mm_error frame_reserve(paddr_t frame, enum frame_size size)
+    __attribute__((warn_unused_result));
+
+/* A held 2M becomes 512 held 4Ks, a held 1G 512 held 2Ms, each to be freed by
+ * itself.  MM_TOO_SMALL: it is a 4K; else the errors of frame_free. */
+enum mm_error frame_split(paddr_t frame) __attribute__((warn_unused_result));
+
+/* ---- Memory that breaks, comes and goes ----
+ *
+ * Rare, and slow: the other CPUs are stopped meanwhile.  Not from a handler in
+ * the middle of a call, and not if a CPU does not answer: MM_BUSY.  Together
+ * there may be FRAME_CHANGES_MAX (mm/frame_change.h) of them, then
+ * MM_TABLE_FULL. */
+
+/* Takes the 4K at that address out for good.
+ *   MM_OK          it was free, and is never given out again
+ *   MM_STILL_HELD  it is held; its free will take it out
+ *   MM_MISALIGNED, MM_OUT_OF_RANGE, MM_RESERVED  as for frame_free; a frame
+ *                  that is out already counts as reserved */
+enum mm_error frame_retire(paddr_t frame) __attribute__((warn_unused_result));
+
+/* Gives start..end to the allocator: memory that was reserved when the boot
+ * ended, or that was taken back with the same bounds, or GiBs in which there
+ * was no RAM, 512 of them at most.  These bring their own metadata: 33 KiB for
+ * each GiB, at the beginning, which must be mapped (phys_to_virt).
+ *   MM_OVERLAP      some of it is the allocator's already; or the range begins
+ *                   in a GiB with RAM and ends in one without, or the other way
+ *                   round: give the two parts one after the other
+ *   MM_TOO_SMALL    no room for the metadata
+ *   MM_EMPTY_RANGE, MM_RANGE_WRAPS, MM_MISALIGNED   the range is none of pages
+ *   MM_OUT_OF_RANGE beyond what the CPU can address */
+enum mm_error frame_add_range(paddr_t start, paddr_t end)
+    __attribute__((warn_unused_result));
+
+/* Takes start..end back if all of it is free.  GiBs that were added go with
+ * their metadata if the range is the one that was added.
+ *   MM_NOT_FREE      a part of it is held
+ *   MM_RESERVED      a part of it is not the allocator's
+ *   MM_OUT_OF_RANGE  a part of it is no RAM; or as above
+ *   MM_EMPTY_RANGE, MM_RANGE_WRAPS, MM_MISALIGNED */
+enum mm_error frame_remove_range(paddr_t start, paddr_t end)
+    __attribute__((warn_unused_result));
+
+/* ---- Figures ---- */
+
 struct frame_stats {
     uint64_t managed_bytes; /* all that is held or free */
     uint64_t free_bytes;
     uint64_t free[3];        /* blocks: 4K in split 2Ms, 2M in split GiBs, 1G */
     uint64_t gibs, trees;    /* GiBs that hold RAM */
     uint64_t metadata_bytes; /* of the trees and of the tables beside them */
+    uint64_t retired;        /* 4Ks that are out for good */
+    uint64_t to_retire;      /* and those that will be when they are freed */
+
+    /* Fragmentation: free bytes that are in no free frame of that size. */
+    uint64_t unusable_bytes[3];
 };
 
 /* Counted at the call.  What CPUs keep is given back first, so the figures are
  * exact if nobody else allocates or frees meanwhile; this stops the other CPUs
  * for a moment. */
 void frame_stats(struct frame_stats *stats);
+
+/* The same of one NUMA node; without metadata_bytes and what is retired. */
+void frame_node_stats(unsigned node, struct frame_stats *stats);
+
+/* What became of one GiB: of its 512 2Ms, how many are free as a whole, how
+ * many are split or reserved in part, and how full those are. */
+struct frame_gib_stats {
+    paddr_t start;
+    unsigned node;
+    bool whole; /* free as a 1G; then free_2m is 512 */
+    unsigned free_2m, split_2m, held_2m;
+    unsigned by_fill[8]; /* split 2Ms of which 0/8, 1/8, ... 7/8 are held */
+    uint64_t free_4k;    /* in split 2Ms */
+};
+
+/* Of the GiB with RAM that comes after `index` others.  False: there are not so
+ * many.  As exact as frame_stats if that was called before. */
+bool frame_gib_stats(unsigned index, struct frame_gib_stats *stats);
 
 /* Whether every invariant of every tree holds, and of what CPUs keep; names the
  * first that does not in the log.  Walks all metadata, with all CPUs stopped;

@@ -5,6 +5,7 @@
 #include "lib/assert.h"
 #include "lib/bits.h"
 #include "lib/string.h"
+#include "mm/frame_change.h"
 #include "mm/frame_tree_blocks.h"
 #include "mm/platform.h"
 
@@ -132,6 +133,7 @@ enum mm_error frame_put_locked(struct frame_place place, paddr_t frame)
     case FRAME_FREED_2M:
     case FRAME_FREED_1G:
         frame_zone_add_free(place.zone, INT64_C(1) << 9 * freed);
+        frame_change_catch(place, frame, SIZE_4K << 9 * freed);
         return MM_OK;
     case FRAME_NOT_HELD:
         return MM_NOT_HELD;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "lib/string.h"
+#include "mm/frame_change.h"
 #include "mm/frame_cpu.h"
 #include "mm/frame_zone.h"
 #include "mm/platform.h"
@@ -18,34 +19,115 @@ static void add_zone(struct frame_stats *stats, const struct frame_zone *zone)
     stats->free[FRAME_4K] += zone->free_frames -
                              (uint64_t)count.whole_1g * FRAMES_PER_1G -
                              (uint64_t)count.whole_2m * FRAMES_PER_2M;
+    stats->managed_bytes += zone->managed_frames * SIZE_4K;
+    stats->gibs += zone->tree.gib_count;
+    stats->trees += zone->tree.gib_count != 0;
 }
 
-void frame_stats(struct frame_stats *stats)
+static void sum_up(struct frame_stats *stats)
+{
+    for (unsigned size = FRAME_4K; size <= FRAME_1G; size++)
+        stats->free_bytes += stats->free[size] * frame_bytes(size);
+    uint64_t in_1g = stats->free[FRAME_1G] * SIZE_1G;
+    uint64_t in_2m = stats->free[FRAME_2M] * SIZE_2M;
+    stats->unusable_bytes[FRAME_2M] = stats->free_bytes - in_1g - in_2m;
+    stats->unusable_bytes[FRAME_1G] = stats->free_bytes - in_1g;
+}
+
+#define ALL_NODES UINT32_MAX
+
+static bool count(unsigned node, struct frame_stats *stats)
 {
     memset(stats, 0, sizeof(*stats));
     struct frame_cpu *cpu = frame_this_cpu();
     if (cpu == NULL)
-        return;
-    stats->managed_bytes = frame_zones.managed_frames * SIZE_4K;
-    stats->gibs = frame_zones.gib_count;
-    stats->trees = frame_zones.count;
-    stats->metadata_bytes = frame_zones.metadata_bytes;
-
+        return false;
     struct frame_call call = frame_call_begin(cpu);
     if (frame_stop_cpus(call)) {
         frame_give_all_back(call);
         frame_start_cpus(call);
     }
-    for (unsigned i = 0; i < frame_zones.count; i++) {
+    for (unsigned i = 0; i < frame_zone_count(); i++) {
         struct frame_zone *zone = &frame_zones.zone[i];
+        if (node != ALL_NODES && node != zone->node)
+            continue;
         bool locked = frame_lock(call, &zone->lock);
         add_zone(stats, zone);
         if (locked)
             frame_unlock(call, &zone->lock);
     }
-    for (unsigned size = FRAME_4K; size <= FRAME_1G; size++)
-        stats->free_bytes += stats->free[size] * frame_bytes(size);
+    sum_up(stats);
     frame_call_end(call);
+    return true;
+}
+
+void frame_stats(struct frame_stats *stats)
+{
+    if (!count(ALL_NODES, stats))
+        return;
+    stats->metadata_bytes = frame_zones.metadata_bytes;
+    stats->retired = frame_change_count(CHANGE_RETIRED);
+    stats->to_retire = frame_change_count(CHANGE_TO_RETIRE);
+}
+
+void frame_node_stats(unsigned node, struct frame_stats *stats)
+{
+    count(node, stats);
+}
+
+static void add_block(struct frame_gib_stats *stats,
+                      const struct frame_zone *zone, uint32_t i)
+{
+    const struct frame_tree *tree = &zone->tree;
+    if (set512_has(&tree->free_2m[i / BLOCKS_PER_GIB], i % BLOCKS_PER_GIB)) {
+        stats->free_2m++;
+        return;
+    }
+    unsigned free = set512_count(&tree->free_4k[i]);
+    if (free == FRAMES_PER_2M) {
+        stats->held_2m++;
+        return;
+    }
+    stats->split_2m++;
+    stats->by_fill[(FRAMES_PER_2M - free) * 8 / (FRAMES_PER_2M + 1)]++;
+    stats->free_4k += free;
+}
+
+/* A GiB that is held as a whole looks free from below. */
+static void add_gib(struct frame_gib_stats *stats,
+                    const struct frame_zone *zone, uint32_t g)
+{
+    if (frame_tree_state(&zone->tree, g * FRAMES_PER_1G) == FRAME_HELD_1G) {
+        stats->held_2m = BLOCKS_PER_GIB;
+        return;
+    }
+    stats->whole = set512_has(&zone->tree.free_1g, g);
+    for (uint32_t i = 0; i < SET512_MEMBERS; i++)
+        add_block(stats, zone, g * SET512_MEMBERS + i);
+}
+
+bool frame_gib_stats(unsigned index, struct frame_gib_stats *stats)
+{
+    memset(stats, 0, sizeof(*stats));
+    struct frame_cpu *cpu = frame_this_cpu();
+    if (cpu == NULL)
+        return false;
+    unsigned i = 0;
+    while (i < frame_zone_count() &&
+           index >= frame_zones.zone[i].tree.gib_count)
+        index -= frame_zones.zone[i++].tree.gib_count;
+    if (i == frame_zone_count())
+        return false;
+    struct frame_zone *zone = &frame_zones.zone[i];
+    struct frame_call call = frame_call_begin(cpu);
+    bool locked = frame_lock(call, &zone->lock);
+    stats->start = (paddr_t)zone->gibs[index] << SHIFT_1G;
+    stats->node = zone->node;
+    add_gib(stats, zone, index);
+    if (locked)
+        frame_unlock(call, &zone->lock);
+    frame_call_end(call);
+    return true;
 }
 
 /* ---- Auditing ---- */
@@ -171,7 +253,7 @@ bool frame_check(void)
     bool sound = true, all_stopped = true;
     for (unsigned c = 0; c < frame_cpus.count; c++)
         all_stopped &= frame_has_stopped(call, &frame_cpus.cpu[c]);
-    for (unsigned i = 0; sound && i < frame_zones.count; i++) {
+    for (unsigned i = 0; sound && i < frame_zone_count(); i++) {
         struct frame_zone *zone = &frame_zones.zone[i];
         frame_lock(call, &zone->lock);
         sound = check_tree(zone) && (!all_stopped || check_kept(zone));

@@ -430,6 +430,54 @@ enum frame_freed frame_tree_free(struct frame_tree *tree, uint32_t n)
     }
 }
 
+bool frame_tree_reserve(struct frame_tree *tree, uint32_t n,
+                        enum frame_size size)
+{
+    uint32_t i = n / FRAMES_PER_2M, g = n / FRAMES_PER_1G;
+
+    if (frame_tree_state(tree, n) != FRAME_AVAILABLE)
+        return false;
+    if (map_has(tree, FREE_1G, g)) {
+        take_1g(tree, g);
+        if (size == FRAME_1G)
+            return true;
+        split_1g(tree, i);
+        if (size == FRAME_4K)
+            split_2m(tree, n);
+        return true;
+    }
+    if (size == FRAME_1G)
+        return false;
+    if (map_has(tree, FREE_2M, i)) {
+        take_2m(tree, i);
+        if (size == FRAME_4K)
+            split_2m(tree, n);
+        return true;
+    }
+    if (size == FRAME_2M)
+        return false;
+    take_4k(tree, n);
+    return true;
+}
+
+bool frame_tree_split(struct frame_tree *tree, uint32_t n)
+{
+    switch (frame_tree_state(tree, n)) {
+    case FRAME_HELD_2M:
+        if (n % FRAMES_PER_2M != 0)
+            return false;
+        map_clear(tree, FREE_4K, n / FRAMES_PER_2M);
+        return true;
+    case FRAME_HELD_1G:
+        if (n % FRAMES_PER_1G != 0)
+            return false;
+        map_clear(tree, FREE_2M, n / FRAMES_PER_1G);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* The frames first to end - 1, which are in one 2M, become available. */
 /*@ requires valid_tree(tree) && invariant(tree);
     requires first < end <= 512 * (first / 512) + 512 && end <= frames(tree);

@@ -199,6 +199,52 @@ uint32_t frame_tree_alloc_2m(struct frame_tree *tree);
 */
 uint32_t frame_tree_alloc_1g(struct frame_tree *tree);
 
+/* Takes the frame of that size that begins at n, which is a multiple of it.
+ * False, and nothing changed, if not all of it is available. */
+/*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);
+    requires size == FRAME_4K || size == FRAME_2M || size == FRAME_1G;
+    requires size == FRAME_2M ==> n % 512 == 0;
+    requires size == FRAME_1G ==> n % 262144 == 0;
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  free_4k: size == FRAME_4K ==>
+                 (\result <==> available{Pre}(tree, n));
+    ensures  free_2m: size == FRAME_2M ==>
+                 (\result <==> all_available{Pre}(tree, n, n + 512));
+    ensures  free_1g: size == FRAME_1G ==>
+                 (\result <==> all_available{Pre}(tree, n, n + 262144));
+    ensures  none: !\result ==> only_frames_changed{Pre, Post}(tree, 0, 0);
+    ensures  taken_4k: \result && size == FRAME_4K ==>
+                 held_4k(tree, n) &&
+                 only_frames_changed{Pre, Post}(tree, n, n + 1);
+    ensures  taken_2m: \result && size == FRAME_2M ==>
+                 all_held_2m(tree, n, n + 512) &&
+                 only_frames_changed{Pre, Post}(tree, n, n + 512);
+    ensures  taken_1g: \result && size == FRAME_1G ==>
+                 all_held_1g(tree, n, n + 262144) &&
+                 only_frames_changed{Pre, Post}(tree, n, n + 262144);
+*/
+bool frame_tree_reserve(struct frame_tree *tree, uint32_t n,
+                        enum frame_size size);
+
+/* The held 2M that begins at n becomes 512 held 4Ks, or the held 1G 512 held
+ * 2Ms.  False, and nothing changed, if neither of them begins there. */
+/*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  which: \result <==>
+                 held_2m{Pre}(tree, n) && n % 512 == 0 ||
+                 held_1g{Pre}(tree, n) && n % 262144 == 0;
+    ensures  none: !\result ==> only_frames_changed{Pre, Post}(tree, 0, 0);
+    ensures  split_2m: \result && held_2m{Pre}(tree, n) ==>
+                 (\forall integer m; n <= m < n + 512 ==> held_4k(tree, m)) &&
+                 only_frames_changed{Pre, Post}(tree, n, n + 512);
+    ensures  split_1g: \result && held_1g{Pre}(tree, n) ==>
+                 all_held_2m(tree, n, n + 262144) &&
+                 only_frames_changed{Pre, Post}(tree, n, n + 262144);
+*/
+bool frame_tree_split(struct frame_tree *tree, uint32_t n);
+
 /* Frees the frame that begins at n, of whatever size it is held as, and merges
  * as far up as it goes.  Says which size it was; or which mistake the call
  * was, and then nothing changed. */

@@ -45,3 +45,116 @@ void frame_tree_put_block(struct frame_tree *tree, uint32_t i,
         tree->free_4k[i].words[w] |= rest.words[w];
     frame_tree_free(tree, i * FRAMES_PER_2M + last);
 }
+
+/* ---- Runs ---- */
+
+/* The bits of a word at which 2^order bits that are 1 begin, order below 6: of
+ * positions that are multiples of 2^order. */
+static uint64_t run_starts(uint64_t word, unsigned order)
+{
+    static const uint64_t multiples[] = {
+        UINT64_C(0xffffffffffffffff), UINT64_C(0x5555555555555555),
+        UINT64_C(0x1111111111111111), UINT64_C(0x0101010101010101),
+        UINT64_C(0x0001000100010001), UINT64_C(0x0000000100000001)};
+
+    for (unsigned shift = 0; shift < order; shift++)
+        word &= word >> (1u << shift);
+    return word & multiples[order];
+}
+
+/* The lowest member of the set at which such a run begins, or SET512_MEMBERS.
+ */
+static unsigned find_run(const struct set512 *set, unsigned order)
+{
+    unsigned step = order < 6 ? 1 : 1u << (order - 6);
+
+    for (unsigned w = 0; w < SET512_WORDS; w += step) {
+        uint64_t all = set->words[w];
+        for (unsigned i = 1; i < step; i++)
+            all &= set->words[w + i];
+        uint64_t starts =
+            order < 6 ? run_starts(all, order) : all == SET512_ALL_ONES;
+        if (starts != 0)
+            return w * SET512_WORD_BITS + word_lowest(starts);
+    }
+    return SET512_MEMBERS;
+}
+
+/* Takes first to end - 1 out of the leaf of 2M number i, which keeps some and
+ * is not full: so nothing above it changes. */
+static void thin(struct frame_tree *tree, uint32_t i, unsigned first,
+                 unsigned end)
+{
+    struct set512 out;
+
+    set512_clear(&out);
+    set512_add_range(&out, first, end);
+    SET512_UNROLL
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        tree->free_4k[i].words[w] &= ~out.words[w];
+}
+
+uint32_t frame_tree_take_run(struct frame_tree *tree, uint32_t i,
+                             unsigned order)
+{
+    unsigned first = find_run(&tree->free_4k[i], order);
+
+    if (first == SET512_MEMBERS)
+        return FRAME_NONE;
+
+    unsigned last = first + (1u << order) - 1;
+
+    thin(tree, i, first, last);
+    frame_tree_reserve(tree, i * FRAMES_PER_2M + last, FRAME_4K);
+    return i * FRAMES_PER_2M + first;
+}
+
+uint32_t frame_tree_break_run(struct frame_tree *tree, uint32_t i,
+                              unsigned order)
+{
+    frame_tree_reserve(tree, i * FRAMES_PER_2M, FRAME_4K);
+    thin(tree, i, 1, 1u << order);
+    return i * FRAMES_PER_2M;
+}
+
+/* ---- Looking ---- */
+
+/* FRAME_NONE unless all of the frame at n lies below end. */
+static uint32_t below(uint32_t n, enum frame_size size, uint32_t end)
+{
+    uint32_t frames = size == FRAME_4K   ? 1
+                      : size == FRAME_2M ? FRAMES_PER_2M
+                                         : FRAMES_PER_1G;
+
+    return n < end && end - n >= frames ? n : FRAME_NONE;
+}
+
+uint32_t frame_tree_lowest(const struct frame_tree *tree, enum frame_size size,
+                           uint32_t end)
+{
+    uint32_t n = FRAME_NONE;
+
+    if (size == FRAME_4K && !map_is_empty(tree, SOME_4K_IN_1G, 0)) {
+        uint32_t g = map_lowest(tree, SOME_4K_IN_1G, 0);
+        uint32_t i = map_lowest(tree, SOME_4K_IN_2M, g);
+
+        n = below(map_lowest(tree, FREE_4K, i), size, end);
+    }
+    if (n == FRAME_NONE && size != FRAME_1G &&
+        !map_is_empty(tree, SOME_2M_IN_1G, 0)) {
+        uint32_t g = map_lowest(tree, SOME_2M_IN_1G, 0);
+
+        n = below(map_lowest(tree, FREE_2M, g) * FRAMES_PER_2M, size, end);
+    }
+    if (n == FRAME_NONE && !map_is_empty(tree, FREE_1G, 0))
+        n = below(map_lowest(tree, FREE_1G, 0) * FRAMES_PER_1G, size, end);
+    return n;
+}
+
+uint32_t frame_tree_next_split(const struct frame_tree *tree, uint32_t i)
+{
+    for (; i < tree->gib_count * SET512_MEMBERS; i++)
+        if (map_has(tree, SOME_4K_IN_2M, i))
+            return i;
+    return BLOCK_NONE;
+}

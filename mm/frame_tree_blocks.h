@@ -13,6 +13,12 @@
 
 #include "mm/frame_tree.h"
 
+/* No 2M has this number. */
+#define BLOCK_NONE UINT32_MAX
+
+/* A run is 2 to the power of at most this many frames. */
+#define FRAME_RUN_ORDER_MAX 8
+
 /* Whether 2M number i is split and has a 4K available. */
 bool frame_tree_has_more(const struct frame_tree *tree, uint32_t i);
 
@@ -20,6 +26,25 @@ bool frame_tree_has_more(const struct frame_tree *tree, uint32_t i);
  * as 4Ks now.  Which they are goes to `taken`: maybe none. */
 void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,
                           struct set512 *taken);
+
+/* The lowest frame of that size that is available below frame number end: out
+ * of the smallest block that serves, as the tree allocates 4Ks.  FRAME_NONE if
+ * there is none; nothing is taken. */
+uint32_t frame_tree_lowest(const struct frame_tree *tree, enum frame_size size,
+                           uint32_t end);
+
+/* The next 2M from number i on that is split and has a 4K available, or
+ * BLOCK_NONE.  Slow: reads all of the middle. */
+uint32_t frame_tree_next_split(const struct frame_tree *tree, uint32_t i);
+
+/* Takes 2^order 4Ks in a row, the first a multiple of 2^order, out of 2M number
+ * i, which is split; returns the first, or FRAME_NONE if it has no such run. */
+uint32_t frame_tree_take_run(struct frame_tree *tree, uint32_t i,
+                             unsigned order);
+
+/* The same at the beginning of 2M number i, which is available as a whole. */
+uint32_t frame_tree_break_run(struct frame_tree *tree, uint32_t i,
+                              unsigned order);
 
 /* Makes those 4Ks of 2M number i available.  All of them are held as 4Ks. */
 void frame_tree_put_block(struct frame_tree *tree, uint32_t i,

@@ -107,7 +107,7 @@ static bool take_tables(struct memory_map *map, paddr_t limit)
 {
     struct frame_zones *all = &frame_zones;
     const uint64_t line = 64;
-    uint64_t zones = all->count * sizeof(*all->zone);
+    uint64_t zones = (all->count + FRAME_ZONES_LATER) * sizeof(*all->zone);
     uint64_t reserved = all->gib_count * sizeof(frame_gib_bits);
     uint64_t gibs = align_up(all->gib_count * sizeof(uint32_t), line);
     uint64_t places = all->gib_end * sizeof(*all->place_of_gib);
@@ -158,20 +158,35 @@ static bool take_trees(struct memory_map *map, paddr_t limit)
 }
 
 /* Makes start..end, which lies in one GiB, available. */
-static void give(paddr_t start, paddr_t end)
+static void give_in_gib(paddr_t start, paddr_t end)
 {
     struct frame_place place = frame_place_of(start);
     uint32_t frames = (uint32_t)((end - start) / SIZE_4K);
     frame_tree_give(&place.zone->tree, place.number, frames);
     frame_zone_add_free(place.zone, frames);
-    frame_zones.managed_frames += frames;
+    place.zone->managed_frames += frames;
+}
 
-    uint64_t *reserved =
-        place.zone->partly_reserved[place.number / FRAMES_PER_1G];
+void frame_zones_give_range(paddr_t start, paddr_t end)
+{
+    for (paddr_t next; start < end; start = next) {
+        next = align_down(start, SIZE_1G) + SIZE_1G;
+        if (next > end)
+            next = end;
+        give_in_gib(start, next);
+    }
+}
+
+/* Of the 2Ms that lie wholly in start..end. */
+static void clear_partly_reserved(paddr_t start, paddr_t end)
+{
     for (paddr_t block = align_up(start, SIZE_2M); block + SIZE_2M <= end;
          block += SIZE_2M) {
-        uint64_t i = block % SIZE_1G / SIZE_2M;
-        reserved[i / 64] &= ~(UINT64_C(1) << i % 64);
+        struct frame_place place = frame_place_of(block);
+        uint32_t i = place.number / FRAMES_PER_2M;
+        place.zone
+            ->partly_reserved[i / BLOCKS_PER_GIB][i % BLOCKS_PER_GIB / 64] &=
+            ~(UINT64_C(1) << i % 64);
     }
 }
 
@@ -182,13 +197,8 @@ void frame_zones_give(void)
         const struct memory_range *range = &map->range[i];
         if (!memory_type_is_free(range->type))
             continue;
-        for (paddr_t start = range->start, end; start < range->end;
-             start = end) {
-            end = align_down(start, SIZE_1G) + SIZE_1G;
-            if (end > range->end)
-                end = range->end;
-            give(start, end);
-        }
+        frame_zones_give_range(range->start, range->end);
+        clear_partly_reserved(range->start, range->end);
     }
 }
 
@@ -205,6 +215,7 @@ enum mm_error frame_zones_init(struct memory_map *map, paddr_t limit)
     /* The tables may have used up a GiB, but no new one appeared: there are
      * as many GiBs and zones as were counted, or fewer. */
     count(map);
+    frame_zones.boot_count = frame_zones.count;
     cut_tables();
     for_each_gib(map, number_gib);
     if (!take_trees(map, limit))
@@ -230,25 +241,81 @@ struct frame_home frame_zones_home(unsigned cpu)
                                (uint16_t)(first + large)};
 }
 
-bool frame_is_reserved_in_map(paddr_t frame)
+/* ---- Zones that come and go after the boot ---- */
+
+bool frame_find_added(paddr_t address, struct frame_place *place)
 {
-    const struct memory_range *range = memory_map_find(frame_zones.map, frame);
-    return range == NULL || !memory_type_is_free(range->type);
+    uint64_t gib = address >> SHIFT_1G;
+    for (unsigned i = frame_zones.boot_count; i < frame_zone_count(); i++) {
+        struct frame_zone *zone = &frame_zones.zone[i];
+        if (gib < zone->first_gib ||
+            gib - zone->first_gib >= zone->tree.gib_count)
+            continue;
+        place->zone = zone;
+        place->number = (uint32_t)((gib - zone->first_gib) * FRAMES_PER_1G +
+                                   address % SIZE_1G / SIZE_4K);
+        return true;
+    }
+    return false;
 }
 
-void frame_find_reserved(paddr_t base, struct set512 *reserved)
+/* One that was removed, or the next. */
+static struct frame_zone *unused_zone(void)
 {
-    const struct memory_map *map = frame_zones.map;
-    struct set512 ours;
-    set512_clear(&ours);
-    for (unsigned i = 0; i < map->count; i++) {
-        const struct memory_range *range = &map->range[i];
-        paddr_t start = range->start > base ? range->start : base;
-        paddr_t end = range->end < base + SIZE_2M ? range->end : base + SIZE_2M;
-        if (start < end && memory_type_is_free(range->type))
-            set512_add_range(&ours, (unsigned)((start - base) / SIZE_4K),
-                             (unsigned)((end - base) / SIZE_4K));
-    }
-    for (unsigned w = 0; w < SET512_WORDS; w++)
-        reserved->words[w] = ~ours.words[w];
+    unsigned i = frame_zones.boot_count;
+    while (i < frame_zones.count && frame_zones.zone[i].tree.gib_count != 0)
+        i++;
+    return i < frame_zones.boot_count + FRAME_ZONES_LATER ? &frame_zones.zone[i]
+                                                          : NULL;
+}
+
+enum mm_error frame_zones_add(paddr_t start, paddr_t end,
+                              struct frame_zone **zone, paddr_t *usable)
+{
+    uint64_t first = start >> SHIFT_1G;
+    uint64_t gibs = ((end - 1) >> SHIFT_1G) - first + 1;
+    struct frame_zone *fresh = unused_zone();
+    if (fresh == NULL || gibs > FRAME_TREE_GIBS)
+        return MM_TABLE_FULL;
+    uint64_t tree = frame_tree_bytes((unsigned)gibs);
+    uint64_t reserved = gibs * sizeof(frame_gib_bits);
+    uint64_t bytes =
+        align_up(tree + reserved + gibs * sizeof(uint32_t), SIZE_4K);
+    if (end - start <= bytes)
+        return MM_TOO_SMALL;
+    char *memory = phys_to_virt(start);
+    fresh->node = platform_memory_node(start) % PLATFORM_NODES_MAX;
+    fresh->first_gib = first;
+    fresh->partly_reserved = (frame_gib_bits *)(memory + tree);
+    fresh->gibs = (uint32_t *)(memory + tree + reserved);
+    memset(fresh->partly_reserved, 0xff, reserved);
+    for (uint64_t g = 0; g < gibs; g++)
+        fresh->gibs[g] = (uint32_t)(first + g);
+    frame_tree_init(&fresh->tree, (struct set512 *)memory, (unsigned)gibs);
+    frame_zones.gib_count += (unsigned)gibs;
+    frame_zones.metadata_bytes += bytes;
+    *zone = fresh;
+    *usable = start + bytes;
+    return MM_OK;
+}
+
+void frame_zones_publish(const struct frame_zone *zone)
+{
+    unsigned i = (unsigned)(zone - frame_zones.zone);
+    if (i == frame_zones.count)
+        /* release: with the acquire in frame_zone_count */
+        __atomic_store_n(&frame_zones.count, i + 1, __ATOMIC_RELEASE);
+}
+
+void frame_zones_remove(struct frame_zone *zone)
+{
+    unsigned gibs = zone->tree.gib_count;
+    frame_zones.gib_count -= gibs;
+    frame_zones.metadata_bytes -=
+        align_up(frame_tree_bytes(gibs) +
+                     gibs * (sizeof(frame_gib_bits) + sizeof(uint32_t)),
+                 SIZE_4K);
+    zone->tree.gib_count = 0;
+    zone->managed_frames = 0;
+    zone->run_block = 0;
 }

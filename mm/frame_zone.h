@@ -15,6 +15,7 @@
 #define MM_FRAME_ZONE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "mm/address.h"
@@ -36,11 +37,16 @@ struct frame_zone {
     struct cpu_lock lock __attribute__((aligned(64)));
     unsigned node;
 
-    /* In 4Ks; stored under the lock, and read without it as a hint. */
+    uint64_t first_gib; /* of a zone that was added: they are in a row */
+
+    /* In 4Ks; stored under the lock.  The free ones in the tree are read
+     * without it too, as a hint. */
+    uint64_t managed_frames;
     uint64_t free_frames;
 
     /* Under the lock. */
     struct frame_tree tree;
+    uint32_t run_block; /* the 2M of the last run, as a hint */
     uint16_t kept[FRAME_ZONE_KEPT];
 
     /* Of each GiB of the tree: its physical number, and which of its 2Ms are
@@ -67,8 +73,12 @@ struct frame_zones {
     uint64_t gib_end;       /* GiBs that place_of_gib tells of */
     uint32_t *place_of_gib; /* zone * FRAME_TREE_GIBS + GiB in it */
 
-    uint64_t managed_frames, metadata_bytes;
+    uint64_t metadata_bytes;
+    unsigned boot_count; /* zones after those were added later */
 };
+
+/* So many zones can be added after the boot. */
+#define FRAME_ZONES_LATER 4
 
 extern struct frame_zones frame_zones;
 
@@ -95,21 +105,38 @@ struct frame_home {
 /* After frame_zones_init. */
 struct frame_home frame_zones_home(unsigned cpu);
 
-/* Whether that GiB holds RAM. */
-static inline bool frame_has_place(paddr_t address)
+/* The zones that there are: only those that were added after the boot change
+ * their number. */
+static inline unsigned frame_zone_count(void)
 {
-    return address >> SHIFT_1G < frame_zones.gib_end &&
-           frame_zones.place_of_gib[address >> SHIFT_1G] != FRAME_NO_PLACE;
+    /* acquire: a zone that is counted is there */
+    return __atomic_load_n(&frame_zones.count, __ATOMIC_ACQUIRE);
+}
+
+/* Among the zones that were added after the boot. */
+bool frame_find_added(paddr_t address, struct frame_place *place);
+
+/* Where an address is; false if its GiB holds no RAM. */
+static inline bool frame_find_zone(paddr_t address, struct frame_place *place)
+{
+    uint64_t gib = address >> SHIFT_1G;
+    if (__builtin_expect(gib >= frame_zones.gib_end ||
+                             frame_zones.place_of_gib[gib] == FRAME_NO_PLACE,
+                         0))
+        return frame_find_added(address, place);
+    uint32_t entry = frame_zones.place_of_gib[gib];
+    place->zone = &frame_zones.zone[entry / FRAME_TREE_GIBS];
+    place->number = (uint32_t)(entry % FRAME_TREE_GIBS * FRAMES_PER_1G +
+                               address % SIZE_1G / SIZE_4K);
+    return true;
 }
 
 /* The address's GiB must hold RAM. */
 static inline struct frame_place frame_place_of(paddr_t address)
 {
-    uint32_t place = frame_zones.place_of_gib[address >> SHIFT_1G];
-    return (struct frame_place){
-        &frame_zones.zone[place / FRAME_TREE_GIBS],
-        (uint32_t)(place % FRAME_TREE_GIBS * FRAMES_PER_1G +
-                   address % SIZE_1G / SIZE_4K)};
+    struct frame_place place = {NULL, 0};
+    (void)frame_find_zone(address, &place);
+    return place;
 }
 
 static inline paddr_t frame_address(const struct frame_zone *zone,
@@ -123,11 +150,27 @@ static inline paddr_t frame_address(const struct frame_zone *zone,
 static inline bool frame_is_partly_reserved(const struct frame_zone *zone,
                                             uint32_t block)
 {
-    return zone->partly_reserved[block / BLOCKS_PER_GIB]
-                                [block % BLOCKS_PER_GIB / 64] >>
+    const uint64_t *bits = zone->partly_reserved[block / BLOCKS_PER_GIB];
+    /* relaxed: who asks about a frame has been told of it since */
+    return __atomic_load_n(&bits[block % BLOCKS_PER_GIB / 64],
+                           __ATOMIC_RELAXED) >>
                block % 64 &
            1;
 }
+
+/* A zone for the GiBs of a range in which there was no RAM, of at most 512 GiB.
+ * Its metadata lies at the beginning of the range, *usable is what is left.
+ * Nothing in it is available, and nobody finds it before frame_zones_publish.
+ * MM_TOO_SMALL or MM_TABLE_FULL: there is none. */
+enum mm_error frame_zones_add(paddr_t start, paddr_t end,
+                              struct frame_zone **zone, paddr_t *usable);
+void frame_zones_publish(const struct frame_zone *zone);
+
+/* Forgets a zone that was added: all of it is held. */
+void frame_zones_remove(struct frame_zone *zone);
+
+/* Makes start..end, which has RAM, available: under the locks of the zones. */
+void frame_zones_give_range(paddr_t start, paddr_t end);
 
 /* What the map says, of a frame in such a 2M. */
 bool frame_is_reserved_in_map(paddr_t frame);

@@ -40,6 +40,15 @@ __attribute__((constructor)) static void map_memory(void)
     }
 }
 
+unsigned char *host_map_at(paddr_t address, size_t bytes)
+{
+    void *got = mmap(host_memory + address, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+                         MAP_FIXED_NOREPLACE,
+                     -1, 0);
+    return got == MAP_FAILED ? NULL : got;
+}
+
 void assert_failed(const char *file, int line, const char *condition,
                    const char *format, ...)
 {

@@ -14,6 +14,9 @@
 #define HOST_MEMORY_BYTES (UINT64_C(64) << 20)
 extern unsigned char *const host_memory;
 
+/* More of it, at a physical address beyond those; NULL if it cannot be. */
+unsigned char *host_map_at(paddr_t address, size_t bytes);
+
 /* CPUs of the machine; a thread that plays another than CPU 0 sets
  * platform_thread_cpu first. */
 extern unsigned host_cpu_count;
