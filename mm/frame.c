@@ -123,8 +123,8 @@ static bool find_word(struct frame_block *block)
 
 /* Under the zone's lock, when frame number n was just taken: all other 4Ks of
  * its 2M for the block. */
-static void take_rest(struct frame_cpu *cpu, struct frame_zone *zone,
-                      uint32_t n)
+static __attribute__((noinline)) void
+take_rest(struct frame_cpu *cpu, struct frame_zone *zone, uint32_t n)
 {
     uint32_t i = n / FRAMES_PER_2M;
     paddr_t base = frame_address(zone, i * FRAMES_PER_2M);
@@ -331,8 +331,8 @@ static bool keep_large(struct frame_large *large, paddr_t frame)
 
 /* The second free in a row into one 2M: it becomes the CPU's own, so that the
  * next ones stay with it. */
-static enum mm_error own_and_free(struct frame_call call,
-                                  struct frame_place place, paddr_t frame)
+static __attribute__((noinline)) enum mm_error
+own_and_free(struct frame_call call, struct frame_place place, paddr_t frame)
 {
     struct frame_block *block = &call.cpu->free;
     uint32_t i = place.number / FRAMES_PER_2M;

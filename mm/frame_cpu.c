@@ -123,7 +123,7 @@ bool frame_is_kept(struct frame_place place, paddr_t inside)
            frame_is_kept_anywhere(inside);
 }
 
-enum mm_error frame_put_locked(struct frame_place place, paddr_t frame)
+static inline enum mm_error put_locked(struct frame_place place, paddr_t frame)
 {
     if (frame_is_kept(place, frame))
         return MM_NOT_HELD;
@@ -146,6 +146,11 @@ enum mm_error frame_put_locked(struct frame_place place, paddr_t frame)
     return MM_OUT_OF_RANGE;
 }
 
+enum mm_error frame_put_locked(struct frame_place place, paddr_t frame)
+{
+    return put_locked(place, frame);
+}
+
 enum mm_error frame_put(struct frame_call call, struct frame_place place,
                         paddr_t frame)
 {
@@ -154,7 +159,7 @@ enum mm_error frame_put(struct frame_call call, struct frame_place place,
                        1);
     if (!frame_lock(call, &place.zone->lock))
         return MM_BUSY;
-    enum mm_error error = frame_put_locked(place, frame);
+    enum mm_error error = put_locked(place, frame);
     frame_unlock(call, &place.zone->lock);
     return error;
 }
