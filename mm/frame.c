@@ -182,8 +182,11 @@ static paddr_t alloc_4k(struct frame_call call)
 }
 
 /* The large frame that this CPU had last, if it was freed since. */
-static inline paddr_t take_kept(struct frame_large *last)
+static inline paddr_t take_kept(struct frame_cpu *cpu, enum frame_size size)
 {
+    if (size > FRAME_1G)
+        return PADDR_NONE;
+    struct frame_large *last = &cpu->large[size - FRAME_2M];
     if (!last->kept)
         return PADDR_NONE;
     /* relaxed: as with a block's words */
@@ -217,8 +220,11 @@ static paddr_t alloc_large(struct frame_call call, enum frame_size size)
 static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
                                   paddr_t *frame)
 {
-    enum mm_error error =
-        *frame != PADDR_NONE ? MM_OK : take_last(call, size, frame);
+    enum mm_error error = MM_OK;
+    if (size > FRAME_1G)
+        error = MM_BAD_ARGUMENT;
+    else if (*frame == PADDR_NONE)
+        error = take_last(call, size, frame);
     frame_call_end(call);
     return error;
 }
@@ -228,7 +234,10 @@ static enum mm_error alloc_inside(struct frame_cpu *cpu, enum frame_size size,
                                   paddr_t *frame)
 {
     struct frame_call call = frame_call_begin(cpu);
-    *frame = size == FRAME_4K ? alloc_4k(call) : alloc_large(call, size);
+    if (size == FRAME_4K)
+        *frame = alloc_4k(call);
+    else if (size <= FRAME_1G)
+        *frame = alloc_large(call, size);
     cpu_section_leave(&cpu->section);
     return finish_alloc(call, size, frame);
 }
@@ -246,28 +255,25 @@ static enum mm_error alloc_outside(struct frame_cpu *cpu, enum frame_size size,
 static __attribute__((noinline)) paddr_t
 alloc_slow(struct frame_cpu *cpu, enum frame_size size, bool inside)
 {
-    paddr_t frame;
+    paddr_t frame = PADDR_NONE;
     (void)(inside ? alloc_inside(cpu, size, &frame)
                   : alloc_outside(cpu, size, &frame));
     return frame;
 }
 
-/* In the section: what takes no lock. */
-static inline paddr_t alloc_fast(struct frame_cpu *cpu, enum frame_size size)
-{
-    return size == FRAME_4K ? pop(&cpu->alloc)
-                            : take_kept(&cpu->large[size - FRAME_2M]);
-}
-
 paddr_t frame_alloc(enum frame_size size)
 {
     uint32_t number = platform_cpu();
-    if (__builtin_expect(number >= frame_cpus.count || size > FRAME_1G, 0))
+    if (__builtin_expect(number >= frame_cpus.count, 0))
         return PADDR_NONE;
     struct frame_cpu *cpu = &frame_cpus.cpu[number];
     if (__builtin_expect(!cpu_section_enter(&cpu->section), 0))
         return alloc_slow(cpu, size, false);
-    paddr_t frame = alloc_fast(cpu, size);
+    paddr_t frame;
+    if (__builtin_expect(size == FRAME_4K, 1))
+        frame = pop(&cpu->alloc);
+    else
+        frame = take_kept(cpu, size);
     if (__builtin_expect(frame == PADDR_NONE, 0))
         return alloc_slow(cpu, size, true);
     cpu_section_leave(&cpu->section);
@@ -280,11 +286,9 @@ enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
     struct frame_cpu *cpu = frame_this_cpu();
     if (cpu == NULL)
         return frame_no_cpu();
-    if (size > FRAME_1G)
-        return MM_BAD_ARGUMENT;
     if (!cpu_section_enter(&cpu->section))
         return alloc_outside(cpu, size, frame);
-    *frame = alloc_fast(cpu, size);
+    *frame = size == FRAME_4K ? pop(&cpu->alloc) : take_kept(cpu, size);
     if (*frame == PADDR_NONE)
         return alloc_inside(cpu, size, frame);
     cpu_section_leave(&cpu->section);
@@ -315,7 +319,8 @@ static inline bool push(struct frame_block *block, paddr_t frame)
 
 /* Whether this is the large frame that the CPU allocated last, and is still
  * held as that: then it is kept. */
-static bool keep_large(struct frame_large *large, paddr_t frame)
+static inline __attribute__((always_inline)) bool
+keep_large(struct frame_large *large, paddr_t frame)
 {
     if (large->frame != frame || large->kept)
         return false;
@@ -387,6 +392,17 @@ free_inside(struct frame_cpu *cpu, paddr_t frame)
     return finish_free(call, frame, error);
 }
 
+/* What is in no block may be the last large frame. */
+static __attribute__((noinline)) enum mm_error
+free_elsewhere(struct frame_cpu *cpu, paddr_t frame)
+{
+    if (!is_aligned(frame, SIZE_2M) || (!keep_large(&cpu->large[0], frame) &&
+                                        !keep_large(&cpu->large[1], frame)))
+        return free_inside(cpu, frame);
+    cpu_section_leave(&cpu->section);
+    return MM_OK;
+}
+
 /* The rest of a call that may not enter its section. */
 static __attribute__((noinline)) enum mm_error
 free_outside(struct frame_cpu *cpu, paddr_t frame)
@@ -408,10 +424,8 @@ enum mm_error frame_free(paddr_t frame)
     if (__builtin_expect(!cpu_section_enter(&cpu->section), 0))
         return free_outside(cpu, frame);
     if (__builtin_expect(!push(&cpu->alloc, frame), 0) &&
-        !push(&cpu->free, frame) &&
-        (!is_aligned(frame, SIZE_2M) || (!keep_large(&cpu->large[0], frame) &&
-                                         !keep_large(&cpu->large[1], frame))))
-        return free_inside(cpu, frame);
+        !push(&cpu->free, frame))
+        return free_elsewhere(cpu, frame);
     cpu_section_leave(&cpu->section);
     return MM_OK;
 }

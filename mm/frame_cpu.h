@@ -78,7 +78,7 @@ struct frame_cpu {
     paddr_t reserve[FRAME_RESERVE], reserve_counted[FRAME_RESERVE];
     paddr_t deferred[FRAME_DEFERRED];
     bool has_deferred, reserve_was_used;
-} __attribute__((aligned(64)));
+} __attribute__((aligned(1024))); /* so that a shift finds it by its number */
 
 /* count is 0 before frame_init, and then nobody gets past frame_this_cpu. */
 struct frame_cpus {

@@ -261,6 +261,60 @@ static void what_another_keeps_is_free(void **state)
     assert_true(frame_check());
 }
 
+static paddr_t shared[3];
+static enum mm_error shared_error;
+
+static void free_shared(void)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (shared[i] != PADDR_NONE)
+            shared_error |= frame_free(shared[i]);
+}
+
+static void free_shared_and_alloc(void)
+{
+    free_shared();
+    theirs[0] = frame_alloc(FRAME_4K);
+}
+
+/* What CPU 1 freed into a 2M that CPU 0 owns is free for CPU 0 too, and the 2M
+ * stays CPU 0's when CPU 1 allocates from it. */
+static void a_2m_has_one_owner(void **state)
+{
+    (void)state;
+    start(64 * MIB, 2);
+    for (unsigned i = 0; i < 3; i++)
+        shared[i] = frame_alloc(FRAME_4K);
+    shared_error = MM_OK;
+    on_cpu_1(free_shared_and_alloc);
+    assert_int_equal(shared_error, MM_OK);
+    assert_int_equal(theirs[0], shared[0]);
+    assert_true(frame_check());
+    assert_int_equal(frame_free(shared[1]), MM_NOT_HELD);
+    assert_int_equal(frame_free(shared[2]), MM_NOT_HELD);
+    assert_true(frame_check());
+}
+
+static void free_and_keep_large(void)
+{
+    shared_error = frame_free(shared[0]);
+    theirs[0] = frame_alloc(FRAME_2M);
+    shared_error |= frame_free(theirs[0]);
+}
+
+/* The same large frame was the last of both CPUs: only one may keep it. */
+static void a_large_frame_is_kept_once(void **state)
+{
+    (void)state;
+    start(64 * MIB, 2);
+    shared[0] = frame_alloc(FRAME_2M);
+    on_cpu_1(free_and_keep_large);
+    assert_int_equal(shared_error, MM_OK);
+    assert_int_equal(theirs[0], shared[0]);
+    assert_int_equal(frame_free(shared[0]), MM_NOT_HELD);
+    assert_true(frame_check());
+}
+
 static void use_as_no_cpu(void)
 {
     platform_thread_cpu = 7;
@@ -369,6 +423,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_another_keeps_is_free),
+        cmocka_unit_test(a_2m_has_one_owner),
+        cmocka_unit_test(a_large_frame_is_kept_once),
         cmocka_unit_test(a_cpu_without_a_number_is_refused),
         cmocka_unit_test(two_cpus_agree_with_the_model),
         cmocka_unit_test(four_cpus_agree_with_the_model),
