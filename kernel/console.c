@@ -131,7 +131,7 @@ int printf(const char *format, ...)
     return console.printed;
 }
 
-char console_get(void)
+char console_get(void (*meanwhile)(void))
 {
     for (;;) {
         int c = serial_get();
@@ -139,6 +139,7 @@ char console_get(void)
             c = keyboard_get();
         if (c >= 0)
             return (char)c;
+        meanwhile();
         __asm__ volatile("pause");
     }
 }

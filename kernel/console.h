@@ -31,7 +31,8 @@ int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * been stopped wherever they were. */
 void console_break_lock(void);
 
-/* Waits for a key, of the serial port or the keyboard: its byte. */
-char console_get(void);
+/* Waits for a key, of the serial port or the keyboard: its byte.  Calls
+ * `meanwhile` again and again until there is one. */
+char console_get(void (*meanwhile)(void));
 
 #endif

@@ -13,6 +13,7 @@
 #include "kernel/image.h"
 #include "kernel/kernel_heap.h"
 #include "kernel/log.h"
+#include "kernel/machine_check.h"
 #include "kernel/monitor.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
@@ -236,6 +237,7 @@ void kernel_main(uint32_t location, uint32_t loader)
     build_frame_trees();                     /* 4K, 2M, 1G frames */
     map_screen();                            /* write-combining */
     build_heap();                            /* kmalloc */
+    machine_check_init();                    /* memory that is broken */
     firmware_use();                          /* power, clocks */
     smp_start(&boot_info.map);               /* the other processors */
     run_what_was_asked();                    /* self-tests, a fault */

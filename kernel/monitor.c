@@ -9,6 +9,7 @@
 #include "drivers/screen.h"
 #include "kernel/console.h"
 #include "kernel/kernel_heap.h"
+#include "kernel/machine_check.h"
 #include "kernel/options.h"
 #include "kernel/report.h"
 #include "kernel/trap.h"
@@ -194,16 +195,16 @@ static char read_key(void)
 {
     static char last;
     for (;;) {
-        char c = console_get();
+        char c = console_get(machine_check_poll_now_and_then);
         bool second = c == '\n' && last == '\r';
         last = c;
         if (second)
             continue;
         if (c != '\x1b')
             return c == '\r' ? '\n' : c;
-        if (console_get() == '[')
+        if (console_get(machine_check_poll_now_and_then) == '[')
             do
-                c = console_get();
+                c = console_get(machine_check_poll_now_and_then);
             while (c < '@' || c > '~');
     }
 }

@@ -8,6 +8,7 @@
 #include "drivers/lapic.h"
 #include "kernel/cpu.h"
 #include "kernel/log.h"
+#include "kernel/machine_check.h"
 #include "kernel/mtrr.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
@@ -224,6 +225,7 @@ void smp_enter(uint32_t number)
     percpu_enter(this);
     percpu_load_gdt();
     cpu_init();
+    machine_check_init();
     lapic_enable();
     connect_nmi(acpi->cpu[index_of[number]].uid);
     this->mtrrs_were_set = mtrr_adopt();

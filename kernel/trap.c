@@ -5,6 +5,7 @@
 
 #include "kernel/console.h"
 #include "kernel/log.h"
+#include "kernel/machine_check.h"
 #include "kernel/panic.h"
 #include "kernel/request.h"
 #include "kernel/smp.h"
@@ -170,6 +171,9 @@ static void explain(const struct trap_frame *frame)
     case VECTOR_DF:
         explain_double_fault(frame);
         break;
+    case VECTOR_MC:
+        machine_check_explain(frame);
+        break;
     case VECTOR_TS:
     case VECTOR_NP:
     case VECTOR_SS:
@@ -203,6 +207,8 @@ void trap_handle(struct trap_frame *frame)
     if (hook != NULL && hook(frame))
         return;
     if (frame->vector == VECTOR_NMI && request_answer())
+        return;
+    if (frame->vector == VECTOR_MC && machine_check_handle())
         return;
     if (smp_interrupt(frame->vector))
         return;

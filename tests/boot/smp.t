@@ -4,7 +4,7 @@
 use strict;
 use warnings;
 use Test::More;
-use File::Temp qw(tempfile);
+use File::Temp qw(tempdir tempfile);
 use CopseBoot;
 
 sub passes {
@@ -61,6 +61,40 @@ for my $machine (
     my $nonsense = passes('cpus=many', cpus => 2, args => 'selftest=smp cpus=many');
     like($nonsense, qr/cpus=many is not a number from 1 to 512/, 'is refused');
     like($nonsense, qr/^# smp +2 of 2 CPUs are up/m, 'and all are taken');
+}
+
+# Disabled ones are none, and identifiers need not follow each other.
+{
+    my $text = passes('2 of 4 enabled', args => 'selftest=smp',
+        qemu => ['-smp', '2,maxcpus=4']);
+    like($text, qr/^# acpi .* 2 processors \(2 disabled\)/m, 'two are disabled');
+    like($text, qr/^# smp +2 of 2 CPUs are up/m, 'and the two others up');
+    my $run = CopseBoot->start(args => '',
+        qemu => ['-smp', '6,sockets=2,cores=3,threads=1']);
+    $run->expect(qr/copse> \z/) and $run->type("cpus\r");
+    ok($run->expect(qr/^rounds: /m), 'cpus answers');
+    like($run->text, qr/^ +3 +4 +0  idle/m, 'CPU 3 has the APIC ID 4');
+    $run->stop;
+}
+
+# Those that do not come up are named, and the boot goes on: here each stops at
+# its first instruction of C (cli; hlt; jmp).
+{
+    my $dir = tempdir(TMPDIR => 1, CLEANUP => 1);
+    my $elf = CopseBoot::slurp("$CopseBoot::build/copse.elf");
+    CopseBoot::patch($elf, 'smp_enter', "\xfa\xf4\xeb\xfd");
+    CopseBoot::spew("$dir/copse.elf", $elf);
+    my $run = CopseBoot->start(args => '', cpus => 3,
+        kernel => "$dir/copse.elf");
+    ok($run->expect(qr/copse> \z/), 'a prompt without the others');
+    like($run->text, qr/CPU $_, APIC ID $_, does not start; going on/,
+        "CPU $_ is named")
+        for 1, 2;
+    like($run->text, qr/^processors: +1 of 3/m, 'and not counted');
+    $run->type("audit\r");
+    ok($run->expect(qr/Every mapping is as it should be/), 'all else works');
+    $run->type("poweroff\r");
+    is($run->finish, CopseBoot::SUCCESS, 'and ends well');
 }
 
 # A missing shootdown is noticed: here none are sent.
