@@ -460,18 +460,62 @@ bool frame_tree_reserve(struct frame_tree *tree, uint32_t n,
     return true;
 }
 
+/* A held 2M becomes 512 held 4Ks. */
+/*@ requires valid_tree(tree) && invariant(tree) && i < 512 * gibs(tree);
+    requires own_2m(tree, i);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  parts: \forall integer m; 512 * i <= m < 512 * i + 512 ==>
+                 held_4k(tree, m);
+    ensures  others:
+        only_frames_changed{Pre, Post}(tree, 512 * i, 512 * i + 512);
+*/
+static inline void part_2m(struct frame_tree *tree, uint32_t i)
+{
+    map_clear(tree, FREE_4K, i);
+}
+
+/* A held 1G becomes 512 held 2Ms. */
+/*@ requires valid_tree(tree) && invariant(tree) && g < gibs(tree);
+    requires own_1g(tree, g);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  parts: all_held_2m(tree, 262144 * g, 262144 * g + 262144);
+    ensures  others: only_frames_changed{Pre, Post}(
+        tree, 262144 * g, 262144 * g + 262144);
+*/
+static inline void part_1g(struct frame_tree *tree, uint32_t g)
+{
+    /*@ assert full: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
+            j / 512 == g && in(tree, FREE_2M, j) &&
+            full_set(tree, FREE_4K, j) && !in(tree, SOME_4K_IN_2M, j); */
+    //@ assert no_4k: empty_set(tree, SOME_4K_IN_2M, g);
+    map_clear(tree, FREE_2M, g);
+    /*@ assert owned: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
+            j / 512 == g && own_2m(tree, j); */
+    //@ assert not_full: !full_set(tree, FREE_2M, g);
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    //@ assert rule_1g: rule_1g(tree, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+    /*@ assert numbers: \forall integer n;
+            262144 * g <= n < 262144 * g + 262144 ==>
+            512 * g <= n / 512 < 512 * g + 512; */
+}
+
 bool frame_tree_split(struct frame_tree *tree, uint32_t n)
 {
     switch (frame_tree_state(tree, n)) {
     case FRAME_HELD_2M:
         if (n % FRAMES_PER_2M != 0)
             return false;
-        map_clear(tree, FREE_4K, n / FRAMES_PER_2M);
+        part_2m(tree, n / FRAMES_PER_2M);
         return true;
     case FRAME_HELD_1G:
         if (n % FRAMES_PER_1G != 0)
             return false;
-        map_clear(tree, FREE_2M, n / FRAMES_PER_1G);
+        part_1g(tree, n / FRAMES_PER_1G);
         return true;
     default:
         return false;
