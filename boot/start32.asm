@@ -95,8 +95,9 @@ start_pvh:
     cld
     mov esp, PHYSICAL(boot_stack_top)
     mov dword [loader_magic], PVH_MAGIC
+    mov dword [framebuffer], 0          ; it does not tell of one
     mov edi, ebx
-    xor ebp, ebp                        ; nor does it tell of a framebuffer
+    xor ebp, ebp
 
 check_machine:
     call has_cpuid
@@ -144,8 +145,15 @@ extended_features:
     ret
 
 ; The first 4 GiB, three times over: at 0 for this code, in the direct map for
-; C, and the first of them at KERNEL_BASE.  The loader cleared the tables.
+; C, and the first of them at KERNEL_BASE.  The tables are cleared first: QEMU's
+; PVH loader leaves there what this kernel had in that memory before a reboot.
 build_early_tables:
+    mov edx, edi
+    mov edi, early_pml4
+    mov ecx, 7 * PAGE_BYTES / 4
+    xor eax, eax
+    rep stosd
+    mov edi, edx
     mov eax, early_pdpt + (PAGE_P | PAGE_RW)
     mov [early_pml4], eax
     mov [early_pml4 + 8 * ((DIRECT_MAP_BASE >> 39) & 511)], eax

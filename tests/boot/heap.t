@@ -110,7 +110,8 @@ for my $backend (@backends) {
         args => 'failalloc=1 selftest=heap');
     is($run->finish, CopseBoot::FAILURE, 'failalloc=1: a self-test fails');
     like($run->text, qr/allocation number 1 will fail/, 'as was said before');
-    like($run->text, qr/^not ok \d+ - heap: kmalloc_family/m, 'the first to ask');
+    like($run->text, qr/^not ok \d+ - heap: large_blocks_have_ranges/m,
+        'the first to ask');
 
     $run = CopseBoot->start(firmware => 'pvh',
         args => 'failalloc=1000000 selftest=heap');
