@@ -11,7 +11,7 @@
 #include "tests/shared/heap_conformance.h"
 
 #define RANGE_BYTES (2 * MIB)
-#define OPERATIONS  600u
+#define OPERATIONS  300u
 
 static char array[256 * KIB] __attribute__((aligned(4096)));
 
