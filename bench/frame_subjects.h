@@ -7,6 +7,7 @@
 #include "bench/reference_buddy.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
+#include "mm/platform.h"
 
 enum frame_subject {
     BY_FRAME,       /* "frame": mm/frame.h, as everyone calls it */
@@ -114,7 +115,7 @@ FOR_EACH_SUBJECT uint32_t take(enum frame_subject subject,
         return reference_buddy_alloc(&state->buddy, buddy_order(size));
     case BY_NOTHING:
         bench_use(state);
-        return state->share[0].last;
+        return state->share[platform_cpu()].last;
     }
     return FRAME_NONE;
 }
@@ -134,7 +135,7 @@ FOR_EACH_SUBJECT bool give(enum frame_subject subject,
         reference_buddy_free(&state->buddy, n, buddy_order(size));
         return true;
     case BY_NOTHING:
-        state->share[0].last = n;
+        state->share[platform_cpu()].last = n;
         return true;
     }
     return false;

@@ -121,8 +121,8 @@ static bool find_word(struct frame_block *block)
     return true;
 }
 
-/* Under the zone's lock, when frame number n was just taken: all other 4Ks of
- * its 2M for the block. */
+/* With the zone, when frame number n was just taken: all other 4Ks of its 2M
+ * for the block. */
 static __attribute__((noinline)) void
 take_rest(struct frame_cpu *cpu, struct frame_zone *zone, uint32_t n)
 {
@@ -137,6 +137,42 @@ take_rest(struct frame_cpu *cpu, struct frame_zone *zone, uint32_t n)
     frame_block_own(&cpu->alloc, zone, i, &taken);
 }
 
+/* The same if there are many: of the few that random frees leave, each goes
+ * out by itself sooner than a block is made of them. */
+static inline void take_rest_of_many(struct frame_cpu *cpu,
+                                     struct frame_zone *zone, uint32_t n)
+{
+    uint64_t few = zone->tree.free_4k[n / FRAMES_PER_2M]
+                       .words[n / 64 % SET512_WORDS];
+    for (unsigned i = 0; i < 3; i++)
+        few &= few - 1;
+    if (few == 0 || (cpu->alloc.zone != NULL && cpu->alloc.zone != zone))
+        return;
+    take_rest(cpu, zone, n);
+    /* what was freed further down since comes before the next such 2M */
+    cpu->near[FRAME_4K].left = 0;
+}
+
+static inline void set_near(struct frame_cpu *cpu, enum frame_size size,
+                            struct frame_place place)
+{
+    struct frame_near *near = &cpu->near[size];
+    if (near->pause != 0) {
+        near->pause--;
+        return;
+    }
+    near->zone = place.zone;
+    near->word = place.number / FRAMES_PER_2M / 64;
+    near->left = FRAME_NEAR_STEPS;
+}
+
+static inline void end_near(struct frame_near *near)
+{
+    if (near->left >= FRAME_NEAR_STEPS - FRAME_NEAR_USE)
+        near->pause = FRAME_NEAR_PAUSE;
+    near->left = 0;
+}
+
 /* Under the zone's lock: a 4K, and more for the block if its 2M has more.  What
  * was freed into the CPU's other block comes before a 2M is split. */
 static paddr_t refill_locked(struct frame_cpu *cpu, struct frame_zone *zone)
@@ -147,8 +183,8 @@ static paddr_t refill_locked(struct frame_cpu *cpu, struct frame_zone *zone)
     if (n == FRAME_NONE)
         return PADDR_NONE;
     frame_zone_add_free(zone, -1);
-    if (frame_tree_has_more(&zone->tree, n / FRAMES_PER_2M))
-        take_rest(cpu, zone, n);
+    set_near(cpu, FRAME_4K, (struct frame_place){zone, n});
+    take_rest_of_many(cpu, zone, n);
     return frame_address(zone, n);
 }
 
@@ -165,23 +201,17 @@ static paddr_t refill(struct frame_call call)
         /* take_rest drops it under the lock of this zone */
         if (cpu->alloc.zone != zone && !frame_drop_block(call, &cpu->alloc))
             continue;
-        if (!frame_lock(call, &zone->lock))
+        if (!frame_lock(call, zone))
             continue;
         paddr_t frame = refill_locked(cpu, zone);
-        frame_unlock(call, &zone->lock);
+        frame_unlock_or_keep(call, zone);
         if (frame != PADDR_NONE)
             return frame;
     }
     return PADDR_NONE;
 }
 
-/* In the section. */
-static paddr_t alloc_4k(struct frame_call call)
-{
-    return find_word(&call.cpu->alloc) ? pop(&call.cpu->alloc) : refill(call);
-}
-
-/* The large frame that this CPU had last, if it was freed since. */
+/* The large frame that this CPU freed last, if it keeps it. */
 static inline paddr_t take_kept(struct frame_cpu *cpu, enum frame_size size)
 {
     if (size > FRAME_1G)
@@ -197,20 +227,133 @@ static inline paddr_t take_kept(struct frame_cpu *cpu, enum frame_size size)
 /* In the section: one from the trees. */
 static paddr_t alloc_large(struct frame_call call, enum frame_size size)
 {
-    struct frame_large *last = &call.cpu->large[size - FRAME_2M];
     for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
         struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
-        if (zone == NULL || frame_zone_free(zone) == 0)
+        if (zone == NULL || frame_zone_free(zone) == 0 ||
+            !frame_lock(call, zone))
             continue;
-        if (frame_large_zone(last) != zone && !frame_drop_large(call, last))
-            continue;
-        if (!frame_lock(call, &zone->lock))
-            continue;
-        frame_large_drop(last);
         paddr_t frame = take_locked(zone, size);
+        if (frame != PADDR_NONE && size == FRAME_2M)
+            set_near(call.cpu, size, frame_place_of(frame));
+        frame_unlock_or_keep(call, zone);
         if (frame != PADDR_NONE)
-            frame_large_own(last, frame_place_of(frame), frame, size);
-        frame_unlock(call, &zone->lock);
+            return frame;
+    }
+    return PADDR_NONE;
+}
+
+/* ---- Allocating near the last one, in a zone that this CPU keeps ---- */
+
+/* The words of the set, from this one on, that have any bit, one bit each:
+ * without a branch, for nobody could predict it. */
+static inline uint32_t words_in_use(const struct set512 *set, unsigned from)
+{
+    uint32_t used = 0;
+    SET512_UNROLL
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        used |= (uint32_t)(set->words[w] != 0) << w;
+    return used >> from << from;
+}
+
+/* On to the next word up that has any, in this GiB or the next.  False: there
+ * is none. */
+static inline bool move_up(const struct frame_tree *tree,
+                           struct frame_near *near)
+{
+    uint32_t g = near->word / SET512_WORDS;
+    uint32_t used = words_in_use(&tree->some_4k_in_2m[g],
+                                 near->word % SET512_WORDS);
+    if (used == 0) {
+        if (++g == tree->gib_count || !set512_has(&tree->some_4k_in_1g, g))
+            return false;
+        used = words_in_use(&tree->some_4k_in_2m[g], 0);
+    }
+    near->word = g * SET512_WORDS + word_lowest(used);
+    return true;
+}
+
+/* The lowest 4K of those 2Ms, or of the next. */
+static inline uint32_t take_near_4k(struct frame_tree *tree,
+                                    struct frame_near *near)
+{
+    const uint64_t *words = tree->some_4k_in_2m->words;
+    if (__builtin_expect(words[near->word] == 0, 0) && !move_up(tree, near))
+        return FRAME_NONE;
+    uint64_t bits = words[near->word];
+    uint32_t first = near->word * 64, i = first + word_lowest(bits);
+    /* the next one's line is on its way meanwhile; the last bit is a sentinel */
+    __builtin_prefetch(&tree->free_4k[first + word_lowest(
+        (bits & (bits - 1)) | UINT64_C(1) << 63)]);
+    uint32_t n = i * FRAMES_PER_2M + set512_lowest(&tree->free_4k[i]);
+    frame_tree_take_4k(tree, n);
+    return n;
+}
+
+/* The highest of those 2Ms that is whole, if their GiB is not. */
+static inline uint32_t take_near_2m(struct frame_tree *tree,
+                                    const struct frame_near *near)
+{
+    uint32_t g = near->word / SET512_WORDS;
+    uint64_t bits = tree->free_2m[g].words[near->word % SET512_WORDS];
+    if (__builtin_expect(bits == 0 || !set512_has(&tree->some_2m_in_1g, g), 0))
+        return FRAME_NONE;
+    uint32_t i = near->word * 64 + word_highest(bits);
+    frame_tree_take_2m(tree, i);
+    return i * FRAMES_PER_2M;
+}
+
+/* With the zone: what is left to do when frame number n was taken. */
+static inline paddr_t finish_take(struct frame_cpu *cpu, enum frame_size size,
+                                  struct frame_zone *zone, uint32_t n)
+{
+    frame_zone_add_free(zone, -(INT64_C(1) << 9 * size));
+    if (size == FRAME_4K)
+        take_rest_of_many(cpu, zone, n);
+    return frame_address(zone, n);
+}
+
+/* In the section; PADDR_NONE: there is none near. */
+static inline __attribute__((always_inline)) paddr_t
+alloc_near(struct frame_cpu *cpu, enum frame_size size)
+{
+    struct frame_near *near = &cpu->near[size];
+    struct frame_zone *zone = near->zone;
+    if (near->left == 0 || !frame_keeps(cpu, zone))
+        return PADDR_NONE;
+    near->left--;
+    frame_step_begin(cpu);
+    uint32_t n = size == FRAME_4K ? take_near_4k(&zone->tree, near)
+                                  : take_near_2m(&zone->tree, near);
+    paddr_t frame = PADDR_NONE;
+    if (__builtin_expect(n != FRAME_NONE, 1))
+        frame = finish_take(cpu, size, zone, n);
+    else
+        end_near(near);
+    return frame;
+}
+
+/* In the section: from the first zone that has any, if the CPU keeps it and all
+ * before it; PADDR_NONE: the slow way. */
+static inline paddr_t alloc_kept(struct frame_cpu *cpu, enum frame_size size)
+{
+    for (unsigned k = 0; k < frame_zone_count(); k++) {
+        struct frame_zone *zone = frame_zone_number(cpu, size, k);
+        if (zone == NULL || !frame_keeps(cpu, zone))
+            break;
+        if (frame_zone_free(zone) == 0)
+            continue;
+        /* what was freed into the CPU's block comes before a 2M is split */
+        if (size == FRAME_4K && cpu->free.zone != NULL &&
+            set512_is_empty(&zone->tree.some_4k_in_1g))
+            break;
+        frame_step_begin(cpu);
+        uint32_t n = take_from(&zone->tree, size);
+        paddr_t frame = PADDR_NONE;
+        if (n != FRAME_NONE) {
+            if (size != FRAME_1G)
+                set_near(cpu, size, (struct frame_place){zone, n});
+            frame = finish_take(cpu, size, zone, n);
+        }
         if (frame != PADDR_NONE)
             return frame;
     }
@@ -224,22 +367,58 @@ static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
     if (size > FRAME_1G)
         error = MM_BAD_ARGUMENT;
     else if (*frame == PADDR_NONE)
+        *frame = take(call, size); /* also from zones that others keep */
+    if (error == MM_OK && *frame == PADDR_NONE)
         error = take_last(call, size, frame);
     frame_call_end(call);
     return error;
 }
 
-/* The rest of a call that is in its section, which it leaves. */
-static enum mm_error alloc_inside(struct frame_cpu *cpu, enum frame_size size,
-                                  paddr_t *frame)
+/* In the section: what is left in the block.  One that has nothing is dropped if
+ * that is cheap. */
+static inline paddr_t alloc_in_block(struct frame_cpu *cpu)
 {
+    struct frame_block *block = &cpu->alloc;
+    if (block->zone == NULL)
+        return PADDR_NONE;
+    if (find_word(block))
+        return pop(block);
+    if (frame_keeps(cpu, block->zone)) {
+        frame_step_begin(cpu);
+        frame_block_drop(block);
+    }
+    return PADDR_NONE;
+}
+
+/* The rest of a call that is in its section, which it leaves; all of that size.
+ */
+static __attribute__((noinline)) enum mm_error
+search_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
+{
+    frame_step_end(cpu);
     struct frame_call call = frame_call_begin(cpu);
+    *frame = PADDR_NONE;
     if (size == FRAME_4K)
-        *frame = alloc_4k(call);
+        *frame = refill(call);
     else if (size <= FRAME_1G)
         *frame = alloc_large(call, size);
     cpu_section_leave(&cpu->section);
     return finish_alloc(call, size, frame);
+}
+
+static inline __attribute__((always_inline)) enum mm_error
+alloc_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
+{
+    *frame = size == FRAME_4K ? alloc_in_block(cpu) : PADDR_NONE;
+    if (*frame == PADDR_NONE && size <= FRAME_2M)
+        *frame = alloc_near(cpu, size);
+    if (*frame == PADDR_NONE && size <= FRAME_1G)
+        *frame = alloc_kept(cpu, size);
+    if (*frame == PADDR_NONE)
+        return search_inside(cpu, size, frame);
+    cpu_section_leave(&cpu->section);
+    frame_free_deferred(cpu);
+    return MM_OK;
 }
 
 /* The rest of a call that may not enter its section. */
@@ -247,17 +426,29 @@ static enum mm_error alloc_outside(struct frame_cpu *cpu, enum frame_size size,
                                    paddr_t *frame)
 {
     struct frame_call call = frame_call_begin(cpu);
-    *frame = take(call, size);
+    *frame = PADDR_NONE;
     return finish_alloc(call, size, frame);
 }
 
-/* The same for callers who do not ask for the reason. */
-static __attribute__((noinline)) paddr_t
-alloc_slow(struct frame_cpu *cpu, enum frame_size size, bool inside)
+/* The same for callers who do not ask for the reason: each size has a copy. */
+static __attribute__((noinline)) paddr_t alloc_slow(struct frame_cpu *cpu,
+                                                    enum frame_size size)
 {
-    paddr_t frame = PADDR_NONE;
-    (void)(inside ? alloc_inside(cpu, size, &frame)
-                  : alloc_outside(cpu, size, &frame));
+    paddr_t frame;
+    if (size == FRAME_4K)
+        (void)alloc_inside(cpu, FRAME_4K, &frame);
+    else if (size == FRAME_2M)
+        (void)alloc_inside(cpu, FRAME_2M, &frame);
+    else
+        (void)alloc_inside(cpu, size, &frame);
+    return frame;
+}
+
+static __attribute__((noinline)) paddr_t
+alloc_nested(struct frame_cpu *cpu, enum frame_size size)
+{
+    paddr_t frame;
+    (void)alloc_outside(cpu, size, &frame);
     return frame;
 }
 
@@ -268,14 +459,14 @@ paddr_t frame_alloc(enum frame_size size)
         return PADDR_NONE;
     struct frame_cpu *cpu = &frame_cpus.cpu[number];
     if (__builtin_expect(!cpu_section_enter(&cpu->section), 0))
-        return alloc_slow(cpu, size, false);
+        return alloc_nested(cpu, size);
     paddr_t frame;
     if (__builtin_expect(size == FRAME_4K, 1))
         frame = pop(&cpu->alloc);
     else
         frame = take_kept(cpu, size);
     if (__builtin_expect(frame == PADDR_NONE, 0))
-        return alloc_slow(cpu, size, true);
+        return alloc_slow(cpu, size);
     cpu_section_leave(&cpu->section);
     return frame;
 }
@@ -301,11 +492,10 @@ enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
  * tree has the answer. */
 static inline bool push(struct frame_block *block, paddr_t frame)
 {
-    /* the number of the 4K in the 2M, and large if it is not one */
     paddr_t offset = frame - block->base;
-    uint64_t n = offset >> SHIFT_4K | offset << (64 - SHIFT_4K);
-    if (n >= FRAMES_PER_2M)
+    if (offset >= SIZE_2M || !is_aligned(frame, SIZE_4K))
         return false;
+    unsigned n = (unsigned)(offset / SIZE_4K);
     uint64_t *word = &block->free.words[n / 64];
     uint64_t bits = frame_word_get(word), bit = UINT64_C(1) << n % 64;
     /* what another CPU freed is in the leaf */
@@ -317,21 +507,30 @@ static inline bool push(struct frame_block *block, paddr_t frame)
     return true;
 }
 
-/* Whether this is the large frame that the CPU allocated last, and is still
- * held as that: then it is kept. */
-static inline __attribute__((always_inline)) bool
-keep_large(struct frame_large *large, paddr_t frame)
+/* With the zone: keeps a frame that is held as a large one, and that no CPU
+ * keeps; not where a part of it may have to be retired. */
+static inline bool keep_large(struct frame_cpu *cpu, struct frame_place place,
+                              paddr_t frame)
 {
-    if (large->frame != frame || large->kept)
+    /* relaxed: an entry of a frame that was held is older than its free */
+    if (!is_aligned(frame, SIZE_2M) ||
+        __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0)
         return false;
-    uint64_t all = frame_glance(&large->below->words[0]);
-    for (unsigned w = 1; w < SET512_WORDS; w++)
-        all &= frame_glance(&large->below->words[w]);
-    if (all != UINT64_MAX || frame_glance(large->word) & large->bit)
-        return false;
-    /* relaxed: as with a block's words */
-    __atomic_store_n(&large->kept, true, __ATOMIC_RELAXED);
-    return true;
+    const struct frame_tree *tree = &place.zone->tree;
+    if (!cpu->large[0].kept &&
+        frame_tree_is_held_2m(tree, place.number / FRAMES_PER_2M))
+        return frame_large_keep(cpu, &cpu->large[0], place, frame);
+    return is_aligned(frame, SIZE_1G) && !cpu->large[1].kept &&
+           frame_tree_state(tree, place.number) == FRAME_HELD_1G &&
+           frame_large_keep(cpu, &cpu->large[1], place, frame);
+}
+
+/* Whether a 4K was freed into the same 2M just before; not for what may be a 2M
+ * itself. */
+static inline bool is_second_in_row(const struct frame_cpu *cpu, paddr_t frame)
+{
+    return align_down(frame, SIZE_2M) == cpu->last_free &&
+           !is_aligned(frame, SIZE_2M);
 }
 
 /* The second free in a row into one 2M: it becomes the CPU's own, so that the
@@ -341,7 +540,7 @@ own_and_free(struct frame_call call, struct frame_place place, paddr_t frame)
 {
     struct frame_block *block = &call.cpu->free;
     uint32_t i = place.number / FRAMES_PER_2M;
-    if (!frame_drop_block(call, block) || !frame_lock(call, &place.zone->lock))
+    if (!frame_drop_block(call, block) || !frame_lock(call, place.zone))
         return MM_BUSY;
     enum mm_error error = MM_OK;
     struct frame_tree *tree = &place.zone->tree;
@@ -357,7 +556,24 @@ own_and_free(struct frame_call call, struct frame_place place, paddr_t frame)
         frame_zone_add_free(place.zone, 1);
         frame_block_own(block, place.zone, i, &taken);
     }
-    frame_unlock(call, &place.zone->lock);
+    frame_unlock_or_keep(call, place.zone);
+    return error;
+}
+
+/* Any other: it goes back to the tree, or stays as the CPU's large one. */
+static enum mm_error free_one(struct frame_call call, struct frame_place place,
+                              paddr_t frame)
+{
+    if (!frame_lock(call, place.zone))
+        return MM_BUSY;
+    enum mm_error error;
+    if (frame_is_kept(place, frame))
+        error = MM_NOT_HELD;
+    else if (keep_large(call.cpu, place, frame))
+        error = MM_OK;
+    else
+        error = frame_put_locked(place, frame);
+    frame_unlock_or_keep(call, place.zone);
     return error;
 }
 
@@ -376,30 +592,114 @@ static enum mm_error finish_free(struct frame_call call, paddr_t frame,
 static __attribute__((noinline)) enum mm_error
 free_inside(struct frame_cpu *cpu, paddr_t frame)
 {
+    frame_step_end(cpu);
     struct frame_call call = frame_call_begin(cpu);
     struct frame_place place;
     enum mm_error error = frame_find_place(frame, &place);
-    if (error == MM_OK) {
-        paddr_t block = align_down(frame, SIZE_2M);
-        if (block == cpu->last_free) {
-            error = own_and_free(call, place, frame);
-        } else {
-            cpu->last_free = block;
-            error = frame_put(call, place, frame);
-        }
+    bool found = error == MM_OK;
+    if (found) {
+        error = is_second_in_row(cpu, frame) ? own_and_free(call, place, frame)
+                                             : free_one(call, place, frame);
+        cpu->last_free = align_down(frame, SIZE_2M);
     }
     cpu_section_leave(&cpu->section);
+    if (found && error == MM_BUSY) /* maybe another CPU keeps the zone */
+        error = frame_put(call, place, frame);
     return finish_free(call, frame, error);
 }
 
-/* What is in no block may be the last large frame. */
+/* With the zone: what is left to do when a frame was freed. */
+static inline void finish_put(struct frame_place place, paddr_t frame,
+                              enum frame_size size)
+{
+    frame_zone_add_free(place.zone, INT64_C(1) << 9 * size);
+    frame_change_catch(place, frame, SIZE_4K << 9 * size);
+}
+
+/* Of these functions, each in the section and for a frame of a zone that this
+ * CPU keeps, false means: the slow way has the answer, and nothing changed. */
+
+static inline bool put_near(struct frame_place place, paddr_t frame)
+{
+    if (frame_tree_put_among_others(&place.zone->tree, place.number)) {
+        finish_put(place, frame, FRAME_4K);
+        return true;
+    }
+    enum frame_freed freed =
+        frame_tree_free(&place.zone->tree, place.number);
+    if (freed > FRAME_FREED_1G)
+        return false;
+    finish_put(place, frame, (enum frame_size)freed);
+    return true;
+}
+
+/* A frame that is held as a 2M. */
+static inline bool put_near_2m(struct frame_cpu *cpu, struct frame_place place,
+                               paddr_t frame)
+{
+    uint32_t i = place.number / FRAMES_PER_2M;
+    struct frame_large *last = &cpu->large[0];
+    /* nobody keeps anything there, but that this was the CPU's last one */
+    if (place.zone->kept[i % FRAME_ZONE_KEPT] !=
+        (last->frame == frame && !last->kept))
+        return false;
+    /* relaxed: an entry of a frame that was held is older than its free */
+    if (!last->kept &&
+        __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) == 0 &&
+        frame_large_keep(cpu, last, place, frame))
+        return true;
+    frame_tree_put_2m(&place.zone->tree, i);
+    finish_put(place, frame, FRAME_2M);
+    return true;
+}
+
+static inline bool free_near(struct frame_cpu *cpu, paddr_t frame)
+{
+    struct frame_place place = frame_find_boot_zone(frame);
+    if (!is_aligned(frame, SIZE_4K) || place.zone == NULL ||
+        !frame_keeps(cpu, place.zone))
+        return false;
+    uint32_t i = place.number / FRAMES_PER_2M;
+    /* a 1G is kept the slow way, and then again by keep_again */
+    if (frame_is_partly_reserved(place.zone, i) || is_aligned(frame, SIZE_1G))
+        return false;
+    frame_step_begin(cpu);
+    if (is_aligned(frame, SIZE_2M) &&
+        frame_tree_is_held_2m(&place.zone->tree, i))
+        return put_near_2m(cpu, place, frame);
+    return place.zone->kept[i % FRAME_ZONE_KEPT] == 0 &&
+           put_near(place, frame);
+}
+
+/* In the section: the same large frame as last time, which is held: so the zone
+ * is asked nothing. */
+static inline bool keep_again(struct frame_cpu *cpu, struct frame_large *large,
+                              paddr_t frame)
+{
+    if (large->frame != frame || large->kept || !frame_keeps(cpu, large->zone))
+        return false;
+    uint64_t all = SET512_ALL_ONES;
+    SET512_UNROLL
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        all &= large->below->words[w];
+    if (all != SET512_ALL_ONES || *large->word & large->bit)
+        return false;
+    /* relaxed: as with a block's words */
+    __atomic_store_n(&large->kept, true, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* What is in none of the CPU's blocks. */
 static __attribute__((noinline)) enum mm_error
 free_elsewhere(struct frame_cpu *cpu, paddr_t frame)
 {
-    if (!is_aligned(frame, SIZE_2M) || (!keep_large(&cpu->large[0], frame) &&
-                                        !keep_large(&cpu->large[1], frame)))
-        return free_inside(cpu, frame);
+    if (!keep_again(cpu, &cpu->large[1], frame)) {
+        if (is_second_in_row(cpu, frame) || !free_near(cpu, frame))
+            return free_inside(cpu, frame);
+        cpu->last_free = align_down(frame, SIZE_2M);
+    }
     cpu_section_leave(&cpu->section);
+    frame_free_deferred(cpu);
     return MM_OK;
 }
 
@@ -424,7 +724,7 @@ enum mm_error frame_free(paddr_t frame)
     if (__builtin_expect(!cpu_section_enter(&cpu->section), 0))
         return free_outside(cpu, frame);
     if (__builtin_expect(!push(&cpu->alloc, frame), 0) &&
-        !push(&cpu->free, frame))
+        !push(&cpu->free, frame) && !keep_again(cpu, &cpu->large[0], frame))
         return free_elsewhere(cpu, frame);
     cpu_section_leave(&cpu->section);
     return MM_OK;
@@ -439,12 +739,12 @@ enum frame_state frame_state(paddr_t address)
     if (cpu == NULL || !frame_find_zone(address, &place))
         return FRAME_OUTSIDE;
     struct frame_call call = frame_call_begin(cpu);
-    bool locked = frame_lock(call, &place.zone->lock);
+    bool locked = frame_lock(call, place.zone);
     enum frame_state state = frame_tree_state(&place.zone->tree, place.number);
     if (state != FRAME_AVAILABLE && frame_is_kept_anywhere(address))
         state = FRAME_AVAILABLE;
     if (locked)
-        frame_unlock(call, &place.zone->lock);
+        frame_unlock(call, place.zone);
     frame_call_end(call);
     return state;
 }

@@ -11,9 +11,6 @@
 
 struct frame_cpus frame_cpus;
 
-/* Who stops the others; taken before any zone's. */
-static struct cpu_lock stopping;
-
 /* The leaf of a block that has no 2M: no free fits into it. */
 static const struct set512 all_free = {{UINT64_MAX, UINT64_MAX, UINT64_MAX,
                                         UINT64_MAX, UINT64_MAX, UINT64_MAX,
@@ -51,6 +48,7 @@ enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
     memset(frame_cpus.cpu, 0, count * sizeof(struct frame_cpu));
     for (unsigned i = 0; i < count; i++) {
         struct frame_cpu *cpu = &frame_cpus.cpu[i];
+        cpu->self = i + 1;
         cpu->home = frame_zones_home(i);
         block_clear(&cpu->alloc);
         block_clear(&cpu->free);
@@ -157,10 +155,10 @@ enum mm_error frame_put(struct frame_call call, struct frame_place place,
     __builtin_prefetch(&place.zone->tree.free_4k[place.number / FRAMES_PER_2M]
                             .words[place.number / 64 % SET512_WORDS],
                        1);
-    if (!frame_lock(call, &place.zone->lock))
+    if (!frame_lock(call, place.zone))
         return MM_BUSY;
     enum mm_error error = put_locked(place, frame);
-    frame_unlock(call, &place.zone->lock);
+    frame_unlock(call, place.zone);
     return error;
 }
 
@@ -241,33 +239,36 @@ static bool is_last_of_any(paddr_t frame)
     return false;
 }
 
-void frame_large_own(struct frame_large *large, struct frame_place place,
-                     paddr_t frame, enum frame_size size)
+bool frame_large_change(struct frame_cpu *cpu, struct frame_large *large,
+                        struct frame_place place, paddr_t frame)
 {
     uint16_t *kept = kept_count(place.zone, place.number);
+    struct frame_zone *zone = large->zone;
+    /* not by branches: any of several zones may be at hand */
+    if (zone != NULL && !((zone == place.zone) | frame_keeps(cpu, zone)))
+        return false;
     if (*kept != 0 && is_last_of_any(frame))
-        return;
+        return false;
+    if (zone != NULL)
+        --*large->count;
+    ++*kept;
+    large->count = kept;
     const struct frame_tree *tree = &place.zone->tree;
     uint32_t i = place.number / FRAMES_PER_2M, g = i / SET512_MEMBERS;
-    uint32_t member = size == FRAME_2M ? i % SET512_MEMBERS : g;
-    const struct set512 *own =
-        size == FRAME_2M ? &tree->free_2m[g] : &tree->free_1g;
+    bool is_2m = large == &cpu->large[0];
+    const struct set512 *own = is_2m ? &tree->free_2m[g] : &tree->free_1g;
+    uint32_t member = is_2m ? i % SET512_MEMBERS : g;
     large->word = &own->words[member / 64];
     large->bit = UINT64_C(1) << member % 64;
-    large->below = size == FRAME_2M ? &tree->free_4k[i] : &tree->free_2m[g];
+    large->below = is_2m ? &tree->free_4k[i] : &tree->free_2m[g];
     set_address(&large->frame, frame);
-    ++*kept;
-}
-
-struct frame_zone *frame_large_zone(const struct frame_large *large)
-{
-    return large->frame == PADDR_NONE ? NULL
-                                      : frame_place_of(large->frame).zone;
+    large->zone = place.zone;
+    return true;
 }
 
 void frame_large_drop(struct frame_large *large)
 {
-    if (large->frame == PADDR_NONE)
+    if (large->zone == NULL)
         return;
     struct frame_place place = frame_place_of(large->frame);
     if (large->kept) {
@@ -279,6 +280,7 @@ void frame_large_drop(struct frame_large *large)
     }
     __atomic_store_n(&large->kept, false, __ATOMIC_RELAXED);
     set_address(&large->frame, PADDR_NONE);
+    large->zone = NULL;
     --*kept_count(place.zone, place.number);
 }
 
@@ -292,11 +294,11 @@ static void reserve_forget(struct frame_call call, struct frame_cpu *cpu,
     if (frame == PADDR_NONE)
         return;
     struct frame_place place = frame_place_of(frame);
-    if (!frame_lock(call, &place.zone->lock))
+    if (!frame_lock(call, place.zone))
         return;
     --*kept_count(place.zone, place.number);
     cpu->reserve_counted[r] = PADDR_NONE;
-    frame_unlock(call, &place.zone->lock);
+    frame_unlock(call, place.zone);
 }
 
 void frame_reserve_forget(struct frame_call call)
@@ -360,64 +362,29 @@ bool frame_defer(struct frame_cpu *cpu, paddr_t frame)
     return false;
 }
 
-/* ---- Stopping the other CPUs ---- */
-
-static bool is_inside(const struct frame_cpu *cpu)
-{
-    return __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
-}
-
-/* A handler in the middle of its own CPU's section must not wait here: who has
- * the lock may wait for that section. */
-bool frame_stop_cpus(struct frame_call call)
-{
-    struct frame_call patient = {call.cpu,
-                                 call.may_wait && !is_inside(call.cpu)};
-    if (!call.may_wait || !frame_lock(patient, &stopping))
-        return false;
-    for (unsigned i = 0; i < frame_cpus.count; i++)
-        cpu_section_ask(&frame_cpus.cpu[i].section);
-    if (frame_cpus.count > 1)
-        platform_fence_cpus();
-    return true;
-}
-
-bool frame_has_stopped(struct frame_call call, const struct frame_cpu *cpu)
-{
-    /* what this call interrupted does not go on while it waits */
-    if (cpu == call.cpu)
-        return !is_inside(cpu);
-    return cpu_section_wait(&cpu->section);
-}
-
-void frame_start_cpus(struct frame_call call)
-{
-    for (unsigned i = 0; i < frame_cpus.count; i++)
-        cpu_section_release(&frame_cpus.cpu[i].section);
-    frame_unlock(call, &stopping);
-}
+/* ---- Giving back ---- */
 
 bool frame_drop_block(struct frame_call call, struct frame_block *block)
 {
     struct frame_zone *zone = block->zone;
     if (zone == NULL)
         return true;
-    if (!frame_lock(call, &zone->lock))
+    if (!frame_lock(call, zone))
         return false;
     frame_block_drop(block);
-    frame_unlock(call, &zone->lock);
+    frame_unlock(call, zone);
     return true;
 }
 
 bool frame_drop_large(struct frame_call call, struct frame_large *large)
 {
-    struct frame_zone *zone = frame_large_zone(large);
+    struct frame_zone *zone = large->zone;
     if (zone == NULL)
         return true;
-    if (!frame_lock(call, &zone->lock))
+    if (!frame_lock(call, zone))
         return false;
     frame_large_drop(large);
-    frame_unlock(call, &zone->lock);
+    frame_unlock(call, zone);
     return true;
 }
 
@@ -450,9 +417,13 @@ void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu)
     }
 }
 
+/* First the zones, whose locks the rest needs. */
 bool frame_give_all_back(struct frame_call call)
 {
     bool all = true;
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        if (frame_has_stopped(call, &frame_cpus.cpu[i]))
+            frame_let_go(&frame_cpus.cpu[i]);
     for (unsigned i = 0; i < frame_cpus.count; i++) {
         struct frame_cpu *cpu = &frame_cpus.cpu[i];
         frame_finish_deferred(call, cpu);

@@ -1,11 +1,13 @@
-/* What each CPU keeps of free frames: for the files mm/frame*.c only.
+/* What each CPU keeps: for the files mm/frame*.c only.
  *
  * A CPU owns up to two 2Ms, one to allocate 4Ks from and one that it frees into
- * (struct frame_block), and it may keep the large frame that it allocated last
- * if that came back at once (struct frame_large).  In the trees all of this is
- * held.  What is owned, and whether a frame in it is free, others may read;
- * only its own CPU changes it, in its section (mm/cpu_section.h), or one that
- * has stopped it.
+ * (struct frame_block), and it keeps the 2M and the 1G that it freed last
+ * (struct frame_large).  In the trees all of this is held.  What is owned, and
+ * whether a frame in it is free, others may read; only its own CPU changes it,
+ * in its section (mm/cpu_section.h), or one that has stopped it.
+ *
+ * And it may keep the locks of zones between its calls (mm/frame_keep.c): a zone
+ * that nobody else asks for is then used without a lock.
  *
  * Invariants, for those who hold the lock of a zone:
  *
@@ -42,10 +44,12 @@ struct frame_block {
     struct set512 barred;
 };
 
-/* The 2M or 1G that a CPU allocated last.  Kept means: it was freed since, and
- * the next allocation of that size will get it. */
+/* The 2M or 1G that a CPU freed last.  Kept means that it is free, and that the
+ * CPU's next allocation of that size will get it. */
 struct frame_large {
     paddr_t frame; /* or PADDR_NONE */
+    struct frame_zone *zone;
+    uint16_t *count; /* of zone->kept, for its 2M */
     bool kept;
 
     /* Where the tree says that it is held: a bit that is 0 above a set that is
@@ -55,29 +59,48 @@ struct frame_large {
     const struct set512 *below;
 };
 
+/* Where a CPU took its last frame of one size from: the zone, and in it one word
+ * of the middle level, 64 2Ms.  The next ones come from there too, until it has
+ * none or `left` are taken; then the zones are asked in their order again, for
+ * their lowest or highest.  So what was freed elsewhere is found soon enough. */
+struct frame_near {
+    struct frame_zone *zone;
+    uint32_t word; /* of free_2m or some_4k_in_2m, counted through all GiBs */
+    uint16_t left;
+    uint16_t pause; /* where it was of little use: so many frames without it */
+};
+
+#define FRAME_NEAR_STEPS 16384
+#define FRAME_NEAR_USE   4 /* if it gave fewer, it rests */
+#define FRAME_NEAR_PAUSE 64
+
 /* For handlers that come in the middle of a call which holds a lock: frames to
  * have, and room for frames that they free. */
 #define FRAME_RESERVE  4
 #define FRAME_DEFERRED 8
 
 struct frame_cpu {
-    struct cpu_section section; /* guards block, large and last_free */
+    struct cpu_section section; /* guards all to last_free */
 
     /* How many calls of this CPU have a lock or wait for one, each in a handler
      * that interrupted the last.  Who finds it 0 may wait for locks. */
     uint32_t depth;
-    struct frame_home home;
+    bool has_deferred, reserve_was_used;
 
+    uint32_t self; /* its number + 1: as zones tell who keeps them */
+
+    struct frame_near near[2];   /* 4K, 2M */
     struct frame_block alloc;    /* 4Ks are allocated from here, and freed */
     struct frame_block free;     /* 4Ks are freed into it */
     struct frame_large large[2]; /* 2M, 1G */
-    paddr_t last_free;           /* 2M of the last 4K that was freed slowly */
+    paddr_t last_free;           /* 2M of the last 4K in no block of these */
+
+    struct frame_home home;
 
     /* Slots that are taken and filled by single atomic exchanges; PADDR_NONE
      * where empty.  What zone->kept counts of the reserve stands beside it. */
     paddr_t reserve[FRAME_RESERVE], reserve_counted[FRAME_RESERVE];
     paddr_t deferred[FRAME_DEFERRED];
-    bool has_deferred, reserve_was_used;
 } __attribute__((aligned(1024))); /* so that a shift finds it by its number */
 
 /* count is 0 before frame_init, and then nobody gets past frame_this_cpu. */
@@ -134,11 +157,31 @@ struct frame_call {
     bool may_wait;
 };
 
+/* In the section: from here to frame_step_end, or to the end of the section,
+ * the CPU works in a zone that it keeps.  So the calls of handlers in the middle
+ * of that may not wait. */
+#define FRAME_IN_STEP 2
+
+static inline void frame_step_begin(struct frame_cpu *cpu)
+{
+    /* relaxed: as in cpu_section_enter */
+    __atomic_store_n(&cpu->section.busy, FRAME_IN_STEP, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void frame_step_end(struct frame_cpu *cpu)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpu->section.busy, 1, __ATOMIC_RELAXED);
+}
+
 static inline struct frame_call frame_call_begin(struct frame_cpu *cpu)
 {
     return (struct frame_call){
-        /* relaxed: only this CPU stores it */
-        cpu, __atomic_load_n(&cpu->depth, __ATOMIC_RELAXED) == 0};
+        /* relaxed: only this CPU stores these */
+        cpu, __atomic_load_n(&cpu->depth, __ATOMIC_RELAXED) == 0 &&
+                 __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED) !=
+                     FRAME_IN_STEP};
 }
 
 /* Frees what handlers put aside.  No lock may be held. */
@@ -157,33 +200,63 @@ static inline void frame_call_end(struct frame_call call)
     }
 }
 
-static inline void frame_call_deepen(struct frame_call call, uint32_t change)
+/* The same at the end of a step. */
+static inline void frame_free_deferred(struct frame_cpu *cpu)
+{
+    if (__builtin_expect(
+            __atomic_load_n(&cpu->has_deferred, __ATOMIC_RELAXED), 0))
+        frame_call_end(frame_call_begin(cpu));
+}
+
+static inline void frame_deepen(struct frame_cpu *cpu)
 {
     /* relaxed: only this CPU and its handlers use it, in program order */
-    __atomic_store_n(&call.cpu->depth, call.cpu->depth + change,
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->depth, cpu->depth + 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-/* False: it is taken, and this call may not wait. */
-static inline bool frame_lock(struct frame_call call, struct cpu_lock *lock)
+static inline void frame_surface(struct frame_cpu *cpu)
 {
-    frame_call_deepen(call, 1);
-    bool mine = call.may_wait ? cpu_lock_acquire(lock) : cpu_lock_try(lock);
-    if (__builtin_expect(mine, 1))
-        return true;
-    ASSERT(!call.may_wait, "CPU %u has the lock, and nobody said so",
-           platform_cpu());
-    frame_call_deepen(call, (uint32_t)-1);
-    return false;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpu->depth, cpu->depth - 1, __ATOMIC_RELAXED);
 }
 
-static inline void frame_unlock(struct frame_call call, struct cpu_lock *lock)
+/* Whether this CPU keeps the zone's lock: then it may use it in its section,
+ * deepened, so that handlers in the middle of that do not. */
+static inline bool frame_keeps(const struct frame_cpu *cpu,
+                               const struct frame_zone *zone)
 {
-    cpu_lock_release(lock);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    frame_call_deepen(call, (uint32_t)-1);
+    /* relaxed: it becomes this CPU, or is it no more, in its section or while
+     * it is stopped */
+    return __atomic_load_n(&zone->keeper, __ATOMIC_RELAXED) == cpu->self;
 }
+
+static inline bool frame_is_inside(const struct frame_cpu *cpu)
+{
+    return __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
+}
+
+/* Takes the lock of a zone, or has it already because its CPU keeps it.  False:
+ *   - it is taken, and this call may not wait;
+ *   - another CPU keeps it, and this call, or the one that it interrupted, is
+ *     in its section, where no CPU waits for another's;
+ *   - another CPU keeps it and does not obey. */
+bool frame_lock(struct frame_call call, struct frame_zone *zone);
+
+/* Gives it up again, unless the CPU keeps it. */
+void frame_unlock(struct frame_call call, struct frame_zone *zone);
+
+/* The same at the end of a step that its CPU took in its section: keeps the
+ * zone if no other CPU has asked for it for long enough. */
+void frame_unlock_or_keep(struct frame_call call, struct frame_zone *zone);
+
+/* All zones there are, whose number becomes *count; what CPUs keep was given
+ * back.  False: one could not be had, and none is locked. */
+bool frame_lock_all(struct frame_call call, unsigned *count);
+void frame_unlock_all(struct frame_call call, unsigned count);
+
+/* While a CPU is stopped: it keeps no zone now. */
+void frame_let_go(const struct frame_cpu *cpu);
 
 /* ---- Blocks, in the CPU's section and under the lock of the zone ---- */
 
@@ -212,12 +285,27 @@ void frame_block_drop(struct frame_block *block);
  * wait. */
 bool frame_drop_block(struct frame_call call, struct frame_block *block);
 
-/* Makes a frame the CPU's last large one, if no other CPU has it; it had none.
- * frame_large_drop forgets it, and frees it if it was kept. */
-void frame_large_own(struct frame_large *large, struct frame_place place,
-                     paddr_t frame, enum frame_size size);
+/* Another frame than the last one, for frame_large_keep. */
+bool frame_large_change(struct frame_cpu *cpu, struct frame_large *large,
+                        struct frame_place place, paddr_t frame);
+
+/* Keeps a frame that is held as a 2M or 1G, and that no CPU keeps: so it is
+ * free.  False, and nothing changed, if the CPU keeps one, or if its last one
+ * was of a zone that is not at hand.  frame_large_drop frees it and forgets
+ * it. */
+static inline bool frame_large_keep(struct frame_cpu *cpu,
+                                    struct frame_large *large,
+                                    struct frame_place place, paddr_t frame)
+{
+    if (large->kept || (large->frame != frame &&
+                        !frame_large_change(cpu, large, place, frame)))
+        return false;
+    /* relaxed: as with a block's words */
+    __atomic_store_n(&large->kept, true, __ATOMIC_RELAXED);
+    return true;
+}
+
 void frame_large_drop(struct frame_large *large);
-struct frame_zone *frame_large_zone(const struct frame_large *large);
 bool frame_drop_large(struct frame_call call, struct frame_large *large);
 
 /* Whether a CPU keeps this frame, so that it is free although the tree says

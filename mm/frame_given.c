@@ -32,12 +32,12 @@ static enum mm_error reserve(struct frame_call call, struct given *given,
                              paddr_t frame)
 {
     struct frame_zone *zone = given->place.zone;
-    if (!frame_lock(call, &zone->lock))
+    if (!frame_lock(call, zone))
         return MM_BUSY;
     bool taken = reserve_in(zone, given);
     bool hopeless =
         !taken && given->size == FRAME_4K && !frame_is_kept_anywhere(frame);
-    frame_unlock(call, &zone->lock);
+    frame_unlock(call, zone);
     if (taken)
         return MM_OK;
     if (hopeless)
@@ -94,9 +94,9 @@ enum mm_error frame_split(paddr_t frame)
     if (error != MM_OK)
         return error;
     struct frame_call call = frame_call_begin(cpu);
-    if (frame_lock(call, &place.zone->lock)) {
+    if (frame_lock(call, place.zone)) {
         error = split_locked(place, frame);
-        frame_unlock(call, &place.zone->lock);
+        frame_unlock(call, place.zone);
     } else {
         error = MM_BUSY;
     }
@@ -267,9 +267,9 @@ enum mm_error frame_free_run(paddr_t first, unsigned order)
     if (error != MM_OK)
         return error;
     struct frame_call call = frame_call_begin(cpu);
-    if (frame_lock(call, &place.zone->lock)) {
+    if (frame_lock(call, place.zone)) {
         error = free_run_locked(place, first, order);
-        frame_unlock(call, &place.zone->lock);
+        frame_unlock(call, place.zone);
     } else {
         error = MM_BUSY;
     }

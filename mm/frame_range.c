@@ -19,21 +19,17 @@ static enum mm_error begin(struct frame_call *call, unsigned *zones)
     *call = frame_call_begin(cpu);
     if (!frame_stop_cpus(*call))
         return MM_BUSY;
-    if (!frame_give_all_back(*call)) {
+    if (!frame_give_all_back(*call) || !frame_lock_all(*call, zones)) {
         frame_start_cpus(*call);
         return MM_BUSY;
     }
-    *zones = frame_zone_count();
-    for (unsigned i = 0; i < *zones; i++)
-        frame_lock(*call, &frame_zones.zone[i].lock);
     return MM_OK;
 }
 
 /* A zone that was added meanwhile is not locked. */
 static void end(struct frame_call call, unsigned zones)
 {
-    for (unsigned i = 0; i < zones; i++)
-        frame_unlock(call, &frame_zones.zone[i].lock);
+    frame_unlock_all(call, zones);
     frame_start_cpus(call);
     frame_call_end(call);
 }

@@ -6,10 +6,10 @@ bool frame_search(struct frame_call call, enum frame_size size,
     for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
         struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
         if (zone == NULL || frame_zone_free(zone) == 0 ||
-            !frame_lock(call, &zone->lock))
+            !frame_lock(call, zone))
             continue;
         bool served = attempt(zone, context);
-        frame_unlock(call, &zone->lock);
+        frame_unlock(call, zone);
         if (served)
             return true;
     }
@@ -32,12 +32,14 @@ enum mm_error frame_search_all(struct frame_call call, enum frame_size size,
 {
     if (!frame_stop_cpus(call))
         return MM_BUSY;
-    bool all = frame_give_all_back(call);
-    for (unsigned i = 0; i < frame_zone_count(); i++)
-        frame_lock(call, &frame_zones.zone[i].lock);
-    bool served = search_locked(call, size, attempt, context);
-    for (unsigned i = 0; i < frame_zone_count(); i++)
-        frame_unlock(call, &frame_zones.zone[i].lock);
+    bool all = frame_give_all_back(call), served = false;
+    unsigned count;
+    if (frame_lock_all(call, &count)) {
+        served = search_locked(call, size, attempt, context);
+        frame_unlock_all(call, count);
+    } else {
+        all = false;
+    }
     frame_start_cpus(call);
     if (served)
         return MM_OK;

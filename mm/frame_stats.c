@@ -51,10 +51,10 @@ static bool count(unsigned node, struct frame_stats *stats)
         struct frame_zone *zone = &frame_zones.zone[i];
         if (node != ALL_NODES && node != zone->node)
             continue;
-        bool locked = frame_lock(call, &zone->lock);
+        bool locked = frame_lock(call, zone);
         add_zone(stats, zone);
         if (locked)
-            frame_unlock(call, &zone->lock);
+            frame_unlock(call, zone);
     }
     sum_up(stats);
     frame_call_end(call);
@@ -120,12 +120,12 @@ bool frame_gib_stats(unsigned index, struct frame_gib_stats *stats)
         return false;
     struct frame_zone *zone = &frame_zones.zone[i];
     struct frame_call call = frame_call_begin(cpu);
-    bool locked = frame_lock(call, &zone->lock);
+    bool locked = frame_lock(call, zone);
     stats->start = (paddr_t)zone->gibs[index] << SHIFT_1G;
     stats->node = zone->node;
     add_gib(stats, zone, index);
     if (locked)
-        frame_unlock(call, &zone->lock);
+        frame_unlock(call, zone);
     frame_call_end(call);
     return true;
 }
@@ -251,13 +251,21 @@ bool frame_check(void)
         return false;
     }
     bool sound = true, all_stopped = true;
-    for (unsigned c = 0; c < frame_cpus.count; c++)
-        all_stopped &= frame_has_stopped(call, &frame_cpus.cpu[c]);
+    for (unsigned c = 0; c < frame_cpus.count; c++) {
+        bool stopped = frame_has_stopped(call, &frame_cpus.cpu[c]);
+        if (stopped)
+            frame_let_go(&frame_cpus.cpu[c]);
+        all_stopped &= stopped;
+    }
     for (unsigned i = 0; sound && i < frame_zone_count(); i++) {
         struct frame_zone *zone = &frame_zones.zone[i];
-        frame_lock(call, &zone->lock);
+        if (!frame_lock(call, zone)) {
+            platform_log("frame tree %u cannot be audited: a CPU has it", i);
+            sound = false;
+            break;
+        }
         sound = check_tree(zone) && (!all_stopped || check_kept(zone));
-        frame_unlock(call, &zone->lock);
+        frame_unlock(call, zone);
     }
     frame_start_cpus(call);
     frame_call_end(call);

@@ -178,6 +178,16 @@ static inline void split_2m(struct frame_tree *tree, uint32_t n)
             rule_1g(tree, h); */
 }
 
+void frame_tree_take_4k(struct frame_tree *tree, uint32_t n)
+{
+    take_4k(tree, n);
+}
+
+void frame_tree_take_2m(struct frame_tree *tree, uint32_t i)
+{
+    take_2m(tree, i);
+}
+
 uint32_t frame_tree_alloc_1g(struct frame_tree *tree)
 {
     if (map_is_empty(tree, FREE_1G, 0)) {
@@ -308,6 +318,11 @@ static inline void put_2m(struct frame_tree *tree, uint32_t i)
             rule_1g(tree, h); */
     //@ assert invariant: invariant(tree);
     //@ assert bit: in(tree, FREE_2M, i) && !own_1g(tree, g);
+}
+
+void frame_tree_put_2m(struct frame_tree *tree, uint32_t i)
+{
+    put_2m(tree, i);
 }
 
 /* The leaf of 2M i went from empty to neither empty nor full; this makes its

@@ -199,6 +199,38 @@ uint32_t frame_tree_alloc_2m(struct frame_tree *tree);
 */
 uint32_t frame_tree_alloc_1g(struct frame_tree *tree);
 
+/* Takes a given one, of which the caller knows: 4K number n, which is available
+ * in a 2M that is split; or 2M number i, which is available in a GiB that is
+ * split. */
+/*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);
+    requires in(tree, FREE_4K, n) && in(tree, SOME_4K_IN_2M, n / 512);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken: held_4k(tree, n);
+    ensures  others: only_frames_changed{Pre, Post}(tree, n, n + 1);
+*/
+void frame_tree_take_4k(struct frame_tree *tree, uint32_t n);
+/*@ requires valid_tree(tree) && invariant(tree) && i < 512 * gibs(tree);
+    requires in(tree, FREE_2M, i) && !full_set(tree, FREE_2M, i / 512);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken: all_held_2m(tree, 512 * i, 512 * i + 512);
+    ensures  others:
+        only_frames_changed{Pre, Post}(tree, 512 * i, 512 * i + 512);
+*/
+void frame_tree_take_2m(struct frame_tree *tree, uint32_t i);
+
+/* Frees 2M number i, of which the caller knows that it is held as one. */
+/*@ requires valid_tree(tree) && invariant(tree) && i < 512 * gibs(tree);
+    requires own_2m(tree, i);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  given: whole_2m(tree, i);
+    ensures  others:
+        only_frames_changed{Pre, Post}(tree, 512 * i, 512 * i + 512);
+*/
+void frame_tree_put_2m(struct frame_tree *tree, uint32_t i);
+
 /* Takes the frame of that size that begins at n, which is a multiple of it.
  * False, and nothing changed, if not all of it is available. */
 /*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);

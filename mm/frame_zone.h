@@ -35,14 +35,20 @@ typedef uint64_t frame_gib_bits[BLOCKS_PER_GIB / 64];
 
 struct frame_zone {
     struct cpu_lock lock __attribute__((aligned(64)));
-    unsigned node;
 
-    uint64_t first_gib; /* of a zone that was added: they are in a row */
+    /* Under the lock, for mm/frame_keep.c: the number + 1 of the CPU that keeps
+     * the lock between its calls, or 0; and who has had it last, how often in a
+     * row, and how often that must be before it keeps it. */
+    uint32_t keeper;
+    uint32_t last, streak, wanted;
+    unsigned node;
 
     /* In 4Ks; stored under the lock.  The free ones in the tree are read
      * without it too, as a hint. */
-    uint64_t managed_frames;
     uint64_t free_frames;
+    uint64_t managed_frames;
+
+    uint64_t first_gib; /* of a zone that was added: they are in a row */
 
     /* Under the lock. */
     struct frame_tree tree;
@@ -116,19 +122,27 @@ static inline unsigned frame_zone_count(void)
 /* Among the zones that were added after the boot. */
 bool frame_find_added(paddr_t address, struct frame_place *place);
 
+/* Where an address is; zone is NULL if its GiB held no RAM at the boot. */
+static inline struct frame_place frame_find_boot_zone(paddr_t address)
+{
+    uint64_t gib = address >> SHIFT_1G;
+    uint32_t entry = __builtin_expect(gib < frame_zones.gib_end, 1)
+                         ? frame_zones.place_of_gib[gib]
+                         : FRAME_NO_PLACE;
+    if (__builtin_expect(entry == FRAME_NO_PLACE, 0))
+        return (struct frame_place){NULL, 0};
+    return (struct frame_place){
+        &frame_zones.zone[entry / FRAME_TREE_GIBS],
+        (uint32_t)(entry % FRAME_TREE_GIBS * FRAMES_PER_1G +
+                   address % SIZE_1G / SIZE_4K)};
+}
+
 /* Where an address is; false if its GiB holds no RAM. */
 static inline bool frame_find_zone(paddr_t address, struct frame_place *place)
 {
-    uint64_t gib = address >> SHIFT_1G;
-    if (__builtin_expect(gib >= frame_zones.gib_end ||
-                             frame_zones.place_of_gib[gib] == FRAME_NO_PLACE,
-                         0))
-        return frame_find_added(address, place);
-    uint32_t entry = frame_zones.place_of_gib[gib];
-    place->zone = &frame_zones.zone[entry / FRAME_TREE_GIBS];
-    place->number = (uint32_t)(entry % FRAME_TREE_GIBS * FRAMES_PER_1G +
-                               address % SIZE_1G / SIZE_4K);
-    return true;
+    *place = frame_find_boot_zone(address);
+    return __builtin_expect(place->zone != NULL, 1) ||
+           frame_find_added(address, place);
 }
 
 /* The address's GiB must hold RAM. */

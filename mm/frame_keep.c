@@ -1,0 +1,227 @@
+/* The locks of zones, and the CPUs that keep one.
+ *
+ * Most zones are used by one CPU: their own.  So a CPU that had the lock of a
+ * zone a few times in a row does not give it up at the end: it keeps it, and
+ * works in the zone from then on in its section alone, with plain loads and
+ * stores.  Who else wants the zone takes it away: asks the keeper's section to
+ * stop, has all CPUs pass a fence, and waits until the keeper is out
+ * (mm/cpu_section.h).  That is slow, so a zone that was taken away must be used
+ * the longer by one CPU before one keeps it again.
+ *
+ * No CPU waits for another's section while it is in its own, or has the lock of
+ * a zone: so there is no circle of CPUs that wait.
+ */
+#include "mm/frame_cpu.h"
+
+#include "lib/assert.h"
+#include "mm/platform.h"
+
+/* How often in a row a CPU has the lock before it keeps it: at first once, and
+ * after each time that it was taken away four times as often. */
+#define KEEP_STEP 64u
+#define KEEP_MOST 65536u
+
+/* Who stops others; taken before any zone's. */
+static struct cpu_lock stopping;
+
+static uint32_t keeper_of(const struct frame_zone *zone)
+{
+    /* relaxed: a hint without the lock, and ordered by it with it */
+    return __atomic_load_n(&zone->keeper, __ATOMIC_RELAXED);
+}
+
+static void set_keeper(struct frame_zone *zone, uint32_t keeper)
+{
+    __atomic_store_n(&zone->keeper, keeper, __ATOMIC_RELAXED);
+}
+
+/* ---- Taking a zone away ---- */
+
+/* With `stopping`: makes the lock this CPU's in place of the keeper's.  False:
+ * the keeper does not come out of its section. */
+static bool take_from(struct frame_zone *zone, struct frame_cpu *keeper)
+{
+    cpu_section_ask(&keeper->section);
+    platform_fence_cpus();
+    bool out = cpu_section_wait(&keeper->section);
+    if (out) {
+        /* relaxed: what the keeper wrote came with cpu_section_wait.  In this
+         * order nobody sees a lock without its keeper that is still his. */
+        __atomic_store_n(&zone->lock.holder, platform_cpu() + 1,
+                         __ATOMIC_RELAXED);
+        set_keeper(zone, 0);
+        zone->wanted = zone->wanted < KEEP_MOST / 4 ? 4 * zone->wanted
+                                                    : KEEP_MOST;
+        if (zone->wanted < KEEP_STEP)
+            zone->wanted = KEEP_STEP;
+    }
+    cpu_section_release(&keeper->section);
+    return out;
+}
+
+enum taken { TAKEN, NOT_TAKEN, NOBODY_KEEPS_IT };
+
+static enum taken take_away(struct frame_zone *zone)
+{
+    if (!cpu_lock_acquire(&stopping))
+        return NOT_TAKEN;
+    uint32_t keeper = keeper_of(zone);
+    enum taken taken = NOBODY_KEEPS_IT;
+    if (keeper != 0)
+        taken = take_from(zone, &frame_cpus.cpu[keeper - 1]) ? TAKEN
+                                                             : NOT_TAKEN;
+    cpu_lock_release(&stopping);
+    return taken;
+}
+
+/* ---- Locking ---- */
+
+static bool acquire(struct frame_call call, struct frame_zone *zone)
+{
+    while (!cpu_lock_try(&zone->lock)) {
+        if (!call.may_wait)
+            return false;
+        if (keeper_of(zone) == 0) {
+            ASSERT(!cpu_lock_is_mine(&zone->lock),
+                   "CPU %u has the lock, and nobody said so", platform_cpu());
+            platform_relax();
+            continue;
+        }
+        if (frame_is_inside(call.cpu))
+            return false;
+        enum taken taken = take_away(zone);
+        if (taken != NOBODY_KEEPS_IT)
+            return taken == TAKEN;
+    }
+    return true;
+}
+
+/* Outside of the section: the lock stays this CPU's, but it is not kept.
+ * False: another CPU is about to take it away, or has just done so. */
+static bool keep_no_longer(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    if (!cpu_section_enter(&cpu->section))
+        return false;
+    bool mine = frame_keeps(cpu, zone);
+    if (mine)
+        set_keeper(zone, 0);
+    cpu_section_leave(&cpu->section);
+    return mine;
+}
+
+/* A zone that this CPU keeps.  In a section, of this call or of the one that it
+ * interrupted, nobody takes it away; and of calls in the middle of each other
+ * only the outermost uses it. */
+static bool use_kept(struct frame_call call, struct frame_zone *zone)
+{
+    if (!call.may_wait)
+        return false;
+    if (frame_is_inside(call.cpu))
+        /* acquire: as in cpu_section_enter, whose answer a handler does not
+         * know if it came in the middle of it */
+        return !__atomic_load_n(&call.cpu->section.stopped, __ATOMIC_ACQUIRE);
+    while (frame_keeps(call.cpu, zone)) {
+        if (keep_no_longer(call.cpu, zone))
+            return true;
+        platform_relax();
+    }
+    return acquire(call, zone);
+}
+
+bool frame_lock(struct frame_call call, struct frame_zone *zone)
+{
+    frame_deepen(call.cpu);
+    if (frame_keeps(call.cpu, zone) ? use_kept(call, zone)
+                                    : acquire(call, zone))
+        return true;
+    frame_surface(call.cpu);
+    return false;
+}
+
+/* Under the lock: counts how often in a row this CPU has had it. */
+static void count_turn(struct frame_zone *zone, const struct frame_cpu *cpu)
+{
+    zone->streak = zone->last == cpu->self ? zone->streak + 1 : 1;
+    zone->last = cpu->self;
+}
+
+void frame_unlock(struct frame_call call, struct frame_zone *zone)
+{
+    if (keeper_of(zone) == 0) {
+        count_turn(zone, call.cpu);
+        cpu_lock_release(&zone->lock);
+    }
+    frame_surface(call.cpu);
+}
+
+void frame_unlock_or_keep(struct frame_call call, struct frame_zone *zone)
+{
+    if (keeper_of(zone) == 0 && call.may_wait && zone->streak >= zone->wanted)
+        set_keeper(zone, call.cpu->self);
+    frame_unlock(call, zone);
+}
+
+void frame_let_go(const struct frame_cpu *cpu)
+{
+    for (unsigned i = 0; i < frame_zone_count(); i++) {
+        struct frame_zone *zone = &frame_zones.zone[i];
+        if (!frame_keeps(cpu, zone))
+            continue;
+        set_keeper(zone, 0);
+        cpu_lock_release(&zone->lock);
+    }
+}
+
+bool frame_lock_all(struct frame_call call, unsigned *count)
+{
+    *count = frame_zone_count();
+    for (unsigned i = 0; i < *count; i++)
+        if (!frame_lock(call, &frame_zones.zone[i])) {
+            frame_unlock_all(call, i);
+            return false;
+        }
+    return true;
+}
+
+void frame_unlock_all(struct frame_call call, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        frame_unlock(call, &frame_zones.zone[i]);
+}
+
+/* ---- Stopping the other CPUs ---- */
+
+/* A handler in the middle of its own CPU's section must not wait here: who has
+ * the lock may wait for that section. */
+bool frame_stop_cpus(struct frame_call call)
+{
+    if (!call.may_wait)
+        return false;
+    frame_deepen(call.cpu);
+    if (!(frame_is_inside(call.cpu) ? cpu_lock_try(&stopping)
+                                    : cpu_lock_acquire(&stopping))) {
+        frame_surface(call.cpu);
+        return false;
+    }
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        cpu_section_ask(&frame_cpus.cpu[i].section);
+    if (frame_cpus.count > 1)
+        platform_fence_cpus();
+    return true;
+}
+
+bool frame_has_stopped(struct frame_call call, const struct frame_cpu *cpu)
+{
+    /* what this call interrupted does not go on while it waits */
+    if (cpu == call.cpu)
+        return !frame_is_inside(cpu);
+    return cpu_section_wait(&cpu->section);
+}
+
+void frame_start_cpus(struct frame_call call)
+{
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        cpu_section_release(&frame_cpus.cpu[i].section);
+    cpu_lock_release(&stopping);
+    frame_surface(call.cpu);
+}
