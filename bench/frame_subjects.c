@@ -65,8 +65,9 @@ bool frame_bench_reset(struct frame_bench *state)
         state->frames = managed_frames();
         return true;
     case BY_TREE:
-        frame_tree_init(&state->tree, state->levels, gibs_of(state));
-        frame_tree_give(&state->tree, 0, state->span);
+        frame_tree_init_held_1g(&state->tree, state->levels, gibs_of(state));
+        for (uint32_t n = 0; n < state->span; n += FRAMES_PER_1G)
+            frame_tree_free(&state->tree, n);
         return true;
     case BY_BUDDY:
     case BY_BUDDY_LISTS:

@@ -312,16 +312,36 @@ static inline paddr_t finish_take(struct frame_cpu *cpu, enum frame_size size,
     return frame_address(zone, n);
 }
 
+/* In the section: what was freed last, if its zone has next to nothing else; so
+ * that nobody has to search for it. */
+static inline paddr_t alloc_freed(struct frame_cpu *cpu)
+{
+    struct frame_place last = cpu->freed;
+    paddr_t frame = PADDR_NONE;
+    if (__builtin_expect(last.zone == NULL ||
+                             frame_zone_free(last.zone) > FRAME_ZONE_FEW,
+                         1) ||
+        !frame_step_begin(cpu, last.zone))
+        return PADDR_NONE;
+    struct frame_tree *tree = &last.zone->tree;
+    if (frame_tree_is_split_4k(tree, last.number)) {
+        frame_tree_take_4k(tree, last.number);
+        frame_zone_add_free(last.zone, -1);
+        frame = frame_address(last.zone, last.number);
+    }
+    frame_step_end(cpu, last.zone);
+    return frame;
+}
+
 /* In the section; PADDR_NONE: there is none near. */
 static inline __attribute__((always_inline)) paddr_t
 alloc_near(struct frame_cpu *cpu, enum frame_size size)
 {
     struct frame_near *near = &cpu->near[size];
     struct frame_zone *zone = near->zone;
-    if (near->left == 0 || !frame_keeps(cpu, zone))
+    if (near->left == 0 || !frame_step_begin(cpu, zone))
         return PADDR_NONE;
     near->left--;
-    frame_step_begin(cpu);
     uint32_t n = size == FRAME_4K ? take_near_4k(&zone->tree, near)
                                   : take_near_2m(&zone->tree, near);
     paddr_t frame = PADDR_NONE;
@@ -329,35 +349,45 @@ alloc_near(struct frame_cpu *cpu, enum frame_size size)
         frame = finish_take(cpu, size, zone, n);
     else
         end_near(near);
+    frame_step_end(cpu, zone);
     return frame;
 }
 
-/* In the section: from the first zone that has any, if the CPU keeps it and all
- * before it; PADDR_NONE: the slow way. */
-static inline paddr_t alloc_kept(struct frame_cpu *cpu, enum frame_size size)
+/* What was freed into the CPU's block comes before a 2M is split. */
+static inline bool would_split(const struct frame_cpu *cpu,
+                               enum frame_size size,
+                               const struct frame_zone *zone)
 {
-    for (unsigned k = 0; k < frame_zone_count(); k++) {
+    return size == FRAME_4K && cpu->free.zone != NULL &&
+           set512_is_empty(&zone->tree.some_4k_in_1g);
+}
+
+/* In the section: from the first zone that has any, of those of this CPU's
+ * node; PADDR_NONE: the slow way. */
+static inline paddr_t alloc_first(struct frame_cpu *cpu, enum frame_size size)
+{
+    paddr_t frame = PADDR_NONE;
+    for (unsigned k = 0; k < frame_zones.count && frame == PADDR_NONE; k++) {
         struct frame_zone *zone = frame_zone_number(cpu, size, k);
-        if (zone == NULL || !frame_keeps(cpu, zone))
+        if (zone == NULL)
             break;
         if (frame_zone_free(zone) == 0)
             continue;
-        /* what was freed into the CPU's block comes before a 2M is split */
-        if (size == FRAME_4K && cpu->free.zone != NULL &&
-            set512_is_empty(&zone->tree.some_4k_in_1g))
+        if (!frame_step_begin(cpu, zone))
             break;
-        frame_step_begin(cpu);
-        uint32_t n = take_from(&zone->tree, size);
-        paddr_t frame = PADDR_NONE;
+        uint32_t n = would_split(cpu, size, zone)
+                         ? FRAME_NONE
+                         : take_from(&zone->tree, size);
         if (n != FRAME_NONE) {
             if (size != FRAME_1G)
                 set_near(cpu, size, (struct frame_place){zone, n});
             frame = finish_take(cpu, size, zone, n);
         }
-        if (frame != PADDR_NONE)
-            return frame;
+        frame_step_end(cpu, zone);
+        if (n == FRAME_NONE)
+            break;
     }
-    return PADDR_NONE;
+    return frame;
 }
 
 static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
@@ -374,8 +404,7 @@ static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
     return error;
 }
 
-/* In the section: what is left in the block.  One that has nothing is dropped if
- * that is cheap. */
+/* In the section: what is left in the block.  One that has nothing is dropped. */
 static inline paddr_t alloc_in_block(struct frame_cpu *cpu)
 {
     struct frame_block *block = &cpu->alloc;
@@ -383,9 +412,10 @@ static inline paddr_t alloc_in_block(struct frame_cpu *cpu)
         return PADDR_NONE;
     if (find_word(block))
         return pop(block);
-    if (frame_keeps(cpu, block->zone)) {
-        frame_step_begin(cpu);
+    struct frame_zone *zone = block->zone;
+    if (frame_step_begin(cpu, zone)) {
         frame_block_drop(block);
+        frame_step_end(cpu, zone);
     }
     return PADDR_NONE;
 }
@@ -395,7 +425,6 @@ static inline paddr_t alloc_in_block(struct frame_cpu *cpu)
 static __attribute__((noinline)) enum mm_error
 search_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
 {
-    frame_step_end(cpu);
     struct frame_call call = frame_call_begin(cpu);
     *frame = PADDR_NONE;
     if (size == FRAME_4K)
@@ -410,10 +439,12 @@ static inline __attribute__((always_inline)) enum mm_error
 alloc_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
 {
     *frame = size == FRAME_4K ? alloc_in_block(cpu) : PADDR_NONE;
+    if (*frame == PADDR_NONE && size == FRAME_4K)
+        *frame = alloc_freed(cpu);
     if (*frame == PADDR_NONE && size <= FRAME_2M)
         *frame = alloc_near(cpu, size);
     if (*frame == PADDR_NONE && size <= FRAME_1G)
-        *frame = alloc_kept(cpu, size);
+        *frame = alloc_first(cpu, size);
     if (*frame == PADDR_NONE)
         return search_inside(cpu, size, frame);
     cpu_section_leave(&cpu->section);
@@ -580,7 +611,8 @@ static enum mm_error free_one(struct frame_call call, struct frame_place place,
 static enum mm_error finish_free(struct frame_call call, paddr_t frame,
                                  enum mm_error error)
 {
-    if (error == MM_BUSY && frame_defer(call.cpu, frame))
+    bool nested = !call.may_wait || frame_is_inside(call.cpu);
+    if (error == MM_BUSY && nested && frame_defer(call.cpu, frame))
         error = MM_OK;
     if (error == MM_RESERVED)
         error = frame_low_free(frame);
@@ -592,7 +624,6 @@ static enum mm_error finish_free(struct frame_call call, paddr_t frame,
 static __attribute__((noinline)) enum mm_error
 free_inside(struct frame_cpu *cpu, paddr_t frame)
 {
-    frame_step_end(cpu);
     struct frame_call call = frame_call_begin(cpu);
     struct frame_place place;
     enum mm_error error = frame_find_place(frame, &place);
@@ -616,8 +647,8 @@ static inline void finish_put(struct frame_place place, paddr_t frame,
     frame_change_catch(place, frame, SIZE_4K << 9 * size);
 }
 
-/* Of these functions, each in the section and for a frame of a zone that this
- * CPU keeps, false means: the slow way has the answer, and nothing changed. */
+/* Of these functions, each in the section and of those with a place in a step,
+ * false means: the slow way has the answer, and nothing changed. */
 
 static inline bool put_near(struct frame_place place, paddr_t frame)
 {
@@ -656,19 +687,23 @@ static inline bool put_near_2m(struct frame_cpu *cpu, struct frame_place place,
 static inline bool free_near(struct frame_cpu *cpu, paddr_t frame)
 {
     struct frame_place place = frame_find_boot_zone(frame);
-    if (!is_aligned(frame, SIZE_4K) || place.zone == NULL ||
-        !frame_keeps(cpu, place.zone))
+    if (!is_aligned(frame, SIZE_4K) || place.zone == NULL)
         return false;
     uint32_t i = place.number / FRAMES_PER_2M;
     /* a 1G is kept the slow way, and then again by keep_again */
     if (frame_is_partly_reserved(place.zone, i) || is_aligned(frame, SIZE_1G))
         return false;
-    frame_step_begin(cpu);
+    if (!frame_step_begin(cpu, place.zone))
+        return false;
+    bool done = false;
     if (is_aligned(frame, SIZE_2M) &&
         frame_tree_is_held_2m(&place.zone->tree, i))
-        return put_near_2m(cpu, place, frame);
-    return place.zone->kept[i % FRAME_ZONE_KEPT] == 0 &&
-           put_near(place, frame);
+        done = put_near_2m(cpu, place, frame);
+    else if (place.zone->kept[i % FRAME_ZONE_KEPT] == 0)
+        done = put_near(place, frame);
+    cpu->freed = place;
+    frame_step_end(cpu, place.zone);
+    return done;
 }
 
 /* In the section: the same large frame as last time, which is held: so the zone

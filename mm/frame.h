@@ -59,11 +59,13 @@ enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
  *   MM_NOT_HELD       the frame is free
  *   MM_INSIDE_LARGER  in a 2 MiB or 1 GiB frame, but not its start
  *   MM_BUSY           a handler's call came in the middle of others, which have
- *                     put as many frees aside as they can
+ *                     put as many frees aside as they can; or a CPU does not
+ *                     give up what it keeps
  *   MM_BAD_ARGUMENT   as for frame_try_alloc
  *   MM_NOT_READY      before frame_init
- * A handler that interrupted a call which has the lock hears MM_OK; its frame
- * is freed at the end of that call, and a mistake is named in the log. */
+ * A handler that interrupted a call which has what it needs hears MM_OK; its
+ * frame is freed at the end of that call, or of the next, and a mistake is named
+ * in the log. */
 enum mm_error frame_free(paddr_t frame) __attribute__((warn_unused_result));
 
 /* Bytes in one frame of that size. */

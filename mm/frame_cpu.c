@@ -411,6 +411,8 @@ void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu)
         if (frame == PADDR_NONE)
             continue;
         enum mm_error error = frame_put(call, frame_place_of(frame), frame);
+        if (error == MM_BUSY && frame_defer(cpu, frame))
+            continue; /* its zone cannot be had now */
         if (error != MM_OK)
             platform_log("frame 0x%lx, which a handler freed: %s", frame,
                          mm_error_text(error));

@@ -74,6 +74,10 @@ struct frame_near {
 #define FRAME_NEAR_USE   4 /* if it gave fewer, it rests */
 #define FRAME_NEAR_PAUSE 64
 
+/* A zone with so few free 4Ks is full: which of them goes out next makes no
+ * difference to what is left of its large frames. */
+#define FRAME_ZONE_FEW 64
+
 /* For handlers that come in the middle of a call which holds a lock: frames to
  * have, and room for frames that they free. */
 #define FRAME_RESERVE  4
@@ -90,6 +94,7 @@ struct frame_cpu {
     uint32_t self; /* its number + 1: as zones tell who keeps them */
 
     struct frame_near near[2];   /* 4K, 2M */
+    struct frame_place freed;    /* the last 4K that went to a tree */
     struct frame_block alloc;    /* 4Ks are allocated from here, and freed */
     struct frame_block free;     /* 4Ks are freed into it */
     struct frame_large large[2]; /* 2M, 1G */
@@ -157,23 +162,8 @@ struct frame_call {
     bool may_wait;
 };
 
-/* In the section: from here to frame_step_end, or to the end of the section,
- * the CPU works in a zone that it keeps.  So the calls of handlers in the middle
- * of that may not wait. */
+/* section.busy while the CPU is in a step: see frame_step_begin. */
 #define FRAME_IN_STEP 2
-
-static inline void frame_step_begin(struct frame_cpu *cpu)
-{
-    /* relaxed: as in cpu_section_enter */
-    __atomic_store_n(&cpu->section.busy, FRAME_IN_STEP, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-static inline void frame_step_end(struct frame_cpu *cpu)
-{
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&cpu->section.busy, 1, __ATOMIC_RELAXED);
-}
 
 static inline struct frame_call frame_call_begin(struct frame_cpu *cpu)
 {
@@ -234,6 +224,32 @@ static inline bool frame_keeps(const struct frame_cpu *cpu,
 static inline bool frame_is_inside(const struct frame_cpu *cpu)
 {
     return __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
+}
+
+/* In the section: begins a step in a zone, which its CPU keeps or whose lock
+ * it takes.  The calls of handlers in the middle of it may not wait.  False,
+ * and there is no step: another CPU keeps the zone, or has it for long. */
+bool frame_step_lock(struct frame_cpu *cpu, struct frame_zone *zone);
+
+static inline __attribute__((always_inline)) bool
+frame_step_begin(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    /* relaxed: as in cpu_section_enter */
+    __atomic_store_n(&cpu->section.busy, FRAME_IN_STEP, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return __builtin_expect(frame_keeps(cpu, zone), 1) ||
+           frame_step_lock(cpu, zone);
+}
+
+void frame_step_unlock(struct frame_cpu *cpu, struct frame_zone *zone);
+
+static inline __attribute__((always_inline)) void
+frame_step_end(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    if (__builtin_expect(!frame_keeps(cpu, zone), 0))
+        frame_step_unlock(cpu, zone);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpu->section.busy, 1, __ATOMIC_RELAXED);
 }
 
 /* Takes the lock of a zone, or has it already because its CPU keeps it.  False:

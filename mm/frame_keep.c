@@ -26,8 +26,9 @@ static struct cpu_lock stopping;
 
 static uint32_t keeper_of(const struct frame_zone *zone)
 {
-    /* relaxed: a hint without the lock, and ordered by it with it */
-    return __atomic_load_n(&zone->keeper, __ATOMIC_RELAXED);
+    /* acquire: with take_over.  A hint without the lock, and ordered by it with
+     * it. */
+    return __atomic_load_n(&zone->keeper, __ATOMIC_ACQUIRE);
 }
 
 static void set_keeper(struct frame_zone *zone, uint32_t keeper)
@@ -37,6 +38,16 @@ static void set_keeper(struct frame_zone *zone, uint32_t keeper)
 
 /* ---- Taking a zone away ---- */
 
+/* While its keeper is stopped: the lock is this CPU's. */
+static void take_over(struct frame_zone *zone)
+{
+    /* relaxed: what the keeper wrote came with cpu_section_wait.  In this order
+     * the keeper never sees a lock that is his, and that he does not keep;
+     * release, for that. */
+    __atomic_store_n(&zone->lock.holder, platform_cpu() + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&zone->keeper, 0, __ATOMIC_RELEASE);
+}
+
 /* With `stopping`: makes the lock this CPU's in place of the keeper's.  False:
  * the keeper does not come out of its section. */
 static bool take_from(struct frame_zone *zone, struct frame_cpu *keeper)
@@ -45,11 +56,7 @@ static bool take_from(struct frame_zone *zone, struct frame_cpu *keeper)
     platform_fence_cpus();
     bool out = cpu_section_wait(&keeper->section);
     if (out) {
-        /* relaxed: what the keeper wrote came with cpu_section_wait.  In this
-         * order nobody sees a lock without its keeper that is still his. */
-        __atomic_store_n(&zone->lock.holder, platform_cpu() + 1,
-                         __ATOMIC_RELAXED);
-        set_keeper(zone, 0);
+        take_over(zone);
         zone->wanted = zone->wanted < KEEP_MOST / 4 ? 4 * zone->wanted
                                                     : KEEP_MOST;
         if (zone->wanted < KEEP_STEP)
@@ -138,11 +145,46 @@ bool frame_lock(struct frame_call call, struct frame_zone *zone)
     return false;
 }
 
+/* ---- Steps ---- */
+
+/* How often a step looks whether the lock is free.  Who has it for longer than
+ * that is not in a step. */
+#define STEP_PATIENCE 1000
+
+bool frame_step_lock(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    for (unsigned i = 0; i < STEP_PATIENCE && keeper_of(zone) == 0; i++) {
+        if (cpu_lock_try(&zone->lock))
+            return true;
+        if (cpu_lock_is_mine(&zone->lock))
+            break;
+        platform_relax();
+    }
+    __atomic_store_n(&cpu->section.busy, 1, __ATOMIC_RELAXED);
+    return false;
+}
+
 /* Under the lock: counts how often in a row this CPU has had it. */
 static void count_turn(struct frame_zone *zone, const struct frame_cpu *cpu)
 {
     zone->streak = zone->last == cpu->self ? zone->streak + 1 : 1;
     zone->last = cpu->self;
+}
+
+/* Keeps the zone from now on if it was this CPU's for long enough. */
+static bool keep(const struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    if (zone->streak < zone->wanted)
+        return false;
+    set_keeper(zone, cpu->self);
+    return true;
+}
+
+void frame_step_unlock(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    count_turn(zone, cpu);
+    if (!keep(cpu, zone))
+        cpu_lock_release(&zone->lock);
 }
 
 void frame_unlock(struct frame_call call, struct frame_zone *zone)
@@ -156,8 +198,8 @@ void frame_unlock(struct frame_call call, struct frame_zone *zone)
 
 void frame_unlock_or_keep(struct frame_call call, struct frame_zone *zone)
 {
-    if (keeper_of(zone) == 0 && call.may_wait && zone->streak >= zone->wanted)
-        set_keeper(zone, call.cpu->self);
+    if (keeper_of(zone) == 0 && call.may_wait)
+        (void)keep(call.cpu, zone);
     frame_unlock(call, zone);
 }
 
@@ -167,7 +209,7 @@ void frame_let_go(const struct frame_cpu *cpu)
         struct frame_zone *zone = &frame_zones.zone[i];
         if (!frame_keeps(cpu, zone))
             continue;
-        set_keeper(zone, 0);
+        take_over(zone);
         cpu_lock_release(&zone->lock);
     }
 }

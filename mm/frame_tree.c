@@ -47,14 +47,73 @@ static void clear_all(struct frame_tree *tree)
             rule_1g(tree, h); */
 }
 
-void frame_tree_init(struct frame_tree *tree, struct set512 *levels,
-                     unsigned gib_count)
+/*@ requires valid_tree(tree);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  held: \forall integer n; 0 <= n < frames(tree) ==>
+                       held_1g(tree, n);
+*/
+static void hold_all_1g(struct frame_tree *tree)
+{
+    map_clear(tree, FREE_1G, 0);
+    map_clear(tree, SOME_2M_IN_1G, 0);
+    map_clear(tree, SOME_4K_IN_1G, 0);
+    /*@ loop invariant 0 <= g <= gibs(tree);
+        loop invariant top: top_is_clear(tree);
+        loop invariant middle: middle_is_whole(tree, g);
+        loop assigns g, TREE_BITS(tree);
+        loop variant tree->gib_count - g; */
+    for (uint32_t g = 0; g < tree->gib_count; g++) {
+        map_fill(tree, FREE_2M, g);
+        map_clear(tree, SOME_4K_IN_2M, g);
+    }
+    //@ assert middle: middle_is_whole(tree, gibs(tree));
+    map_fill_all(tree, FREE_4K, tree->gib_count * SET512_MEMBERS);
+    /*@ assert numbers: \forall integer n; 0 <= n < frames(tree) ==>
+            0 <= n / 262144 < gibs(tree); */
+    /*@ assert bits_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            is_set(tree, FREE_4K, j) && full_set(tree, FREE_4K, j) &&
+            0 <= j / 512 < gibs(tree) && is_member(tree, SOME_4K_IN_2M, j) &&
+            !in(tree, SOME_4K_IN_2M, j); */
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+    /*@ assert owned: \forall integer h; 0 <= h < gibs(tree) ==>
+            own_1g(tree, h); */
+}
+
+/*@ requires 1 <= gib_count <= 512;
+    requires \valid(tree) && \valid(levels + (0 .. 514 * gib_count - 1));
+    requires \separated(tree, levels + (0 .. 514 * gib_count - 1));
+    assigns  tree->free_2m, tree->some_4k_in_2m, tree->free_4k,
+             tree->gib_count;
+    ensures  valid: valid_tree(tree) && tree->gib_count == gib_count;
+    ensures  layout: tree->free_2m == levels &&
+                 tree->some_4k_in_2m == levels + gib_count &&
+                 tree->free_4k == levels + 2 * gib_count;
+*/
+static inline void lay_out(struct frame_tree *tree, struct set512 *levels,
+                           unsigned gib_count)
 {
     tree->free_2m = levels;
     tree->some_4k_in_2m = levels + gib_count;
     tree->free_4k = levels + 2 * gib_count;
     tree->gib_count = gib_count;
+}
+
+void frame_tree_init(struct frame_tree *tree, struct set512 *levels,
+                     unsigned gib_count)
+{
+    lay_out(tree, levels, gib_count);
     clear_all(tree);
+}
+
+void frame_tree_init_held_1g(struct frame_tree *tree, struct set512 *levels,
+                             unsigned gib_count)
+{
+    lay_out(tree, levels, gib_count);
+    hold_all_1g(tree);
 }
 
 /* Each step below keeps the invariant, and changes what its name says. */

@@ -126,6 +126,24 @@ size_t frame_tree_bytes(unsigned gib_count);
 void frame_tree_init(struct frame_tree *tree, struct set512 *levels,
                      unsigned gib_count);
 
+/* The same, but each GiB counts as held as a 1G: a free makes all of it
+ * available, and frame_tree_split takes it apart.  So the metadata of a machine
+ * of whole GiBs is written once. */
+/*@ requires 1 <= gib_count <= 512;
+    requires \valid(tree) && \valid(levels + (0 .. 514 * gib_count - 1));
+    requires \separated(tree, levels + (0 .. 514 * gib_count - 1));
+    assigns  *tree, levels[0 .. 514 * gib_count - 1];
+    ensures  valid: valid_tree(tree) && tree->gib_count == gib_count;
+    ensures  layout: tree->free_2m == levels &&
+                 tree->some_4k_in_2m == levels + gib_count &&
+                 tree->free_4k == levels + 2 * gib_count;
+    ensures  invariant: invariant(tree);
+    ensures  held: \forall integer n; 0 <= n < frames(tree) ==>
+                       held_1g(tree, n);
+*/
+void frame_tree_init_held_1g(struct frame_tree *tree, struct set512 *levels,
+                             unsigned gib_count);
+
 /* Makes the frames first to first + count - 1 available; those that are so
  * already stay so.  All lie inside the tree, and none is part of a held 2M or
  * 1G.  For seeding at boot: time goes with the words, not with the frames. */

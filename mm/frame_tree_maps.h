@@ -6,6 +6,7 @@
 #ifndef MM_FRAME_TREE_MAPS_H
 #define MM_FRAME_TREE_MAPS_H
 
+#include "lib/string.h"
 #include "mm/frame_tree.h"
 
 #define MAP_INLINE static inline __attribute__((always_inline))
@@ -184,6 +185,40 @@ MAP_INLINE void map_clear(struct frame_tree *tree, enum tree_map map,
 {
     set512_clear(tree_set(tree, map, s));
     //@ assert others: other_sets_same{Pre, Here}(tree, map, s);
+}
+
+/* Puts all members of the first `count` sets in, which are all the map has. */
+/*@ requires valid_tree(tree) && is_set(tree, map, count - 1);
+    requires map == FREE_4K && count == 512 * gibs(tree);
+    assigns  TREE_BITS(tree);
+    ensures  \forall integer s; 0 <= s < count ==> full_set(tree, map, s);
+    ensures  \forall integer m, k; is_member(tree, m, k) ==> m != map ==>
+                 (in(tree, m, k) <==> in{Pre}(tree, m, k));
+    ensures  \forall integer m, s; is_set(tree, m, s) ==> m != map ==>
+                 (full_set(tree, m, s) <==> full_set{Pre}(tree, m, s)) &&
+                 (empty_set(tree, m, s) <==> empty_set{Pre}(tree, m, s));
+*/
+MAP_INLINE void map_fill_all(struct frame_tree *tree, enum tree_map map,
+                             uint32_t count)
+{
+#ifdef __FRAMAC__
+    /*@ loop invariant 0 <= s <= count;
+        loop invariant \forall integer x; 0 <= x < s ==>
+            full_set(tree, map, x);
+        loop invariant \forall integer m, k; is_member(tree, m, k) ==>
+            m != map ==> (in(tree, m, k) <==> in{Pre}(tree, m, k));
+        loop invariant \forall integer m, x; is_set(tree, m, x) ==>
+            m != map ==>
+            (full_set(tree, m, x) <==> full_set{Pre}(tree, m, x)) &&
+            (empty_set(tree, m, x) <==> empty_set{Pre}(tree, m, x));
+        loop assigns s, TREE_BITS(tree);
+        loop variant count - s; */
+    for (uint32_t s = 0; s < count; s++)
+        map_fill(tree, map, s);
+#else
+    /* the same, and the CPU need not read what it writes over */
+    memset(tree_set(tree, map, 0), 0xff, count * sizeof(struct set512));
+#endif
 }
 
 #endif

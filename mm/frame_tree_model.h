@@ -51,6 +51,10 @@
             set_is_clear{L}(t, FREE_2M, g) &&
             set_is_clear{L}(t, SOME_4K_IN_2M, g);
 
+    predicate middle_is_whole{L}(struct frame_tree *t, integer end) =
+        \forall integer g; 0 <= g < end ==>
+            full_set{L}(t, FREE_2M, g) && set_is_clear{L}(t, SOME_4K_IN_2M, g);
+
     predicate leaves_are_clear{L}(struct frame_tree *t, integer end) =
         \forall integer i; 0 <= i < end ==> set_is_clear{L}(t, FREE_4K, i);
 

@@ -152,41 +152,78 @@ static bool take_trees(struct memory_map *map, paddr_t limit)
             frame_zones_take(map, frame_tree_bytes(tree->gib_count), limit);
         if (levels == NULL)
             return false;
-        frame_tree_init(tree, levels, tree->gib_count);
+        frame_tree_init_held_1g(tree, levels, tree->gib_count);
     }
     return true;
+}
+
+/* A GiB that counts as held as a 1G since the start becomes held 4Ks. */
+static void open_gib(struct frame_tree *tree, uint32_t first)
+{
+    if (frame_tree_state(tree, first) != FRAME_HELD_1G)
+        return;
+    frame_tree_split(tree, first);
+    for (uint32_t i = 0; i < BLOCKS_PER_GIB; i++)
+        frame_tree_split(tree, first + i * FRAMES_PER_2M);
 }
 
 /* Makes start..end, which lies in one GiB, available. */
 static void give_in_gib(paddr_t start, paddr_t end)
 {
     struct frame_place place = frame_place_of(start);
+    struct frame_tree *tree = &place.zone->tree;
     uint32_t frames = (uint32_t)((end - start) / SIZE_4K);
-    frame_tree_give(&place.zone->tree, place.number, frames);
+    if (frames == FRAMES_PER_1G &&
+        frame_tree_state(tree, place.number) == FRAME_HELD_1G) {
+        frame_tree_free(tree, place.number);
+    } else {
+        open_gib(tree, place.number - place.number % FRAMES_PER_1G);
+        frame_tree_give(tree, place.number, frames);
+    }
     frame_zone_add_free(place.zone, frames);
     place.zone->managed_frames += frames;
 }
 
-void frame_zones_give_range(paddr_t start, paddr_t end)
+/* Calls visit for the part of start..end in each of its GiBs. */
+static void for_each_part(paddr_t start, paddr_t end,
+                          void (*visit)(paddr_t start, paddr_t end))
 {
     for (paddr_t next; start < end; start = next) {
         next = align_down(start, SIZE_1G) + SIZE_1G;
         if (next > end)
             next = end;
-        give_in_gib(start, next);
+        visit(start, next);
     }
 }
 
-/* Of the 2Ms that lie wholly in start..end. */
+void frame_zones_give_range(paddr_t start, paddr_t end)
+{
+    for_each_part(start, end, give_in_gib);
+}
+
+/* Of the 2Ms that lie wholly in start..end, which lies in one GiB. */
 static void clear_partly_reserved(paddr_t start, paddr_t end)
 {
-    for (paddr_t block = align_up(start, SIZE_2M); block + SIZE_2M <= end;
-         block += SIZE_2M) {
-        struct frame_place place = frame_place_of(block);
-        uint32_t i = place.number / FRAMES_PER_2M;
-        place.zone
-            ->partly_reserved[i / BLOCKS_PER_GIB][i % BLOCKS_PER_GIB / 64] &=
-            ~(UINT64_C(1) << i % 64);
+    struct frame_place place = frame_place_of(start);
+    uint64_t *bits =
+        place.zone->partly_reserved[place.number / FRAMES_PER_1G];
+    uint64_t first = align_up(start, SIZE_2M), last = align_down(end, SIZE_2M);
+    if (end - start == SIZE_1G)
+        memset(bits, 0, sizeof(frame_gib_bits));
+    else
+        for (; first < last; first += SIZE_2M) {
+            uint64_t i = first % SIZE_1G / SIZE_2M;
+            bits[i / 64] &= ~(UINT64_C(1) << i % 64);
+        }
+}
+
+/* GiBs of which nothing was given are held as 4Ks like all that is not ours. */
+static void open_the_rest(void)
+{
+    for (unsigned z = 0; z < frame_zones.count; z++) {
+        struct frame_tree *tree = &frame_zones.zone[z].tree;
+        for (uint32_t g = 0; g < tree->gib_count; g++)
+            open_gib(tree, g * FRAMES_PER_1G);
     }
 }
 
@@ -198,8 +235,9 @@ void frame_zones_give(void)
         if (!memory_type_is_free(range->type))
             continue;
         frame_zones_give_range(range->start, range->end);
-        clear_partly_reserved(range->start, range->end);
+        for_each_part(range->start, range->end, clear_partly_reserved);
     }
+    open_the_rest();
 }
 
 enum mm_error frame_zones_init(struct memory_map *map, paddr_t limit)

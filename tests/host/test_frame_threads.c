@@ -13,6 +13,7 @@
 
 #include "lib/bits.h"
 #include "mm/frame.h"
+#include "mm/frame_cpu.h"
 
 #ifdef __SANITIZE_THREAD__
 #define ROUNDS 20000u
@@ -140,13 +141,13 @@ static void send_one(struct cpu_state *cpu, unsigned cpu_count)
         }
 }
 
-static unsigned cpu_total;
+static unsigned cpu_total, cpu_rounds;
 
 static void *run_cpu(void *argument)
 {
     struct cpu_state *cpu = argument;
     platform_thread_cpu = cpu->number;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    for (unsigned i = 0; i < cpu_rounds; i++) {
         uint64_t r = random_below(cpu, 100);
         /* long runs of the same, so that memory fills up and runs out */
         bool grows = i / 2048 % 2 == 0;
@@ -168,9 +169,10 @@ static void *run_cpu(void *argument)
     return NULL;
 }
 
-static void run_on(unsigned count, paddr_t end)
+static void run_on(unsigned count, paddr_t end, unsigned rounds)
 {
     start(end, count);
+    cpu_rounds = rounds;
     owner_count = end / SIZE_4K;
     owner = calloc(owner_count, 1);
     uint64_t before = free_bytes();
@@ -198,15 +200,23 @@ static void run_on(unsigned count, paddr_t end)
 static void two_cpus_agree_with_the_model(void **state)
 {
     (void)state;
-    run_on(2, 40 * MIB);
-    run_on(2, 3 * GIB);
+    run_on(2, 40 * MIB, ROUNDS);
+    run_on(2, 3 * GIB, ROUNDS);
 }
 
 static void four_cpus_agree_with_the_model(void **state)
 {
     (void)state;
-    run_on(4, 40 * MIB);
-    run_on(4, 6 * GIB);
+    run_on(4, 40 * MIB, ROUNDS);
+    run_on(4, 6 * GIB, ROUNDS);
+}
+
+/* A zone is taken away from its keeper the more often the younger it is. */
+static void young_zones_change_hands(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 40; i++)
+        run_on(2 + i % 3, 4 * GIB, ROUNDS / 200);
 }
 
 /* ---- What another CPU keeps ---- */
@@ -335,6 +345,130 @@ static void a_cpu_without_a_number_is_refused(void **state)
     assert_true(frame_check());
 }
 
+/* ---- Zones that a CPU keeps ---- */
+
+#define APART 64u
+
+/* Frames that lie in as many 2Ms, so that no CPU owns what they are in. */
+static void take_apart(paddr_t *frames)
+{
+    for (unsigned i = 0; i < APART; i++) {
+        frames[i] = frame_alloc(FRAME_2M);
+        assert_int_not_equal(frames[i], PADDR_NONE);
+        assert_int_equal(frame_split(frames[i]), MM_OK);
+        for (unsigned n = 2; n < FRAMES_PER_2M; n++)
+            assert_int_equal(frame_free(frames[i] + n * SIZE_4K), MM_OK);
+    }
+}
+
+static struct frame_zone *zone_of(paddr_t frame)
+{
+    return frame_place_of(frame).zone;
+}
+
+static void free_one_shared(void)
+{
+    shared_error = frame_free(shared[0]);
+}
+
+/* CPU 0 uses a zone alone and keeps it; CPU 1 has to take it away, once; and
+ * then CPU 0 must be alone in it the longer until it keeps it again. */
+static void a_zone_is_kept_until_another_wants_it(void **state)
+{
+    (void)state;
+    static paddr_t frames[APART];
+    start(2 * GIB, 2);
+    uint64_t before = free_bytes();
+    take_apart(frames);
+    assert_int_equal(frame_free(frames[0]), MM_OK);
+    struct frame_zone *zone = zone_of(frames[0]);
+    assert_ptr_equal(zone_of(frames[APART - 1]), zone);
+    assert_int_equal(zone->keeper, 1);
+    assert_int_equal(frame_free(frames[0]), MM_NOT_HELD);
+
+    shared[0] = frames[1];
+    on_cpu_1(free_one_shared);
+    assert_int_equal(shared_error, MM_OK);
+    assert_int_equal(zone->keeper, 0);
+    assert_int_equal(zone->last, 2);
+    uint32_t wanted = zone->wanted;
+    assert_true(wanted > 1);
+    assert_int_equal(frame_free(frames[1]), MM_NOT_HELD);
+    assert_true(frame_check());
+
+    for (unsigned i = 0; i < 2 * wanted && zone->keeper == 0; i++) {
+        paddr_t frame = frames[2 + i % (APART - 2)];
+        assert_int_equal(frame_free(frame), MM_OK);
+        assert_int_equal(frame_reserve(frame, FRAME_4K), MM_OK);
+        zone->streak += zone->last == 1; /* the reserve is a turn, too */
+    }
+    assert_int_equal(frame_free(frames[2]), MM_OK);
+    assert_int_equal(zone->keeper, 1);
+
+    on_cpu_1(free_one_shared);
+    assert_int_equal(shared_error, MM_NOT_HELD);
+    assert_int_equal(zone->wanted, 4 * wanted);
+    for (unsigned i = 3; i < APART; i++)
+        assert_int_equal(frame_free(frames[i]), MM_OK);
+    for (unsigned i = 0; i < APART; i++)
+        assert_int_equal(frame_free(frames[i] + SIZE_4K), MM_OK);
+    assert_true(frame_check());
+    assert_int_equal(free_bytes(), before);
+}
+
+/* A keeper that does not come out of its section loses nothing, and neither
+ * does who waits for it. */
+static void a_keeper_that_is_stuck_is_left_alone(void **state)
+{
+    (void)state;
+    static paddr_t frames[APART];
+    start(2 * GIB, 2);
+    uint64_t before = free_bytes();
+    take_apart(frames);
+    assert_int_equal(frame_free(frames[0]), MM_OK);
+    struct frame_zone *zone = zone_of(frames[0]);
+    assert_int_equal(zone->keeper, 1);
+    frame_cpus.cpu[0].section.busy = 1;
+    shared[0] = frames[1];
+    on_cpu_1(free_one_shared);
+    assert_int_equal(shared_error, MM_BUSY);
+    assert_int_equal(zone->keeper, 1);
+    frame_cpus.cpu[0].section.busy = 0;
+    for (unsigned i = 1; i < APART; i++)
+        assert_int_equal(frame_free(frames[i]), MM_OK);
+    for (unsigned i = 0; i < APART; i++)
+        assert_int_equal(frame_free(frames[i] + SIZE_4K), MM_OK);
+    assert_int_equal(free_bytes(), before);
+    assert_int_equal(frame_free(frames[1]), MM_NOT_HELD);
+    assert_true(frame_check());
+}
+
+/* In memory that is full the frame that was freed last goes out again at once;
+ * in any state of it a double free is one. */
+static void full_memory_gives_what_was_freed_last(void **state)
+{
+    (void)state;
+    start(64 * MIB, 2);
+    static paddr_t all[64 * MIB / SIZE_4K];
+    unsigned count = 0;
+    while ((all[count] = frame_alloc(FRAME_4K)) != PADDR_NONE)
+        count++;
+    uint64_t random = 1;
+    for (unsigned i = 0; i < 2000; i++) {
+        random = random * UINT64_C(6364136223846793005) + 1;
+        paddr_t frame = all[(random >> 33) % count];
+        assert_int_equal(frame_free(frame), MM_OK);
+        assert_int_equal(frame_free(frame), MM_NOT_HELD);
+        assert_int_equal(frame_alloc(FRAME_4K), frame);
+        assert_int_equal(frame_state(frame), FRAME_HELD_4K);
+    }
+    assert_int_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    assert_true(frame_check());
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(frame_free(all[i]), MM_OK);
+    assert_true(frame_check());
+}
+
 /* ---- Handlers ---- */
 
 static unsigned handler_runs, handler_wrong, handler_busy;
@@ -426,6 +560,10 @@ int main(void)
         cmocka_unit_test(a_2m_has_one_owner),
         cmocka_unit_test(a_large_frame_is_kept_once),
         cmocka_unit_test(a_cpu_without_a_number_is_refused),
+        cmocka_unit_test(a_zone_is_kept_until_another_wants_it),
+        cmocka_unit_test(a_keeper_that_is_stuck_is_left_alone),
+        cmocka_unit_test(full_memory_gives_what_was_freed_last),
+        cmocka_unit_test(young_zones_change_hands),
         cmocka_unit_test(two_cpus_agree_with_the_model),
         cmocka_unit_test(four_cpus_agree_with_the_model),
         cmocka_unit_test(handlers_may_come_at_any_time),
