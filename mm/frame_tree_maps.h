@@ -201,7 +201,7 @@ MAP_INLINE void map_clear(struct frame_tree *tree, enum tree_map map,
 MAP_INLINE void map_fill_all(struct frame_tree *tree, enum tree_map map,
                              uint32_t count)
 {
-#ifdef __FRAMAC__
+#if defined(__FRAMAC__) || SET512_WORD_BITS != 64
     /*@ loop invariant 0 <= s <= count;
         loop invariant \forall integer x; 0 <= x < s ==>
             full_set(tree, map, x);

@@ -238,6 +238,33 @@ static void every_call_from(size_t s)
     }
 }
 
+/* The calls for which their caller knows what is there. */
+static void every_certain_call_from(size_t s)
+{
+    struct picture before = pictures[s];
+
+    for (uint32_t n = 0; n < frames(); n++)
+        if (fragment_4k(&before, n)) {
+            now = smalls[s];
+            frame_tree_take_4k(&now.tree, n);
+            check_allocation(&before, n, n, 1, FRAME_HELD_4K);
+            after_a_call();
+        }
+    for (uint32_t i = 0; i < gib_count * MEMBERS; i++) {
+        now = smalls[s];
+        if (fragment_2m(&before, i)) {
+            frame_tree_take_2m(&now.tree, i);
+            check_allocation(&before, i * MEMBERS, i * MEMBERS, MEMBERS,
+                             FRAME_HELD_2M);
+            after_a_call();
+        } else if (before.state[i * MEMBERS] == FRAME_HELD_2M) {
+            frame_tree_put_2m(&now.tree, i);
+            check_free(&before, i * MEMBERS, FRAME_FREED_2M);
+            after_a_call();
+        }
+    }
+}
+
 /* Any range that holds no part of a larger held frame. */
 static void every_gift_from(size_t s)
 {
@@ -277,8 +304,14 @@ static size_t explore(uint32_t gibs, size_t most, bool with_gifts)
     remember();
     for (uint32_t n = 0; n < frames(); n++)
         assert_int_equal(pictures[0].state[n], FRAME_HELD_4K);
+    memset(&now, 0, sizeof(now));
+    frame_tree_init_held_1g(&now.tree, now.levels, gibs);
+    after_a_call();
+    for (uint32_t n = 0; n < frames(); n++)
+        assert_int_equal(pictures[1].state[n], FRAME_HELD_1G);
     for (size_t s = 0; s < found; s++) {
         every_call_from(s);
+        every_certain_call_from(s);
         if (with_gifts)
             every_gift_from(s);
     }

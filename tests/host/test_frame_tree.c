@@ -105,7 +105,11 @@ static void model_set(uint32_t first, uint32_t count, enum frame_state state)
     }
 }
 
-static void set_up(uint32_t gib_count)
+typedef void tree_init(struct frame_tree *tree, struct set512 *levels,
+                       unsigned gib_count);
+
+static void set_up_by(tree_init *init, enum frame_state held,
+                      uint32_t gib_count)
 {
     size_t bytes = frame_tree_bytes(gib_count);
 
@@ -114,10 +118,15 @@ static void set_up(uint32_t gib_count)
     levels = aligned_alloc(64, bytes);
     memset(levels, 0xa5, bytes);
     memset(&tree, 0x5a, sizeof(tree));
-    frame_tree_init(&tree, levels, gib_count);
+    init(&tree, levels, gib_count);
     memset(&model, 0, sizeof(model));
-    memset(model.state, FRAME_HELD_4K, sizeof(model.state));
+    memset(model.state, held, sizeof(model.state));
     model.gib_count = gib_count;
+}
+
+static void set_up(uint32_t gib_count)
+{
+    set_up_by(frame_tree_init, FRAME_HELD_4K, gib_count);
 }
 
 static void give(uint32_t first, uint32_t count)
@@ -508,10 +517,30 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* Of three GiBs that start as held 1Gs one is freed, one taken apart. */
+static void gibs_may_start_as_held(void **state)
+{
+    (void)state;
+    set_up_by(frame_tree_init_held_1g, FRAME_HELD_1G, 3);
+    check_all();
+    assert_int_equal(release(FRAMES_PER_1G), FRAME_FREED_1G);
+    assert_true(frame_tree_split(&tree, 2 * FRAMES_PER_1G));
+    model_set(2 * FRAMES_PER_1G, FRAMES_PER_1G, FRAME_HELD_2M);
+    check_all();
+    assert_int_equal(release(2 * FRAMES_PER_1G + 512), FRAME_FREED_2M);
+    assert_true(frame_tree_split(&tree, 2 * FRAMES_PER_1G + 1024));
+    model_set(2 * FRAMES_PER_1G + 1024, 512, FRAME_HELD_4K);
+    check_all();
+    assert_int_equal(allocate(FRAME_1G), FRAMES_PER_1G);
+    assert_int_equal(allocate(FRAME_2M), 2 * FRAMES_PER_1G + 512);
+    check_all();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_available_at_first),
+        cmocka_unit_test(gibs_may_start_as_held),
         cmocka_unit_test(giving_makes_exactly_the_range_available),
         cmocka_unit_test(giving_in_any_order_merges),
         cmocka_unit_test(every_4k_of_a_gib_and_back),
