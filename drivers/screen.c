@@ -12,6 +12,10 @@
 #define COLUMNS_MIN 20
 #define ROWS_MIN    2
 
+/* The text moves up by this part of the rows at once, so that as many lines as
+ * the screen has cost it to be drawn so many times, not once for each. */
+#define SCROLLS_A_SCREEN 12
+
 #define EGA_GREY_ON_BLACK 0x0700
 
 static struct {
@@ -137,6 +141,11 @@ static void draw_all(void)
     }
 }
 
+static unsigned larger(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
 static void new_line(void)
 {
     screen.column = 0;
@@ -144,8 +153,11 @@ static void new_line(void)
         screen.row++;
         return;
     }
-    screen.top = (screen.top + 1) % screen.rows;
-    clear_row(screen.row);
+    unsigned rows = larger(screen.rows / SCROLLS_A_SCREEN, 1);
+    screen.top = (screen.top + rows) % screen.rows;
+    screen.row = screen.rows - rows;
+    for (unsigned row = screen.row; row < screen.rows; row++)
+        clear_row(row);
     draw_all();
 }
 
@@ -239,4 +251,9 @@ void screen_move(volatile void *memory)
 unsigned screen_rows(void)
 {
     return screen.rows;
+}
+
+unsigned screen_columns(void)
+{
+    return screen.columns;
 }

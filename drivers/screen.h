@@ -44,11 +44,13 @@ bool screen_init(const struct screen_mode *mode, volatile void *memory);
  * is printed meanwhile appears with the next move. */
 void screen_move(volatile void *memory);
 
-/* Prints ASCII; \n starts a new line, \r, \b and \t move, the rest of what is
+/* Prints ASCII, and shows it at once; \n starts a new line, \r, \b and \t move, the rest of what is
  * not visible is left out.  Without a screen it does nothing. */
 void screen_put(char c);
 
-/* Lines of text that it shows; 0 without a screen. */
+/* Lines of text and characters in one that it shows; 0 without a screen.  In
+ * the last twelfth of the lines there may be nothing yet. */
 unsigned screen_rows(void);
+unsigned screen_columns(void);
 
 #endif

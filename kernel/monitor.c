@@ -97,33 +97,51 @@ static void command_walk(const char *rest)
                "ffff800000100000\n");
 }
 
-/* Prints a screen full of log lines, of which each differs from the last, so
- * that much changes with each that scrolls; on the screen alone, for the serial
- * port is slower than any. */
-static void command_screen(const char *rest)
+/* One of a screen full of log lines, of which each differs from the last, so
+ * that much changes with each that scrolls. */
+static void put_log_line(unsigned number)
 {
-    (void)rest;
     static const char *const rooms[] = {"frame", "heap", "page", "console"};
+    char line[128];
+    format_string(line, sizeof(line),
+                  "# %-10s line %u of %u, from 0x%016lx on, %u KiB\n",
+                  rooms[number % 4], number + 1, screen_rows(),
+                  (number + 1) * UINT64_C(0x9e3779b97f4a7c15), number * 37);
+    for (const char *c = line; *c != '\0'; c++)
+        screen_put(*c);
+}
+
+/* One of lines that differ from each other in every column. */
+static void put_full_line(unsigned number)
+{
+    for (unsigned column = 0; column < screen_columns(); column++)
+        screen_put((char)('!' + (number * 7 + column * 5) % ('~' - '!' + 1)));
+    screen_put('\n');
+}
+
+static void time_screen(const char *what, void (*put_line)(unsigned number))
+{
     const unsigned lines = screen_rows();
-    if (lines == 0) {
-        printf("There is no screen.\n");
-        return;
-    }
     uint64_t begin = clock_ticks();
-    for (unsigned i = 0; i < lines; i++) {
-        char line[128];
-        uint64_t address = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
-        format_string(line, sizeof(line),
-                      "# %-10s line %u of %u, from 0x%016lx on, %u KiB\n",
-                      rooms[i % 4], i + 1, lines, address, i * 37);
-        for (const char *c = line; *c != '\0'; c++)
-            screen_put(*c);
-    }
+    for (unsigned i = 0; i < lines; i++)
+        put_line(i);
     uint64_t ticks = clock_ticks() - begin, per_ms = clock_ticks_per_ms();
-    printf("%u log lines on the screen: %lu ticks", lines, ticks);
+    printf("%u %s on the screen: %lu ticks", lines, what, ticks);
     if (per_ms != 0)
         printf(", %lu us", ticks * 1000 / per_ms);
     printf("\n");
+}
+
+/* On the screen alone, for the serial port is slower than any. */
+static void command_screen(const char *rest)
+{
+    (void)rest;
+    if (screen_rows() == 0) {
+        printf("There is no screen.\n");
+        return;
+    }
+    time_screen("log lines", put_log_line);
+    time_screen("lines that differ in every column", put_full_line);
 }
 
 /* Goes through the ways, or takes the one that is named. */

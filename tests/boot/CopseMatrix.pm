@@ -25,75 +25,102 @@ my @numa = map {
         '-numa', "node,memdev=n$_,cpus=" . 2 * $_ . '-' . (2 * $_ + 1))
 } 0, 1;
 
-sub cells {
-    my @cells = (
-        # firmware and chipset
-        { core => 1 },
-        { firmware => 'bios', core => 1 },
-        { firmware => 'uefi', core => 1 },
-        { machine => 'q35' },
-        { firmware => 'bios', machine => 'q35', mem => '4G', core => 1 },
-        { firmware => 'uefi', machine => 'q35' },
-        { machine => 'microvm', core => 1 },
-        { machine => 'isapc' },
-        { firmware => 'bios', machine => 'isapc', core => 1 },
+# What `make test` boots: each kind once, in as few machines as hold them all.
+sub core {
+    my @heap = map { (args => "selftest heap=$_", also => "heap=$_") } heaps();
+    my $next_heap = sub { splice @heap, 0, 4 };
+    my @core = (
+        { $next_heap->() },
+        { machine => 'q35', cpu => 'qemu64', mem => '64M', $next_heap->() },
+        { machine => 'microvm', cpu => 'Haswell', mem => '4G',
+            $next_heap->() },
+        { machine => 'isapc', cpu => 'EPYC', $next_heap->() },
+        { cpus => 2, mem => '64G', $next_heap->() },
+        { mem => '1T' },
+        { cpus => 8, mem => '64M' },
+        numa('pvh'),
+        { modules => 1, also => 'with modules' },
+        { firmware => 'bios', mem => '6M' },
+        { firmware => 'bios', machine => 'q35', cpu => 'Haswell', cpus => 2,
+            mem => '4G' },
+        { firmware => 'bios', machine => 'isapc', mem => '32M' },
+        without_or_other('bios'),
+        { firmware => 'bios', modules => 1, also => 'with modules' },
+        { firmware => 'uefi', mem => '64M' },
+        { firmware => 'uefi', machine => 'q35', cpu => 'qemu64', mem => '64G',
+            cpus => 2 },
+        { firmware => 'uefi', cpu => 'EPYC', modules => 1,
+            also => 'with modules' },
     );
+    die "heaps without a machine in the core: @heap" if @heap;
+    return map { { %$_, core => 1 } } @core;
+}
+
+# Machines on which something is missing, or other than usual.
+sub without_or_other {
+    my ($firmware) = @_;
+    return map { { firmware => $firmware, %$_ } }
+        { serial => 'none', also => 'no serial port' },
+        { qemu => ['-vga', 'none'], also => 'no framebuffer' },
+        map { { qemu => ['-vga', $_], also => "$_ graphics" } } qw(cirrus std);
+}
+
+sub numa {
+    my ($firmware) = @_;
+    return { firmware => $firmware, cpus => 4, mem => '2G', qemu => \@numa,
+        also => 'two NUMA nodes' };
+}
+
+sub cells {
+    my @cells = core();
+
+    # firmware and chipset
+    push @cells, map { { firmware => $_ } } qw(pvh bios uefi);
+    push @cells, map { { firmware => $_, machine => 'q35' } }
+        qw(pvh bios uefi);
+    push @cells, { machine => 'microvm' };
+    push @cells, map { { firmware => $_, machine => 'isapc' } } qw(pvh bios);
 
     # CPUs
     for my $cpu (qw(qemu64 Haswell EPYC)) {
-        push @cells, { cpu => $cpu, core => 1 };
-        push @cells, map { { firmware => $_, cpu => $cpu } } qw(bios uefi);
+        push @cells, map { { firmware => $_, cpu => $cpu } }
+            qw(pvh bios uefi);
     }
 
     # memory
-    push @cells, { mem => '6M', core => 1 },
-        { firmware => 'bios', mem => '6M', core => 1 };
+    push @cells, { mem => '6M' };
     for my $mem (qw(32M 64M 4G 64G 1T)) {
-        push @cells, { mem => $mem, core => $mem ne '32M' };
-        push @cells, { firmware => 'bios', mem => $mem };
-        push @cells, { firmware => 'uefi', mem => $mem,
-            core => $mem eq '64M',
-            $mem eq '32M' ? (cannot => 'OVMF needs 48 MiB to start') : () };
+        push @cells, map { { firmware => $_, mem => $mem } } qw(pvh bios uefi);
+        $cells[-1]{cannot} = 'OVMF needs 48 MiB to start' if $mem eq '32M';
     }
-    push @cells, { cpu => 'qemu64', mem => $_, core => 1 } for qw(64M 64G);
-    push @cells, { firmware => $_, cpu => 'qemu64', mem => '64G',
-        core => $_ eq 'uefi' } for qw(bios uefi);
-    push @cells, { cpu => 'Haswell', mem => '4G', core => 1 };
+    push @cells, { cpu => 'qemu64', mem => $_ } for qw(64M 64G);
+    push @cells, { firmware => 'bios', cpu => 'qemu64', mem => '64G' };
+    push @cells, { cpu => 'Haswell', mem => '4G' };
 
     # processors
-    push @cells, { cpus => $_, core => $_ == 4 } for 2, 4, 8;
+    push @cells, { cpus => $_ } for 2, 4, 8;
     push @cells, { firmware => $_, cpus => 4 } for qw(bios uefi);
     push @cells, { machine => 'microvm', cpus => 4 };
     push @cells, { cpus => $_, mem => '1G', seconds => 600 } for 64, 255;
     push @cells, { firmware => 'bios', machine => 'q35', cpus => 255,
         mem => '1G', seconds => 600 };
 
-    # what may be missing, or other than usual
-    for my $firmware (qw(bios uefi)) {
-        push @cells,
-            { serial => 'none', also => 'no serial port' },
-            { qemu => ['-vga', 'none'], also => 'no framebuffer' },
-            map { { qemu => ['-vga', $_], also => "$_ graphics" } }
-            qw(cirrus std);
-        $_->{firmware} = $firmware for @cells[-4 .. -1];
-    }
-    $_->{core} = 1
-        for grep { ($_->{firmware} // '') eq 'bios' && $_->{also} } @cells;
-    push @cells, { firmware => $_, cpus => 4, mem => '2G', qemu => \@numa,
-        also => 'two NUMA nodes', core => $_ eq 'pvh' } for qw(pvh bios uefi);
-    push @cells, { firmware => $_, modules => 1, also => 'with modules',
-        core => 1 } for qw(pvh bios uefi);
+    push @cells, without_or_other('uefi');
+    push @cells, numa($_) for qw(bios uefi);
 
     # other builds, and the kernel's own options
     push @cells, map { { %$_, with => 'clang', also => 'built by clang' } }
         {}, { cpus => 4 }, { firmware => 'bios' }, { firmware => 'uefi' };
-    push @cells, { args => "selftest heap=$_", also => "heap=$_", core => 1 }
-        for heaps();
+    push @cells, map { { args => "selftest heap=$_", also => "heap=$_" } }
+        heaps();
 
     # the other emulator
     push @cells, { firmware => 'bios', machine => 'bochs', cpus => $_,
         cpu => 'i7-4770', with => 'bochs', seconds => 300 } for 1, 2;
-    return map { { %default, %$_ } } @cells;
+
+    # a machine of the core is no second one
+    my %seen;
+    return grep { !$seen{name($_)}++ } map { { %default, %$_ } } @cells;
 }
 
 # The back-ends of the heap, as their sources say.

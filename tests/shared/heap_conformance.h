@@ -36,12 +36,13 @@ struct heap_conformance {
     struct heap_region region; /* at least 256 KiB, fresh for each check */
     uint64_t seed;             /* the same seed does the same operations */
     unsigned operations;       /* of the randomised check */
+    unsigned audit_every;      /* as many of them; 0: after each one */
     void (*failed)(struct heap_conformance *run,
                    const struct heap_conformance_failure *failure);
     const char *region_name; /* for the report of failed, or NULL */
 
     struct heap heap;
-    uint64_t random, operation;
+    uint64_t random, operation, audits;
     bool refuse_growth;
     struct heap_conformance_block blocks[HEAP_CONFORMANCE_BLOCKS];
 };
