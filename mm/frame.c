@@ -281,7 +281,7 @@ static inline uint32_t take_near_4k(struct frame_tree *tree,
         return FRAME_NONE;
     uint64_t bits = words[near->word];
     uint32_t first = near->word * 64, i = first + word_lowest(bits);
-    /* the next one's line is on its way meanwhile; the last bit is a sentinel */
+    /* the next one's line comes meanwhile; the last bit is a sentinel */
     __builtin_prefetch(&tree->free_4k[first + word_lowest(
         (bits & (bits - 1)) | UINT64_C(1) << 63)]);
     uint32_t n = i * FRAMES_PER_2M + set512_lowest(&tree->free_4k[i]);
@@ -404,7 +404,8 @@ static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
     return error;
 }
 
-/* In the section: what is left in the block.  One that has nothing is dropped. */
+/* In the section: what is left in the block, which is dropped if there is
+ * nothing. */
 static inline paddr_t alloc_in_block(struct frame_cpu *cpu)
 {
     struct frame_block *block = &cpu->alloc;

@@ -3,7 +3,8 @@
  * The machine's GiBs are divided among frame trees (mm/frame_tree.h), one for
  * each CPU as a rule, each under a lock of its own: see mm/frame_zone.h.  A CPU
  * owns the 2M that it allocates 4K frames from, and the one that it frees them
- * into: see mm/frame_cpu.h.  So the usual call takes no lock.
+ * into: see mm/frame_cpu.h.  And it keeps the lock of a tree that nobody else
+ * uses: see mm/frame_keep.c.  So the usual call takes no lock.
  *
  * A frame that is given out is wholly RAM of a type that is free; frames of
  * the image, of modules or of the metadata are never given out, and freeing
@@ -64,8 +65,8 @@ enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
  *   MM_BAD_ARGUMENT   as for frame_try_alloc
  *   MM_NOT_READY      before frame_init
  * A handler that interrupted a call which has what it needs hears MM_OK; its
- * frame is freed at the end of that call, or of the next, and a mistake is named
- * in the log. */
+ * frame is freed at the end of that call, or of the next, and a mistake is
+ * named in the log. */
 enum mm_error frame_free(paddr_t frame) __attribute__((warn_unused_result));
 
 /* Bytes in one frame of that size. */

@@ -124,7 +124,8 @@ bool frame_change_add(paddr_t start, paddr_t end, paddr_t usable,
     return true;
 }
 
-void frame_change_catch_all(struct frame_place place, paddr_t start, uint64_t bytes)
+void frame_change_catch_all(struct frame_place place, paddr_t start,
+                            uint64_t bytes)
 {
     for (uint32_t i = 0, count = used_entries(); i < count; i++) {
         struct frame_change *change = &frame_changes.entry[i];

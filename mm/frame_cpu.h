@@ -6,8 +6,8 @@
  * whether a frame in it is free, others may read; only its own CPU changes it,
  * in its section (mm/cpu_section.h), or one that has stopped it.
  *
- * And it may keep the locks of zones between its calls (mm/frame_keep.c): a zone
- * that nobody else asks for is then used without a lock.
+ * And it may keep the locks of zones between its calls (mm/frame_keep.c): a
+ * zone that nobody else asks for is then used without a lock.
  *
  * Invariants, for those who hold the lock of a zone:
  *
@@ -59,10 +59,11 @@ struct frame_large {
     const struct set512 *below;
 };
 
-/* Where a CPU took its last frame of one size from: the zone, and in it one word
- * of the middle level, 64 2Ms.  The next ones come from there too, until it has
- * none or `left` are taken; then the zones are asked in their order again, for
- * their lowest or highest.  So what was freed elsewhere is found soon enough. */
+/* Where a CPU took its last frame of one size from: the zone, and in it one
+ * word of the middle level, 64 2Ms.  The next ones come from there too, until it
+ * has none or `left` are taken; then the zones are asked in their order again,
+ * for their lowest or highest.  So what was freed elsewhere is found soon
+ * enough. */
 struct frame_near {
     struct frame_zone *zone;
     uint32_t word; /* of free_2m or some_4k_in_2m, counted through all GiBs */
