@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "drivers/port.h"
+#include "lib/string.h"
 
 enum {
     PIT_CHANNEL_2 = 0x42,
@@ -18,9 +19,19 @@ enum {
     PIT_HZ = 1193182,
     MEASURED_MS = 10,
 
-    /* A port read takes about a microsecond, emulated a tenth of it. */
-    SPINS = 1000000,
+    /* A counter stands still if so many ticks, 33 ms at 6 GHz, see no end of
+     * it; reads cannot tell, they take a microsecond or five nanoseconds
+     * (QEMU's -icount).  They are counted for a CPU whose own ticks do. */
+    STILL_TICKS = 200000000,
+    STILL_READS = 1000000,
 };
+
+/* Whether to give up a wait that began then, after so many reads. */
+static bool stands_still(uint64_t begin, unsigned reads)
+{
+    uint64_t ticks = clock_ticks() - begin;
+    return ticks >= STILL_TICKS || (ticks == 0 && reads >= STILL_READS);
+}
 
 static uint64_t pit_ticks_per_ms(void)
 {
@@ -33,7 +44,7 @@ static uint64_t pit_ticks_per_ms(void)
     uint64_t begin = clock_ticks();
     if (port_read8(GATE) & GATE_OUTPUT_2)
         return 0; /* it counts down from low: nothing is there (microvm) */
-    for (unsigned i = 0; i < SPINS; i++)
+    for (unsigned reads = 0; !stands_still(begin, reads); reads++)
         if (port_read8(GATE) & GATE_OUTPUT_2)
             return (clock_ticks() - begin) / MEASURED_MS;
     return 0;
@@ -60,20 +71,10 @@ static struct {
 
 static volatile uint8_t *hpet;
 
-static bool measured;
-static uint64_t ticks_per_ms;
-
 void clock_use_pm_timer(uint16_t port, bool is_32_bits)
 {
     pm_timer.port = port;
     pm_timer.mask = is_32_bits ? UINT32_MAX : UINT32_MAX >> 8;
-}
-
-void clock_use_hpet(volatile void *registers)
-{
-    hpet = registers;
-    if (ticks_per_ms == 0)
-        measured = false;
 }
 
 static uint32_t read_pm_timer(void)
@@ -86,20 +87,28 @@ static uint32_t read_hpet(void)
     return *(volatile uint32_t *)(hpet + HPET_COUNTER);
 }
 
-/* A counter of that speed stands still if it does not move in so many reads. */
 static uint64_t measure(uint32_t (*read)(void), uint32_t mask, uint64_t hz)
 {
     const uint64_t count = hz * MEASURED_MS / 1000;
     uint32_t first = read();
     uint64_t begin = clock_ticks();
-    for (unsigned i = 0; i < SPINS; i++)
+    for (unsigned reads = 0; !stands_still(begin, reads); reads++)
         if (((read() - first) & mask) >= count)
             return (clock_ticks() - begin) / MEASURED_MS;
     return 0;
 }
 
+static uint64_t pm_timer_ticks_per_ms(void)
+{
+    if (pm_timer.port == 0)
+        return 0;
+    return measure(read_pm_timer, pm_timer.mask, PM_TIMER_HZ);
+}
+
 static uint64_t hpet_ticks_per_ms(void)
 {
+    if (hpet == NULL)
+        return 0;
     uint32_t period = *(volatile uint32_t *)(hpet + HPET_PERIOD);
     if (period == 0 || period > HPET_PERIOD_MAX)
         return 0;
@@ -107,15 +116,56 @@ static uint64_t hpet_ticks_per_ms(void)
     return measure(read_hpet, UINT32_MAX, FEMTOSECONDS / period);
 }
 
+/* ---- The first that runs ---- */
+
+static const struct source {
+    const char *name;
+    uint64_t (*ticks_per_ms)(void);
+} sources[] = {
+    {"pit", pit_ticks_per_ms},
+    {"pm", pm_timer_ticks_per_ms},
+    {"hpet", hpet_ticks_per_ms},
+};
+
+#define SOURCES (sizeof(sources) / sizeof(sources[0]))
+
+static bool measured;
+static uint64_t ticks_per_ms;
+static const struct source *only, *taken; /* NULL: any; none */
+
+void clock_use_hpet(volatile void *registers)
+{
+    hpet = registers;
+    if (ticks_per_ms == 0)
+        measured = false;
+}
+
+bool clock_use_only(const char *name)
+{
+    for (unsigned i = 0; i < SOURCES; i++)
+        if (strcmp(sources[i].name, name) == 0) {
+            only = &sources[i];
+            return true;
+        }
+    return false;
+}
+
+const char *clock_source(void)
+{
+    return taken != NULL ? taken->name : NULL;
+}
+
 uint64_t clock_ticks_per_ms(void)
 {
-    if (measured)
-        return ticks_per_ms;
-    ticks_per_ms = pit_ticks_per_ms();
-    if (ticks_per_ms == 0 && pm_timer.port != 0)
-        ticks_per_ms = measure(read_pm_timer, pm_timer.mask, PM_TIMER_HZ);
-    if (ticks_per_ms == 0 && hpet != NULL)
-        ticks_per_ms = hpet_ticks_per_ms();
+    for (unsigned i = 0; i < SOURCES && !measured; i++) {
+        if (only != NULL && only != &sources[i])
+            continue;
+        ticks_per_ms = sources[i].ticks_per_ms();
+        if (ticks_per_ms == 0)
+            continue;
+        taken = &sources[i];
+        measured = true;
+    }
     measured = true;
     return ticks_per_ms;
 }

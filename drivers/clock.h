@@ -14,8 +14,8 @@ static inline uint64_t clock_ticks(void)
 }
 
 /* Ticks in a millisecond: measured at the first call, against the first of PIT,
- * ACPI's PM timer and HPET that runs; 0 if none does.  Takes 10 ms, and about a
- * second more for each that stands still. */
+ * ACPI's PM timer and HPET that runs; 0 if none does.  Takes 10 ms, and up to
+ * 200 million ticks more for each that stands still. */
 uint64_t clock_ticks_per_ms(void);
 
 /* What clock_ticks_per_ms may use besides the PIT, before its first call.  The
@@ -25,6 +25,13 @@ void clock_use_pm_timer(uint16_t port, bool is_32_bits);
 /* The HPET by its mapped registers; at once, even after the first call, if that
  * found no clock (IA-PC HPET Specification 1.0a, section 2.3). */
 void clock_use_hpet(volatile void *registers);
+
+/* Of the three only "pit", "pm" or "hpet", before the first call; false for
+ * another name. */
+bool clock_use_only(const char *name);
+
+/* The name of that which was taken, or NULL. */
+const char *clock_source(void);
 
 /* Waits for so many microseconds or a little more.  Without a clock it counts
  * port reads, which take about one each. */

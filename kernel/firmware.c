@@ -120,6 +120,11 @@ void firmware_use(void)
     power_set_acpi(&power);
     if (clock_ticks_per_ms() == 0 && acpi.hpet != 0)
         clock_use_hpet(map(acpi.hpet, HPET_BYTES, "HPET"));
+    if (clock_ticks_per_ms() != 0)
+        log_line(LOG_INFO, "clock", "%lu ticks in a millisecond, by the %s",
+                 clock_ticks_per_ms(), clock_source());
+    else
+        log_line(LOG_WARNING, "clock", "there is none to tell the time by");
 }
 
 _Static_assert(ACPI_NODES_MAX == PLATFORM_NODES_MAX, "nodes are its domains");

@@ -3,6 +3,7 @@
 
 #include "boot/multiboot2.h"
 #include "boot/pvh.h"
+#include "drivers/clock.h"
 #include "drivers/debug_exit.h"
 #include "kernel/canary.h"
 #include "kernel/bench.h"
@@ -119,6 +120,10 @@ static unsigned wanted_cpus(void)
 
 static void read_tables(void)
 {
+    const char *clock = option("clock");
+    if (clock != NULL && !clock_use_only(clock))
+        log_line(LOG_WARNING, "options", "clock=%s is none of pit, pm, hpet",
+                 clock);
     firmware_read(&boot_info);
     smp_plan(firmware_acpi(), wanted_cpus());
 }
