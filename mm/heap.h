@@ -125,7 +125,8 @@ struct heap_guard; /* mm/heap_guard.c */
 /* How much a heap looks for mistakes of its callers; what each finds is in
  * docs/heap.md. */
 enum heap_checks {
-    HEAP_CHECKS_OFF,   /* what is freed is trusted */
+    HEAP_CHECKS_OFF,   /* what is freed is trusted; the back-end slab counts a
+                        * block as large as its slot, also as requested */
     HEAP_CHECKS_BASIC, /* what is freed is a live block of the right layout */
     HEAP_CHECKS_FULL,  /* and no byte around it, nor of a freed one, changed */
 };

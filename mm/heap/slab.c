@@ -54,7 +54,8 @@ static void *hand_out(struct slab_heap *slabs, unsigned number, void *block,
     uint8_t *note = slab_note(slabs, (vaddr_t)block);
     bool fresh = *note == NOTE_FRESH;
 
-    note_set(kind, note, note_make(kind, layout));
+    if (!slabs->trusting)
+        note_set(kind, note, note_make(kind, layout));
     /* relaxed: a count; another CPU's, if this one has none of its own */
     __atomic_fetch_add(&slab_this_cpu(slabs)->allocations, 1, __ATOMIC_RELAXED);
     if (clear && !fresh)
@@ -95,18 +96,23 @@ static void *allocate_slowly(struct heap *heap, struct layout layout,
     return block;
 }
 
+void *slab_alloc_slow(struct heap *heap, struct layout layout,
+                      const void *caller, bool clear)
+{
+    (void)caller;
+    return allocate_slowly(heap, layout, clear);
+}
+
 __attribute__((noinline)) static void *
 alloc_slow(struct heap *heap, struct layout layout, const void *caller)
 {
-    (void)caller;
-    return allocate_slowly(heap, layout, false);
+    return slab_alloc_slow(heap, layout, caller, false);
 }
 
 __attribute__((noinline)) static void *
 alloc_zeroed_slow(struct heap *heap, struct layout layout, const void *caller)
 {
-    (void)caller;
-    return allocate_slowly(heap, layout, true);
+    return slab_alloc_slow(heap, layout, caller, true);
 }
 
 /* The block that is claimed, which it must be. */
@@ -126,10 +132,8 @@ static struct heap_block slab_claimed(const struct heap *heap,
 }
 
 /* Frees a block that the fast path did not; makes sure first that it is one. */
-__attribute__((noinline)) static void free_slow(struct heap *heap,
-                                                const void *pointer,
-                                                const struct layout *layout,
-                                                const void *caller)
+void slab_free_slow(struct heap *heap, const void *pointer,
+                    const struct layout *layout, const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
     struct heap_claim claim = {pointer, layout, caller};
@@ -150,7 +154,7 @@ __attribute__((noinline)) static void free_slow(struct heap *heap,
 __attribute__((noinline)) static void
 free_unsized_slow(struct heap *heap, void *pointer, const void *caller)
 {
-    free_slow(heap, pointer, NULL, caller);
+    slab_free_slow(heap, pointer, NULL, caller);
 }
 
 __attribute__((noinline)) static void free_sized_slow(struct heap *heap,
@@ -158,7 +162,7 @@ __attribute__((noinline)) static void free_sized_slow(struct heap *heap,
                                                       struct layout layout,
                                                       const void *caller)
 {
-    free_slow(heap, pointer, &layout, caller);
+    slab_free_slow(heap, pointer, &layout, caller);
 }
 
 /* The fast path, once for each kind of note. */
@@ -246,19 +250,13 @@ static void *slab_alloc_zeroed(struct heap *heap, struct layout layout,
                     alloc_zeroed_other);
 }
 
-/* The class of the page that a pointer is in; 0 also for what can be no block's
- * start. */
+/* The same, and 0 also for what can be no block's start. */
 __attribute__((always_inline)) static inline unsigned
 class_of(const struct slab_heap *slabs, const void *pointer)
 {
-    size_t offset = (vaddr_t)pointer - slabs->start;
-    size_t page = offset / PAGE_SIZE;
-
-    if (unlikely(page >=
-                     __atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED) ||
-                 offset % HEAP_GRANULE != 0))
+    if (unlikely(((vaddr_t)pointer - slabs->start) % HEAP_GRANULE != 0))
         return PAGE_OF_NONE;
-    return slab_class_of_page(slabs, page);
+    return slab_class_of(slabs, pointer);
 }
 
 /* Puts a block away, if its note is as it must be: that of this layout, or that
@@ -348,14 +346,6 @@ static void slab_dealloc(struct heap *heap, void *pointer, struct layout layout,
         free_sized_slow(heap, pointer, layout, caller);
 }
 
-/* A layout that is trusted tells nothing new. */
-static void slab_dealloc_trusting(struct heap *heap, void *pointer,
-                                  struct layout layout, const void *caller)
-{
-    (void)layout;
-    slab_free(heap, pointer, caller);
-}
-
 /* Whether a block of this class is as good for the layout as a new one: it has
  * room, and no more than half of it would be unused. */
 static bool suits(const struct slab_heap *slabs, unsigned number, vaddr_t at,
@@ -382,8 +372,9 @@ static bool resize(struct heap *heap, const struct heap_block *block,
                large_resize(heap, block, layout);
     if (!suits(slabs, number, at, layout))
         return false;
-    note_set(note_kind(number), slab_note(slabs, at),
-             note_make(note_kind(number), layout));
+    if (!slabs->trusting)
+        note_set(note_kind(number), slab_note(slabs, at),
+                 note_make(note_kind(number), layout));
     return true;
 }
 
@@ -399,6 +390,8 @@ static bool resize_fast(struct heap *heap, const struct heap_claim *claim,
         number >= SIZE_CLASSES || !suits(slabs, number, at, layout) ||
         claim->layout->size > slabs->class[number].bytes)
         return false;
+    if (slabs->trusting)
+        return true;
     enum note_kind kind = note_kind(number);
     uint8_t *note = slab_note(slabs, at);
     if (note_get(kind, note) != note_make(kind, *claim->layout))
@@ -407,8 +400,8 @@ static bool resize_fast(struct heap *heap, const struct heap_claim *claim,
     return true;
 }
 
-static void *slab_realloc(struct heap *heap, const struct heap_claim *claim,
-                          struct layout layout)
+void *slab_realloc(struct heap *heap, const struct heap_claim *claim,
+                   struct layout layout)
 {
     if (resize_fast(heap, claim, layout))
         return (void *)(vaddr_t)claim->pointer;
@@ -423,18 +416,21 @@ static void *slab_realloc(struct heap *heap, const struct heap_claim *claim,
     if (resize(heap, &block, layout))
         return block.start;
 
-    void *moved = slab_alloc(heap, layout, claim->caller);
+    const struct heap_calls *calls = slab_heap(heap)->calls;
+    void *moved = calls->alloc(heap, layout, claim->caller);
     if (moved) {
-        size_t kept = claim->layout ? block.layout.size : block.usable;
+        /* they are the same but where the layout is trusted */
+        size_t kept = claim->layout && claim->layout->size < block.usable
+                          ? claim->layout->size
+                          : block.usable;
 
         memcpy(moved, block.start, kept < layout.size ? kept : layout.size);
-        slab_free(heap, block.start, claim->caller);
+        calls->free(heap, block.start, claim->caller);
     }
     return moved;
 }
 
-static size_t slab_usable_size(struct heap *heap,
-                               const struct heap_claim *claim)
+size_t slab_usable_size(struct heap *heap, const struct heap_claim *claim)
 {
     return slab_claimed(heap, claim).usable;
 }
@@ -446,16 +442,18 @@ static void raise_peak(size_t *peak, size_t value)
 }
 
 /* In a handler that hit heap->lock: as they were when last asked for. */
-static struct heap_stats slab_stats(struct heap *heap)
+struct heap_stats slab_stats(struct heap *heap)
 {
     struct slab_heap *slabs = slab_heap(heap);
     struct heap_stats *last = &slabs->last;
     uint64_t allocations =
         __atomic_load_n(&slabs->closed.allocations, __ATOMIC_RELAXED);
+    size_t live[SIZE_CLASSES] = {0};
 
-    if (!cpu_lock_acquire(&heap->lock))
+    if ((slabs->trusting && !slab_count_trusted(heap, live)) ||
+        !cpu_lock_acquire(&heap->lock))
         return *last;
-    struct heap_totals totals = slab_totals(heap);
+    struct heap_totals totals = slab_totals(heap, live);
     for (unsigned i = 0; i < slabs->cpu_count; i++)
         allocations +=
             __atomic_load_n(&slabs->cpu[i].allocations, __ATOMIC_RELAXED);
@@ -474,8 +472,8 @@ static struct heap_stats slab_stats(struct heap *heap)
 }
 
 /* Counted by walking, as all is; the last class has the large blocks. */
-static bool slab_tell_class(struct heap *heap, unsigned number,
-                            struct heap_class *class)
+bool slab_tell_class(struct heap *heap, unsigned number,
+                     struct heap_class *class)
 {
     struct slab_heap *slabs = slab_heap(heap);
 
@@ -487,9 +485,11 @@ static bool slab_tell_class(struct heap *heap, unsigned number,
         .failures =
             __atomic_load_n(&slabs->class[own].failures, __ATOMIC_RELAXED),
     };
-    if (!cpu_lock_acquire(&heap->lock))
+    size_t live[SIZE_CLASSES] = {0};
+    if ((slabs->trusting && !slab_count_trusted(heap, live)) ||
+        !cpu_lock_acquire(&heap->lock))
         return true;
-    struct heap_totals totals = slab_class_totals(heap, own);
+    struct heap_totals totals = slab_class_totals(heap, own, live);
     cpu_lock_release(&heap->lock);
     class->blocks = totals.blocks;
     class->requested = totals.requested;
@@ -528,7 +528,7 @@ static struct heap_flaw check_alone(struct heap *heap)
  * between two locks looks like one. */
 #define CHECKS 3
 
-static struct heap_flaw slab_check(struct heap *heap)
+struct heap_flaw slab_check(struct heap *heap)
 {
     struct slab_heap *slabs = slab_heap(heap);
     struct heap_flaw flaw = {.place = heap};
@@ -547,21 +547,13 @@ static struct heap_flaw slab_check(struct heap *heap)
     return flaw;
 }
 
-#define SLAB_CALLS                                                             \
-    .alloc = slab_alloc, .alloc_zeroed = slab_alloc_zeroed,                    \
-    .alloc_back = slab_alloc, .free = slab_free, .realloc = slab_realloc,      \
-    .usable_size = slab_usable_size, .stats = slab_stats,                      \
-    .class = slab_tell_class, .check = slab_check
-
 static const struct heap_calls slab_calls = {
     SLAB_CALLS,
+    .alloc = slab_alloc,
+    .alloc_zeroed = slab_alloc_zeroed,
+    .alloc_back = slab_alloc,
+    .free = slab_free,
     .dealloc = slab_dealloc,
-};
-
-/* With HEAP_CHECKS_OFF. */
-static const struct heap_calls slab_trusting_calls = {
-    SLAB_CALLS,
-    .dealloc = slab_dealloc_trusting,
 };
 
 /* ---- Making a heap ---- */
@@ -623,8 +615,7 @@ static void slab_init(struct heap *heap)
     make_cpu(slabs, &slabs->closed);
     slabs->closed.section.stopped = 1;
     slabs->cpu = &slabs->closed;
-    if (heap->checks == HEAP_CHECKS_OFF)
-        heap->calls = &slab_trusting_calls;
+    slabs->trusting = heap->checks == HEAP_CHECKS_OFF;
     if (heap->region.limit >= REGION_FOR_MAGAZINES + for_cpus &&
         own(heap, owned + for_cpus)) {
         slabs->cpu = (struct slab_cpu *)(slabs + 1);
@@ -634,6 +625,11 @@ static void slab_init(struct heap *heap)
         for (unsigned i = 0; i < cpus; i++)
             make_cpu(slabs, &slabs->cpu[i]);
     }
+    /* without CPUs every call of both goes the slow way */
+    slabs->calls = slabs->trusting && slabs->cpu_count > 0
+                       ? &slab_trusting_calls
+                       : &slab_calls;
+    heap->calls = slabs->calls;
     /* what has grown beyond stays unused where memory comes in pieces */
     if (heap->region.back && owned < heap->region.size)
         owned = heap->region.size;

@@ -72,6 +72,8 @@ struct slab_heap {
     struct slab_cpu *cpu; /* an array, or &closed */
     size_t cpu_mask;      /* of CPU numbers; 0 for closed */
 
+    const struct heap_calls *calls; /* whatever stands before them */
+    bool trusting;                  /* see mm/heap/slab_trust.c */
     struct slab *slabs;        /* by pages */
     unsigned cpu_count;        /* 0: all calls go the slow way */
     struct cpu_lock stop_lock; /* who has it may stop CPUs */
@@ -236,6 +238,55 @@ static inline struct slab_cpu *slab_this_cpu(const struct slab_heap *slabs)
     return &slabs->cpu[platform_cpu() & slabs->cpu_mask];
 }
 
+/* The class of the page that a pointer is in; 0 also for what is in none. */
+__attribute__((always_inline)) static inline unsigned
+slab_class_of(const struct slab_heap *slabs, const void *pointer)
+{
+    size_t page = ((vaddr_t)pointer - slabs->start) / PAGE_SIZE;
+
+    if (unlikely(page >=
+                 __atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED)))
+        return PAGE_OF_NONE;
+    return slab_class_of_page(slabs, page);
+}
+
+/* The class that a size is of as a rule.  The compiler must not put the class of
+ * the block's page in its place, although the two were found equal: what follows
+ * need not wait until that is loaded. */
+__attribute__((always_inline)) static inline unsigned
+slab_expect(unsigned number)
+{
+    __asm__("" : "+r"(number));
+    return number;
+}
+
+/* ---- mm/heap/slab.c ---- */
+
+/* What the fast paths leave: an allocation of any layout, and a free of any
+ * pointer, with its layout if the owner says it. */
+void *slab_alloc_slow(struct heap *heap, struct layout layout,
+                      const void *caller, bool clear);
+void slab_free_slow(struct heap *heap, const void *pointer,
+                    const struct layout *layout, const void *caller);
+
+void *slab_realloc(struct heap *heap, const struct heap_claim *claim,
+                   struct layout layout);
+size_t slab_usable_size(struct heap *heap, const struct heap_claim *claim);
+struct heap_stats slab_stats(struct heap *heap);
+bool slab_tell_class(struct heap *heap, unsigned number,
+                     struct heap_class *class);
+struct heap_flaw slab_check(struct heap *heap);
+
+/* The calls that are the same whatever is checked. */
+#define SLAB_CALLS                                                             \
+    .realloc = slab_realloc, .usable_size = slab_usable_size,                  \
+    .stats = slab_stats, .class = slab_tell_class, .check = slab_check
+
+/* ---- mm/heap/slab_trust.c ---- */
+
+/* For HEAP_CHECKS_OFF. */
+extern const struct heap_calls slab_trusting_calls;
+
 /* ---- mm/heap/slab_slots.c ---- */
 
 /* The lock of a class.  False: this CPU has it, further down its stack.  Giving
@@ -243,9 +294,10 @@ static inline struct slab_cpu *slab_this_cpu(const struct slab_heap *slabs)
 bool slab_lock(struct slab_heap *slabs, unsigned number);
 void slab_unlock(struct heap *heap, unsigned number);
 
-/* With the class's lock held.  Takes up to `wanted` slots out of one slab, the
- * fullest there is, and puts them in rounds so that the lowest is last.
- * Returns how many; 0, with the reason, if no slab could be made. */
+/* With the class's lock held.  Takes up to `wanted` slots out of slabs, the
+ * fullest first, and puts them in rounds so that the lowest of a slab is last.
+ * Returns how many, fewer if there are no more; it makes a slab only if there is
+ * none to take from, and returns 0, with the reason, if it cannot. */
 unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
                    unsigned wanted, enum mm_error *error);
 
@@ -293,11 +345,18 @@ void slab_go_on(struct slab_heap *slabs);
 enum heap_fault slab_find(const struct heap *heap, const void *pointer,
                           struct heap_block *block);
 
-/* Counts by walking all slabs; with heap->lock held. */
-struct heap_totals slab_totals(const struct heap *heap);
+/* How many blocks of each class are live, where they are trusted; exact if
+ * nobody else allocates or frees.  With no lock held.  False: a handler hit who
+ * does so already, or has a lock that this needs. */
+bool slab_count_trusted(struct heap *heap, size_t live[SIZE_CLASSES]);
+
+/* Counts by walking all slabs; with heap->lock held, and live from the function
+ * above where blocks are trusted. */
+struct heap_totals slab_totals(const struct heap *heap, const size_t *live);
 
 /* The same of one class, or of large blocks for 0. */
-struct heap_totals slab_class_totals(const struct heap *heap, unsigned number);
+struct heap_totals slab_class_totals(const struct heap *heap, unsigned number,
+                                     const size_t *live);
 
 /* Verifies everything; with all CPUs stopped and all locks held. */
 struct heap_flaw slab_verify(const struct heap *heap);

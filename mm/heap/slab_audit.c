@@ -20,11 +20,11 @@ static enum heap_fault find_in_slab(const struct slab_heap *slabs,
         return HEAP_NOT_A_START;
     enum note_kind kind = note_kind(number);
     uint32_t note = note_get(kind, slab_note(slabs, start));
-    bool live = note & NOTE_LIVE;
+    bool noted = note & NOTE_LIVE, live = noted || slabs->trusting;
     *block = (struct heap_block){
         .start = (void *)start,
-        .layout = live ? note_layout(kind, note)
-                       : (struct layout){class->bytes, HEAP_GRANULE},
+        .layout = noted ? note_layout(kind, note)
+                        : (struct layout){class->bytes, HEAP_GRANULE},
         .usable = class->bytes,
         .held = class->bytes,
     };
@@ -123,18 +123,38 @@ static void add_up_slab(const struct slab_heap *slabs, unsigned number,
             add_up_block(&block, wanted, totals);
 }
 
-static struct heap_totals add_up(const struct heap *heap, unsigned wanted)
+/* Where blocks are trusted. */
+static void add_up_trusted(const struct slab_heap *slabs, unsigned wanted,
+                           const size_t *live, struct heap_totals *totals)
+{
+    for (unsigned number = 1; number < SIZE_CLASSES; number++) {
+        size_t bytes = live[number] * slabs->class[number].bytes;
+
+        if (wanted != ANY_CLASS && wanted != number)
+            continue;
+        totals->blocks += live[number];
+        totals->requested += bytes;
+        totals->held += bytes;
+    }
+}
+
+static struct heap_totals add_up(const struct heap *heap, unsigned wanted,
+                                 const size_t *live)
 {
     const struct slab_heap *slabs = slab_heap(heap);
     struct heap_totals totals = {0};
     struct heap_block block;
 
+    if (slabs->trusting)
+        add_up_trusted(slabs, wanted, live, &totals);
     for (size_t page = 0; page < slabs->pages.fresh;
          page += run_length(slabs, page)) {
         unsigned number = slab_class_of_page(slabs, page);
 
         if (slab_is_class(number)) {
-            add_up_slab(slabs, number, &slabs->slabs[page], wanted, &totals);
+            if (!slabs->trusting)
+                add_up_slab(slabs, number, &slabs->slabs[page], wanted,
+                            &totals);
         } else if (number == PAGE_OF_LARGE) {
             describe_large(slabs, page, &block);
             add_up_block(&block, wanted, &totals);
@@ -145,14 +165,83 @@ static struct heap_totals add_up(const struct heap *heap, unsigned wanted)
     return totals;
 }
 
-struct heap_totals slab_totals(const struct heap *heap)
+struct heap_totals slab_totals(const struct heap *heap, const size_t *live)
 {
-    return add_up(heap, ANY_CLASS);
+    return add_up(heap, ANY_CLASS, live);
 }
 
-struct heap_totals slab_class_totals(const struct heap *heap, unsigned number)
+struct heap_totals slab_class_totals(const struct heap *heap, unsigned number,
+                                     const size_t *live)
 {
-    return add_up(heap, number);
+    return add_up(heap, number, live);
+}
+
+/* ---- Blocks that are trusted ---- */
+
+/* Takes off what is in a magazine, and the magazine, which is a block, too. */
+static void take_off(const struct slab_heap *slabs, unsigned number,
+                     const struct magazine *magazine, size_t *live)
+{
+    if (magazine == &slabs->none)
+        return;
+    live[number] -= magazine->count;
+    live[size_class(magazine_bytes(magazine->limit))]--;
+}
+
+/* With the class's lock. */
+static void take_off_depot(const struct slab_heap *slabs, unsigned number,
+                           size_t *live)
+{
+    const struct slab_class *class = &slabs->class[number];
+
+    for (const struct magazine *m = class->full.first; m; m = m->next)
+        take_off(slabs, number, m, live);
+    for (const struct magazine *m = class->empty.first; m; m = m->next)
+        take_off(slabs, number, m, live);
+}
+
+/* Slots that are not free; with heap->lock. */
+static void add_used(const struct slab_heap *slabs, size_t *live)
+{
+    for (size_t page = 0; page < slabs->pages.fresh;
+         page += run_length(slabs, page)) {
+        unsigned number = slab_class_of_page(slabs, page);
+
+        if (slab_is_class(number))
+            live[number] +=
+                slabs->class[number].slots - slabs->slabs[page].free_count;
+    }
+    live[size_class(sizeof(struct large_block))] -= slabs->large.count;
+}
+
+bool slab_count_trusted(struct heap *heap, size_t live[SIZE_CLASSES])
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    bool all = true;
+
+    if (!slab_stop_cpus(slabs))
+        return false;
+    for (unsigned i = 0; i < slabs->cpu_count; i++)
+        if (slab_cpu_is_stopped(slabs, i))
+            for (unsigned number = 1; number < SIZE_CLASSES; number++) {
+                take_off(slabs, number, slabs->cpu[i].loaded[number], live);
+                take_off(slabs, number, slabs->cpu[i].previous[number], live);
+            }
+    for (unsigned number = 1; all && number < SIZE_CLASSES; number++) {
+        all = slab_lock(slabs, number);
+        if (!all)
+            break;
+        take_off_depot(slabs, number, live);
+        slab_unlock(heap, number); /* puts back what handlers freed */
+    }
+    if (all)
+        all = cpu_lock_acquire(&heap->lock);
+    if (all) {
+        add_used(slabs, live);
+        cpu_lock_release(&heap->lock);
+    }
+    slab_go_on(slabs);
+    return all;
 }
 
 /* ---- Whether it is true ---- */
@@ -185,7 +274,8 @@ static struct heap_flaw verify_slab(const struct slab_heap *slabs,
         if (slot >= class->slots) {
             if (is_free)
                 return FLAW(slab, "a free slot behind the last one");
-        } else if (slot_is_live(slabs, number, slab, slot)) {
+        } else if (!slabs->trusting &&
+                   slot_is_live(slabs, number, slab, slot)) {
             if (is_free)
                 return FLAW(slab, "a slot both free and live");
             live++;
@@ -221,7 +311,8 @@ static struct heap_flaw verify_round(const struct slab_heap *slabs,
 
     if (at < slabs->start || page >= slabs->pages.fresh ||
         slab_class_of_page(slabs, page) != number ||
-        find_in_slab(slabs, number, at, &block) != HEAP_DOUBLE_FREE)
+        find_in_slab(slabs, number, at, &block) !=
+            (slabs->trusting ? HEAP_NO_FAULT : HEAP_DOUBLE_FREE))
         return FLAW(round, "a round that is no free block of its class");
     const struct slab *slab = slab_of_page(slabs, page);
     if (set512_has(&slab->free, slab_slot(class, at - slab_start(slabs, slab))))
@@ -307,7 +398,8 @@ struct heap_flaw slab_verify(const struct heap *heap)
     }
     away[size_class(sizeof(struct large_block))] -= slabs->large.count;
     for (unsigned number = 1; !flaw.place && number < SIZE_CLASSES; number++)
-        if (away[number] != 0)
+        /* where blocks are trusted, what is left over is live */
+        if (slabs->trusting ? away[number] > SIZE_MAX / 2 : away[number] != 0)
             flaw = FLAW(&slabs->class[number],
                         "slots neither free nor live, nor in a magazine");
     if (flaw.place)

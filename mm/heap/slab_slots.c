@@ -106,6 +106,8 @@ static struct slab *slab_make(struct heap *heap, unsigned number,
         slab[i].first = (uint32_t)first;
         slab[i].known = true;
     }
+    if (slabs->trusting && number <= SIZE_CLASS_SMALL)
+        zeroed = false; /* a free would not note that it is so no more */
     memset(slabs->notes + first * PAGE_NOTES, zeroed ? NOTE_FRESH : NOTE_FREE,
            class->pages * PAGE_NOTES);
     set512_clear(&slab->free);
@@ -135,22 +137,11 @@ static bool slab_end(struct heap *heap, struct slab_class *class,
     return true;
 }
 
-/* Takes up to `wanted` slots out of slabs, the fullest first, and puts them in
- * rounds so that the lowest of a slab is last.  Returns how many; fewer only if
- * a slab could not be made, or one is used up. */
-unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
-                   unsigned wanted, enum mm_error *error)
+/* Takes up to `wanted` slots out of one slab that has some, and puts them in
+ * rounds so that the lowest is last.  Returns how many. */
+static unsigned take_from(struct slab_heap *slabs, struct slab_class *class,
+                          struct slab *slab, void **rounds, unsigned wanted)
 {
-    struct slab_heap *slabs = slab_heap(heap);
-    struct slab_class *class = &slabs->class[number];
-    struct slab *slab = NULL;
-
-    for (unsigned i = 0; !slab && i < SLAB_LISTS; i++)
-        slab = class->partial[i];
-    if (!slab)
-        slab = slab_make(heap, number, error);
-    if (!slab)
-        return 0;
     if (wanted > slab->free_count)
         wanted = slab->free_count;
 
@@ -168,6 +159,34 @@ unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
     slab->free_count = (uint16_t)(slab->free_count - wanted);
     slab_relink(class, slab);
     return wanted;
+}
+
+/* The fullest of those that have a free slot, or NULL. */
+static struct slab *fullest(const struct slab_class *class)
+{
+    struct slab *slab = NULL;
+
+    for (unsigned i = 0; !slab && i < SLAB_LISTS; i++)
+        slab = class->partial[i];
+    return slab;
+}
+
+/* A slab in a worn heap may have one free slot: so it goes on from slab to slab,
+ * but makes a new one only for the first slot. */
+unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
+                   unsigned wanted, enum mm_error *error)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    struct slab_class *class = &slabs->class[number];
+    struct slab *slab = fullest(class);
+    unsigned taken = 0;
+
+    if (!slab)
+        slab = slab_make(heap, number, error);
+    for (; slab && taken < wanted; slab = fullest(class))
+        taken +=
+            take_from(slabs, class, slab, rounds + taken, wanted - taken);
+    return taken;
 }
 
 /* Puts a block, whose note says that it is free, back into its slab. */
