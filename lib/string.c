@@ -2,22 +2,58 @@
  *
  * rep movs and rep stos move whole cache lines where they can (Intel
  * optimization manual, section 3.7.6); by words they do so on CPUs without ERMS
- * too.
+ * too.  They take some 20 ns to begin with, in which a loop is long done with a
+ * few hundred bytes.
  */
 #include "lib/string.h"
 
 #include <stdint.h>
 
+/* Up to so many bytes by a loop. */
+#define COPY_BY_LOOP 512
+#define FILL_BY_LOOP 256
+
+/* Eight bytes at any address. */
+struct word {
+    uint64_t value;
+} __attribute__((packed, may_alias));
+
+static inline uint64_t get_word(const unsigned char *at)
+{
+    return ((const struct word *)(const void *)at)->value;
+}
+
+static inline void set_word(unsigned char *at, uint64_t value)
+{
+    ((struct word *)(void *)at)->value = value;
+}
+
+/* Forwards, each word read before one behind it is written: memmove relies on
+ * that.  The last word, which may overlap the one before, is read first. */
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
-    void *end = to;
-    size_t words = bytes / 8, rest = bytes % 8;
-    __asm__ volatile("rep movsq\n\t"
-                     "mov %3, %%rcx\n\t"
-                     "rep movsb"
-                     : "+&D"(end), "+&S"(from), "+&c"(words)
-                     : "r"(rest)
-                     : "memory");
+    unsigned char *target = to;
+    const unsigned char *source = from;
+    size_t i = 0;
+
+    if (bytes < 8) {
+        for (; i < bytes; i++)
+            target[i] = source[i];
+        return to;
+    }
+    uint64_t last = get_word(source + bytes - 8);
+    if (bytes > COPY_BY_LOOP) {
+        void *end = to;
+        size_t words = bytes / 8;
+        __asm__ volatile("rep movsq"
+                         : "+D"(end), "+S"(from), "+c"(words)
+                         :
+                         : "memory");
+    } else {
+        for (; i + 8 <= bytes; i += 8)
+            set_word(target + i, get_word(source + i));
+    }
+    set_word(target + bytes - 8, last);
     return to;
 }
 
@@ -35,15 +71,27 @@ void *memmove(void *to, const void *from, size_t bytes)
 
 void *memset(void *to, int byte, size_t bytes)
 {
-    void *end = to;
-    size_t words = bytes / 8, rest = bytes % 8;
+    unsigned char *target = to;
     uint64_t pattern = UINT64_C(0x0101010101010101) * (unsigned char)byte;
-    __asm__ volatile("rep stosq\n\t"
-                     "mov %3, %%rcx\n\t"
-                     "rep stosb"
-                     : "+&D"(end), "+&c"(words)
-                     : "a"(pattern), "r"(rest)
-                     : "memory");
+    size_t i = 0;
+
+    if (bytes < 8) {
+        for (; i < bytes; i++)
+            target[i] = (unsigned char)byte;
+        return to;
+    }
+    if (bytes > FILL_BY_LOOP) {
+        void *end = to;
+        size_t words = bytes / 8;
+        __asm__ volatile("rep stosq"
+                         : "+D"(end), "+c"(words)
+                         : "a"(pattern)
+                         : "memory");
+    } else {
+        for (; i + 8 <= bytes; i += 8)
+            set_word(target + i, pattern);
+    }
+    set_word(target + bytes - 8, pattern);
     return to;
 }
 

@@ -554,6 +554,7 @@ static const struct heap_calls slab_calls = {
     .alloc_back = slab_alloc,
     .free = slab_free,
     .dealloc = slab_dealloc,
+    .realloc = slab_realloc,
 };
 
 /* ---- Making a heap ---- */

@@ -279,8 +279,8 @@ struct heap_flaw slab_check(struct heap *heap);
 
 /* The calls that are the same whatever is checked. */
 #define SLAB_CALLS                                                             \
-    .realloc = slab_realloc, .usable_size = slab_usable_size,                  \
-    .stats = slab_stats, .class = slab_tell_class, .check = slab_check
+    .usable_size = slab_usable_size, .stats = slab_stats,                      \
+    .class = slab_tell_class, .check = slab_check
 
 /* ---- mm/heap/slab_trust.c ---- */
 

@@ -151,8 +151,35 @@ static void trust_dealloc(struct heap *heap, void *pointer,
     trust_free(heap, pointer, caller);
 }
 
+/* Stays where it is if the slot is as good as a new one would be. */
+static void *trust_realloc(struct heap *heap, const struct heap_claim *claim,
+                           struct layout layout)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    unsigned number = slab_class_of(slabs, claim->pointer);
+    void *block = (void *)(vaddr_t)claim->pointer;
+
+    if (unlikely(!slab_is_class(number) || !is_usual(layout)))
+        return slab_realloc(heap, claim, layout);
+    size_t bytes = slabs->class[number].bytes;
+    if (layout.size <= bytes && layout.size > bytes / 2)
+        return block;
+
+    void *moved = trust_alloc(heap, layout, claim->caller);
+    if (moved) {
+        size_t kept = claim->layout && claim->layout->size < bytes
+                          ? claim->layout->size
+                          : bytes;
+
+        memcpy(moved, block, kept < layout.size ? kept : layout.size);
+        trust_free(heap, block, claim->caller);
+    }
+    return moved;
+}
+
 const struct heap_calls slab_trusting_calls = {
     SLAB_CALLS,
+    .realloc = trust_realloc,
     .alloc = trust_alloc,
     .alloc_zeroed = trust_alloc_zeroed,
     .alloc_back = trust_alloc,
