@@ -37,7 +37,7 @@
 #define MAGAZINE_BYTES (64 * KIB)
 #define ROUNDS_MIN     2
 #define ROUNDS_MAX     126
-#define DEPOT_BYTES    (256 * KIB)
+#define DEPOT_BYTES    (64 * KIB)
 #define DEPOT_MIN      4
 #define DEPOT_MAX      32
 
@@ -580,6 +580,7 @@ static void make_class(struct slab_class *class, unsigned number)
     class->reciprocal = (uint32_t)((((uint64_t)1 << 32) + bytes - 1) / bytes);
     class->pages = (uint16_t)shape.pages;
     class->slots = (uint16_t)shape.slots;
+    class->list_step = (SLAB_LISTS << 16) / (shape.slots + 1);
     class->rounds =
         (uint16_t)clamp(MAGAZINE_BYTES / bytes, ROUNDS_MIN, ROUNDS_MAX);
     class->full_max = (uint16_t)clamp(DEPOT_BYTES / (bytes * class->rounds),

@@ -45,6 +45,7 @@ struct slab_class {
     struct cpu_lock lock;
     uint32_t bytes, reciprocal;       /* of a slot; 2^32 / bytes, rounded up */
     uint16_t slots, pages;            /* of a slab */
+    uint32_t list_step; /* lists by 2^16 a free slot, rounded down */
     uint16_t rounds, full_max;        /* of a magazine; magazines in `full` */
     struct magazine_list full, empty; /* the depot */
     struct slab *partial[SLAB_LISTS];

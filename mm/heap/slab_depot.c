@@ -6,9 +6,11 @@
 #include "lib/bits.h"
 #include "mm/platform.h"
 
-/* Blocks that one call moves between a magazine and slabs, so that no call
- * takes long. */
-#define BATCH 16
+/* Blocks that one call moves out of slabs into a magazine, and back: so that no
+ * call takes long.  Those that go back are each of another slab as a rule, which
+ * is in no cache. */
+#define REFILL 16
+#define FLUSH  4
 
 /* ---- Magazines ---- */
 
@@ -68,7 +70,7 @@ static bool load_full(struct heap *heap, struct slab_cpu *cpu, unsigned number,
         if (old != &slabs->none)
             magazine_list_add(&slabs->class[number].empty, old);
     } else if (old != &slabs->none) {
-        unsigned wanted = old->limit < BATCH ? old->limit : BATCH;
+        unsigned wanted = old->limit < REFILL ? old->limit : REFILL;
         old->count = slab_take(heap, number, old->rounds, wanted, error);
     }
     slab_unlock(heap, number);
@@ -118,7 +120,7 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
         *previous = *loaded;
         *loaded = empty;
     } else {
-        flush(heap, number, *loaded, BATCH);
+        flush(heap, number, *loaded, FLUSH);
     }
     slab_unlock(heap, number);
     return !magazine_is_full(*loaded);

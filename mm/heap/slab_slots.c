@@ -52,7 +52,7 @@ static void slab_link(struct slab_class *class, struct slab *slab)
 {
     if (slab->free_count == 0)
         return;
-    unsigned list = slab->free_count * SLAB_LISTS / (class->slots + 1u);
+    unsigned list = slab->free_count * class->list_step >> 16;
     struct slab **head = &class->partial[list];
 
     slab->list = (uint8_t)list;
@@ -76,7 +76,7 @@ static void slab_unlink(struct slab *slab)
 /* After a change of free_count. */
 static void slab_relink(struct slab_class *class, struct slab *slab)
 {
-    unsigned list = slab->free_count * SLAB_LISTS / (class->slots + 1u);
+    unsigned list = slab->free_count * class->list_step >> 16;
 
     if (slab->link && slab->free_count > 0 && slab->list == list)
         return;
