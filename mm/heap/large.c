@@ -167,7 +167,6 @@ static void *alloc_inside(struct heap *heap, struct layout layout, bool clear,
         struct slab *slab = &slabs->slabs[first];
 
         slab->first = (uint32_t)first;
-        slab->known = true;
         slab->layout = layout;
         slab->pages = (uint32_t)count;
         set_rest(slabs, first, 0, 1, PAGE_OF_LARGE);
@@ -191,7 +190,7 @@ static bool free_inside(struct heap *heap, vaddr_t start)
     if (!cpu_lock_acquire(&heap->lock))
         return false;
     size_t count = slabs->slabs[first].pages;
-    set_rest(slabs, first, 0, count, PAGE_OF_NONE);
+    set_rest(slabs, first, 0, count, PAGE_OF_FREED);
     pages_give(&slabs->pages, first, count);
     cpu_lock_release(&heap->lock);
     return true;
@@ -209,7 +208,7 @@ static bool resize_inside(struct heap *heap, vaddr_t start,
         return false;
     bool done = slab_resize_pages(heap, first, from, to);
     if (done) {
-        set_rest(slabs, first, to, from, PAGE_OF_NONE);
+        set_rest(slabs, first, to, from, PAGE_OF_FREED);
         set_rest(slabs, first, from, to, PAGE_OF_REST);
         slab->pages = (uint32_t)to;
         slab->layout = layout;

@@ -7,7 +7,7 @@
 #include "mm/heap/backend.h"
 
 /* Idle pages that are kept: these, and a part of those that are taken. */
-#define IDLE_KEPT  64
+#define IDLE_KEPT  512
 #define IDLE_SHARE 16
 
 /* Entries get memory for so many pages at a time. */

@@ -30,7 +30,7 @@ struct page_row {
     size_t bytes; /* a page; 0: the row is one of bits */
 };
 
-#define PAGE_ROWS_MAX 5
+#define PAGE_ROWS_MAX 6
 
 /* Runs shorter than this are looked for where the last search has ended. */
 #define PAGES_HINTS 17

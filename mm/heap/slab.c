@@ -38,7 +38,7 @@
 #define ROUNDS_MIN     2
 #define ROUNDS_MAX     126
 #define DEPOT_BYTES    (64 * KIB)
-#define DEPOT_MIN      4
+#define DEPOT_MIN      1
 #define DEPOT_MAX      32
 
 /* In a smaller region magazines would hold too much of it. */
@@ -603,7 +603,8 @@ static bool own(struct heap *heap, size_t bytes)
 
 static void slab_init(struct heap *heap)
 {
-    static const size_t entries[] = {PAGE_NOTES, sizeof(struct slab), 1, 0};
+    static const size_t entries[] = {PAGE_NOTES, sizeof(struct slab), 1,
+                                     sizeof(uint32_t), 0};
     vaddr_t region = (vaddr_t)heap->region.start;
     vaddr_t at = align_up(region, _Alignof(struct slab_heap));
     struct slab_heap *slabs = heap->state = (struct slab_heap *)at;
@@ -643,6 +644,7 @@ static void slab_init(struct heap *heap)
     slabs->notes = (uint8_t *)slabs->pages.row[0].start;
     slabs->slabs = (struct slab *)slabs->pages.row[1].start;
     slabs->classes = (uint8_t *)slabs->pages.row[2].start;
+    slabs->runs = (uint32_t *)slabs->pages.row[3].start;
 }
 
 static void slab_fini(struct heap *heap)

@@ -15,7 +15,8 @@
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
 /* In the table of classes, beside those of blocks. */
-#define PAGE_OF_NONE  0   /* in no run */
+#define PAGE_OF_NONE  0   /* in no run ever */
+#define PAGE_OF_FREED 253 /* in no run any more */
 #define PAGE_OF_LARGE 254 /* a large block's first */
 #define PAGE_OF_REST  255 /* and its others */
 
@@ -25,15 +26,14 @@
 /* Partial slabs are in lists by how full they are, the fullest first. */
 #define SLAB_LISTS 4
 
-/* What is known of one run of pages; of those of a slab, by its first page.
- * The other pages' entries only know `first`. */
+/* What is known of one run of pages: by its first page, which slabs->runs tells
+ * of each page of a slab. */
 struct slab {
     struct set512 free; /* slots that are neither live nor in magazines */
     struct slab *next, **link; /* in a list of partial slabs; link: not full */
     uint32_t first;            /* number of the first page of the run */
     uint16_t free_count;
     uint8_t list;
-    bool known;           /* some block was in this page once */
     struct layout layout; /* of a large block */
     uint32_t pages;       /* of a large block */
 } __attribute__((aligned(64)));
@@ -76,6 +76,7 @@ struct slab_heap {
     const struct heap_calls *calls; /* whatever stands before them */
     bool trusting;                  /* see mm/heap/slab_trust.c */
     struct slab *slabs;        /* by pages */
+    uint32_t *runs;            /* by pages: the first of the run */
     unsigned cpu_count;        /* 0: all calls go the slow way */
     struct cpu_lock stop_lock; /* who has it may stop CPUs */
     struct pages pages;        /* heap->lock covers it */
@@ -89,6 +90,12 @@ struct slab_heap {
 static inline struct slab_heap *slab_heap(const struct heap *heap)
 {
     return heap->state;
+}
+
+/* Whether a page of this kind is part of anything. */
+static inline bool slab_is_taken(unsigned kind)
+{
+    return kind != PAGE_OF_NONE && kind != PAGE_OF_FREED;
 }
 
 /* Whether the pages of a run of this kind are a slab. */
@@ -187,7 +194,7 @@ static inline uint8_t *slab_note(const struct slab_heap *slabs, vaddr_t at)
 static inline struct slab *slab_of_page(const struct slab_heap *slabs,
                                         size_t page)
 {
-    return &slabs->slabs[slabs->slabs[page].first];
+    return &slabs->slabs[slabs->runs[page]];
 }
 
 static inline vaddr_t slab_start(const struct slab_heap *slabs,

@@ -63,7 +63,9 @@ enum heap_fault slab_find(const struct heap *heap, const void *pointer,
         return find_in_slab(slabs, number, at, block);
     switch (number) {
     case PAGE_OF_NONE:
-        return slabs->slabs[page].known ? HEAP_DOUBLE_FREE : HEAP_FOREIGN;
+        return HEAP_FOREIGN;
+    case PAGE_OF_FREED:
+        return HEAP_DOUBLE_FREE;
     default:
         while (slab_class_of_page(slabs, page) == PAGE_OF_REST)
             page--;
@@ -262,7 +264,7 @@ static struct heap_flaw verify_slab(const struct slab_heap *slabs,
     unsigned live = 0, free = set512_count(&slab->free);
 
     for (size_t i = 1; i < class->pages; i++)
-        if (slab[i].first != slab->first ||
+        if (slabs->runs[slab->first + i] != slab->first ||
             slab_class_of_page(slabs, slab->first + i) != number)
             return FLAW(&slab[i], "a page that its slab does not know");
     if (free != slab->free_count)
@@ -376,12 +378,12 @@ struct heap_flaw slab_verify(const struct heap *heap)
          page += run_length(slabs, page)) {
         unsigned number = slab_class_of_page(slabs, page);
 
-        if (number != PAGE_OF_NONE)
+        if (slab_is_taken(number))
             taken += run_length(slabs, page);
         if (number == PAGE_OF_REST)
             return FLAW((void *)pages_address(&slabs->pages, page),
                         "a page that is part of no block");
-        if (number != PAGE_OF_NONE && slabs->slabs[page].first != page)
+        if (slab_is_taken(number) && slabs->slabs[page].first != page)
             return FLAW(&slabs->slabs[page], "a run that begins elsewhere");
         if (slab_is_class(number))
             flaw =

@@ -84,6 +84,24 @@ static void slab_relink(struct slab_class *class, struct slab *slab)
     slab_link(class, slab);
 }
 
+/* Notes that all slots of a slab are free; no other byte of its notes says that
+ * a block lives there. */
+static void note_all_free(struct slab_heap *slabs, unsigned number,
+                          size_t first, unsigned note)
+{
+    const struct slab_class *class = &slabs->class[number];
+    uint8_t *notes = slabs->notes + first * PAGE_NOTES;
+    size_t bytes = class->pages * (size_t)PAGE_NOTES;
+
+    if (class->slots * 8u >= bytes) {
+        memset(notes, (int)note, bytes);
+        return;
+    }
+    vaddr_t at = pages_address(&slabs->pages, first);
+    for (unsigned slot = 0; slot < class->slots; slot++, at += class->bytes)
+        note_set(note_kind(number), slab_note(slabs, at), note);
+}
+
 static struct slab *slab_make(struct heap *heap, unsigned number,
                               enum mm_error *error)
 {
@@ -102,14 +120,12 @@ static struct slab *slab_make(struct heap *heap, unsigned number,
         return NULL;
     }
     struct slab *slab = &slabs->slabs[first];
-    for (size_t i = 0; i < class->pages; i++) {
-        slab[i].first = (uint32_t)first;
-        slab[i].known = true;
-    }
+    slab->first = (uint32_t)first;
+    for (size_t i = 0; i < class->pages; i++)
+        slabs->runs[first + i] = (uint32_t)first;
     if (slabs->trusting && number <= SIZE_CLASS_SMALL)
         zeroed = false; /* a free would not note that it is so no more */
-    memset(slabs->notes + first * PAGE_NOTES, zeroed ? NOTE_FRESH : NOTE_FREE,
-           class->pages * PAGE_NOTES);
+    note_all_free(slabs, number, first, zeroed ? NOTE_FRESH : NOTE_FREE);
     set512_clear(&slab->free);
     set512_add_range(&slab->free, 0, class->slots);
     slab->free_count = class->slots;
@@ -131,7 +147,7 @@ static bool slab_end(struct heap *heap, struct slab_class *class,
     if (!cpu_lock_acquire(&heap->lock))
         return false;
     slab_unlink(slab);
-    set_pages(slabs, slab->first, class->pages, PAGE_OF_NONE);
+    set_pages(slabs, slab->first, class->pages, PAGE_OF_FREED);
     pages_give(&slabs->pages, slab->first, class->pages);
     cpu_lock_release(&heap->lock);
     return true;
