@@ -16,12 +16,18 @@ struct subject {
     struct heap_region region; /* none for a peer */
 };
 
+/* What the loops read does not lie at the start of a page, for blocks do: a
+ * load waits for a store before it whose address has the same last twelve bits.
+ */
+#define OFF_THE_PAGE 1344u
+
 static struct subject *begin(const struct bench *bench)
 {
     bench_huge_pages(false); /* for the peers have none either */
-    struct subject *made = bench_take(sizeof(*made));
-    if (made == NULL)
+    uint8_t *taken = bench_take(OFF_THE_PAGE + sizeof(struct subject));
+    if (taken == NULL)
         return NULL;
+    struct subject *made = (struct subject *)(void *)(taken + OFF_THE_PAGE);
     made->state.size = bench->bytes;
     for (unsigned i = 0; i < HEAP_THREADS_MAX; i++)
         made->state.worker[i].random = i + 1;
@@ -32,7 +38,8 @@ static void end(struct subject *subject)
 {
     if (subject->region.start != NULL)
         bench_heap_region_end(&subject->region);
-    bench_give(subject, sizeof(*subject));
+    bench_give((uint8_t *)subject - OFF_THE_PAGE,
+               OFF_THE_PAGE + sizeof(*subject));
     bench_huge_pages(true);
 }
 

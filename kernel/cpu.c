@@ -27,6 +27,10 @@ enum {
 #define EBX_SMEP (1u << 7)
 #define EBX_SMAP (1u << 20)
 #define ECX_UMIP (1u << 2)
+#define EDX_FSRM (1u << 4)
+
+/* Bits of its subleaf 1, eax. */
+#define EAX_FSRS (1u << 11)
 
 /* Bits of LEAF_EXTENDED_FEATURES, edx. */
 #define EXTENDED_NX       (1u << 20)
@@ -84,6 +88,15 @@ static void read_protections(bool *has)
     has[CPU_UMIP] = structured.ecx & ECX_UMIP;
 }
 
+static void tune_strings(void)
+{
+    struct cpuid structured = basic_leaf(LEAF_STRUCTURED_FEATURES);
+    uint32_t more = structured.eax >= 1 /* subleaves */
+                        ? cpuid(LEAF_STRUCTURED_FEATURES, 1).eax
+                        : 0;
+    string_tune(structured.edx & EDX_FSRM, more & EAX_FSRS);
+}
+
 const struct cpu *cpu_get(void)
 {
     static struct cpu cpu;
@@ -94,6 +107,7 @@ const struct cpu *cpu_get(void)
             extended_leaf(LEAF_EXTENDED_FEATURES).edx & EXTENDED_1G_PAGES;
         unsigned bits = extended_leaf(LEAF_ADDRESS_SIZES).eax & 0xff;
         cpu.paddr_bits = bits != 0 ? bits : PADDR_BITS_DEFAULT;
+        tune_strings();
     }
     return &cpu;
 }

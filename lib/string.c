@@ -1,17 +1,33 @@
-/* The string functions of lib/string.h, plain and short.
+/* Memory and strings.
  *
  * rep movs and rep stos move whole cache lines where they can (Intel
  * optimization manual, section 3.7.6); by words they do so on CPUs without ERMS
  * too.  They take some 20 ns to begin with, in which a loop is long done with a
- * few hundred bytes.
+ * few hundred bytes; but a CPU with FSRM or FSRS begins at once, and has no
+ * branch to mispredict (see string_tune).
  */
 #include "lib/string.h"
 
 #include <stdint.h>
 
-/* Up to so many bytes by a loop. */
-#define COPY_BY_LOOP 512
-#define FILL_BY_LOOP 256
+/* From so many bytes on by rep, on any CPU and on one that is quick at it. */
+#define COPY_BY_REP       1024
+#define COPY_BY_QUICK_REP 17
+#define FILL_BY_REP       512
+#define FILL_BY_QUICK_REP 17
+
+/* Above this a quick rep stos is no quicker than the loop. */
+#define FILL_BY_QUICK_REP_MOST 128
+
+static size_t copy_by_rep = COPY_BY_REP;
+static size_t fill_by_quick_rep = FILL_BY_QUICK_REP_MOST + 1;
+
+void string_tune(bool short_copies, bool short_fills)
+{
+    copy_by_rep = short_copies ? COPY_BY_QUICK_REP : COPY_BY_REP;
+    fill_by_quick_rep =
+        short_fills ? FILL_BY_QUICK_REP : FILL_BY_QUICK_REP_MOST + 1;
+}
 
 /* Eight bytes at any address. */
 struct word {
@@ -28,32 +44,85 @@ static inline void set_word(unsigned char *at, uint64_t value)
     ((struct word *)(void *)at)->value = value;
 }
 
-/* Forwards, each word read before one behind it is written: memmove relies on
- * that.  The last word, which may overlap the one before, is read first. */
+/* So many are copied in a turn. */
+#define TURN 32
+
+struct turn {
+    uint64_t a, b, c, d;
+};
+
+static inline struct turn get_turn(const unsigned char *at)
+{
+    return (struct turn){get_word(at), get_word(at + 8), get_word(at + 16),
+                         get_word(at + 24)};
+}
+
+static inline void set_turn(unsigned char *at, struct turn turn)
+{
+    set_word(at, turn.a);
+    set_word(at + 8, turn.b);
+    set_word(at + 16, turn.c);
+    set_word(at + 24, turn.d);
+}
+
+/* Up to a turn.  All is read before any is written. */
+static inline void copy_few(unsigned char *target, const unsigned char *source,
+                            size_t bytes)
+{
+    if (bytes >= 16) {
+        struct turn turn = {get_word(source), get_word(source + 8),
+                            get_word(source + bytes - 16),
+                            get_word(source + bytes - 8)};
+
+        set_word(target, turn.a);
+        set_word(target + 8, turn.b);
+        set_word(target + bytes - 16, turn.c);
+        set_word(target + bytes - 8, turn.d);
+    } else if (bytes >= 8) {
+        uint64_t first = get_word(source), last = get_word(source + bytes - 8);
+
+        set_word(target, first);
+        set_word(target + bytes - 8, last);
+    } else {
+        for (size_t i = 0; i < bytes; i++)
+            target[i] = source[i];
+    }
+}
+
+/* Forwards, nothing is read after something behind it was written: memmove
+ * relies on that.  The last turn, which may overlap the one before, is read
+ * first. */
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
     unsigned char *target = to;
     const unsigned char *source = from;
-    size_t i = 0;
 
-    if (bytes < 8) {
-        for (; i < bytes; i++)
-            target[i] = source[i];
-        return to;
-    }
-    uint64_t last = get_word(source + bytes - 8);
-    if (bytes > COPY_BY_LOOP) {
+    if (bytes >= copy_by_rep) {
         void *end = to;
+
+        if (copy_by_rep == COPY_BY_QUICK_REP) {
+            __asm__ volatile("rep movsb"
+                             : "+D"(end), "+S"(from), "+c"(bytes)
+                             :
+                             : "memory");
+            return to;
+        }
+        uint64_t last = get_word(source + bytes - 8);
         size_t words = bytes / 8;
         __asm__ volatile("rep movsq"
                          : "+D"(end), "+S"(from), "+c"(words)
                          :
                          : "memory");
+        set_word(target + bytes - 8, last);
+    } else if (bytes >= TURN) {
+        struct turn last = get_turn(source + bytes - TURN);
+
+        for (size_t i = 0; i + TURN < bytes; i += TURN)
+            set_turn(target + i, get_turn(source + i));
+        set_turn(target + bytes - TURN, last);
     } else {
-        for (; i + 8 <= bytes; i += 8)
-            set_word(target + i, get_word(source + i));
+        copy_few(target, source, bytes);
     }
-    set_word(target + bytes - 8, last);
     return to;
 }
 
@@ -72,26 +141,35 @@ void *memmove(void *to, const void *from, size_t bytes)
 void *memset(void *to, int byte, size_t bytes)
 {
     unsigned char *target = to;
-    uint64_t pattern = UINT64_C(0x0101010101010101) * (unsigned char)byte;
-    size_t i = 0;
+    uint64_t word = UINT64_C(0x0101010101010101) * (unsigned char)byte;
+    void *end = to;
 
-    if (bytes < 8) {
-        for (; i < bytes; i++)
-            target[i] = (unsigned char)byte;
-        return to;
-    }
-    if (bytes > FILL_BY_LOOP) {
-        void *end = to;
+    if (bytes >= fill_by_quick_rep && bytes <= FILL_BY_QUICK_REP_MOST) {
+        __asm__ volatile("rep stosb"
+                         : "+D"(end), "+c"(bytes)
+                         : "a"(byte)
+                         : "memory");
+    } else if (bytes >= FILL_BY_REP) {
         size_t words = bytes / 8;
         __asm__ volatile("rep stosq"
                          : "+D"(end), "+c"(words)
-                         : "a"(pattern)
+                         : "a"(word)
                          : "memory");
+        set_word(target + bytes - 8, word);
+    } else if (bytes >= TURN) {
+        const struct turn turn = {word, word, word, word};
+
+        for (size_t i = 0; i + TURN < bytes; i += TURN)
+            set_turn(target + i, turn);
+        set_turn(target + bytes - TURN, turn);
+    } else if (bytes >= 8) {
+        for (size_t i = 0; i + 8 < bytes; i += 8)
+            set_word(target + i, word);
+        set_word(target + bytes - 8, word);
     } else {
-        for (; i + 8 <= bytes; i += 8)
-            set_word(target + i, pattern);
+        for (size_t i = 0; i < bytes; i++)
+            target[i] = (unsigned char)byte;
     }
-    set_word(target + bytes - 8, pattern);
     return to;
 }
 

@@ -6,6 +6,8 @@
 #ifndef LIB_STRING_H
 #define LIB_STRING_H
 
+#include <stdbool.h>
+
 #if __STDC_HOSTED__
 #include <string.h>
 #else
@@ -22,5 +24,10 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t most);
 char *strchr(const char *s, int c);
 #endif
+
+/* Says what the CPUs are quick at: rep movsb and rep stosb of a few bytes (Intel
+ * manual 2A, CPUID: leaf 7, edx bit 4, FSRM; leaf 7.1, eax bit 11, FSRS).  Until
+ * then neither.  While nobody copies or fills on another CPU. */
+void string_tune(bool short_copies, bool short_fills);
 
 #endif

@@ -62,6 +62,25 @@ static inline bool cpu_section_enter(struct cpu_section *section)
     return false;
 }
 
+/* The same for an owner that can be closed: the stopper changes, in what the
+ * owner is to use, something that makes it give up at once.  Then nothing asks
+ * here whether it is stopped, and the stopper does this, between the two lines
+ * of its own:
+ *
+ *   for each section:  if (cpu_section_wait(section)) close what it guards;
+ *   platform_fence_cpus();
+ *
+ * and opens it again before cpu_section_release. */
+static inline bool cpu_section_enter_closable(struct cpu_section *section)
+{
+    /* relaxed, twice: as above */
+    if (__builtin_expect(__atomic_load_n(&section->busy, __ATOMIC_RELAXED), 0))
+        return false;
+    __atomic_store_n(&section->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return true;
+}
+
 static inline void cpu_section_leave(struct cpu_section *section)
 {
     /* release: a stopper that sees it sees all that was done inside */

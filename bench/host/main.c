@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cpuid.h>
 #include <linux/membarrier.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -19,6 +20,7 @@
 #include "bench/host/threads.h"
 #include "lib/assert.h"
 #include "lib/bits.h"
+#include "lib/string.h"
 #include "mm/frame.h"
 #include "mm/memory_map.h"
 #include "mm/platform.h"
@@ -342,9 +344,21 @@ static void close_file(FILE *file, const char *name)
     }
 }
 
+/* As kernel/cpu.c does. */
+static void tune_strings(void)
+{
+    unsigned eax = 0, ebx, ecx, edx = 0, more = 0;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && eax >= 1) {
+        unsigned other;
+        __get_cpuid_count(7, 1, &more, &ebx, &ecx, &other);
+    }
+    string_tune(edx >> 4 & 1, more >> 11 & 1);
+}
+
 int main(int argc, char **argv)
 {
     peers_make_room(argv);
+    tune_strings();
     if (argc == 4 && strcmp(argv[1], HEAP_ALONE) == 0)
         return heap_alone(argv[2], argv[3]);
     const char *file = "/dev/null", *samples = "/dev/null";

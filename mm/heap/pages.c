@@ -6,12 +6,16 @@
 #include "lib/string.h"
 #include "mm/heap/backend.h"
 
-/* Idle pages that are kept: these, and a part of those that are taken. */
-#define IDLE_KEPT  512
-#define IDLE_SHARE 16
+/* Idle pages that are kept: these, and as many as are taken.  Where runs of many
+ * lengths come and go, the holes between them are not much smaller. */
+#define IDLE_KEPT 256
 
 /* Entries get memory for so many pages at a time. */
 #define READY_STEP 32
+
+/* Where a row takes whole pages, its first entry lies this far off the start of
+ * one: for the same reason as struct slab_heap does. */
+#define ROW_OFFSET 832
 
 static bool has(const struct set512 *sets, size_t page)
 {
@@ -83,13 +87,19 @@ static void unback(struct pages *pages, vaddr_t start, size_t bytes)
     region->size -= bytes;
 }
 
+/* Bytes of the entries of so many pages. */
+static size_t row_bytes(const struct page_row *row, size_t pages)
+{
+    return row->bytes ? pages * row->bytes
+                      : align_up(pages, SET512_MEMBERS) / 8;
+}
+
 /* Where the entries of the pages below this one end, in whole pages. */
 static vaddr_t row_end(const struct page_row *row, size_t page)
 {
-    size_t bytes =
-        row->bytes ? page * row->bytes : align_up(page, SET512_MEMBERS) / 8;
-
-    return row->start + align_up(bytes, PAGE_SIZE);
+    if (page == 0)
+        return align_down(row->start, PAGE_SIZE);
+    return align_up(row->start + row_bytes(row, page), PAGE_SIZE);
 }
 
 /* Gives the entries of the pages below this one memory. */
@@ -186,10 +196,8 @@ static size_t layout_rows(struct pages *pages, vaddr_t start, size_t step)
     for (unsigned i = 0; i < pages->rows; i++) {
         struct page_row *row = &pages->row[i];
 
-        row->start = at;
-        at += row->bytes ? pages->count * row->bytes
-                         : align_up(pages->count, SET512_MEMBERS) / 8;
-        at = align_up(at, step);
+        row->start = at + (row->bytes && step == PAGE_SIZE ? ROW_OFFSET : 0);
+        at = align_up(row->start + row_bytes(row, pages->count), step);
     }
     pages->start = align_up(at, PAGE_SIZE);
     return pages->start - start;
@@ -342,7 +350,7 @@ void pages_give(struct pages *pages, size_t first, size_t count)
     if (!region_backs(pages) || count == 0)
         return;
     pages->idle += count;
-    if (pages->idle <= IDLE_KEPT + pages->taken_count / IDLE_SHARE)
+    if (pages->idle <= IDLE_KEPT + pages->taken_count)
         return;
     unback(pages, pages_address(pages, first), count * PAGE_SIZE);
     mark(pages->backed, first, first + count, false);
@@ -381,9 +389,9 @@ void pages_fini(struct pages *pages)
     pages_trim(pages);
     for (unsigned i = 0; i < pages->rows; i++) {
         const struct page_row *row = &pages->row[i];
-        vaddr_t end = row_end(row, pages->ready);
-        if (end > row->start)
-            unback(pages, row->start, end - row->start);
+        vaddr_t start = row_end(row, 0), end = row_end(row, pages->ready);
+        if (end > start)
+            unback(pages, start, end - start);
     }
 }
 

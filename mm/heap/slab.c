@@ -177,14 +177,14 @@ take_fast(struct heap *heap, struct layout layout, const void *caller,
     struct slab_heap *slabs = slab_heap(heap);
     struct slab_cpu *cpu = slab_this_cpu(slabs);
 
-    if (unlikely(!cpu_section_enter(&cpu->section)))
+    void *block;
+
+    if (unlikely(!cpu_section_enter_closable(&cpu->section)))
         return slow(heap, layout, caller);
-    struct magazine *loaded = cpu->loaded[number];
-    if (unlikely(loaded->count == 0)) {
+    if (unlikely(!slab_pop(&cpu->loaded[number], &block))) {
         cpu_section_leave(&cpu->section);
         return slow(heap, layout, caller);
     }
-    void *block = magazine_pop(loaded);
     uint8_t *note = slab_note(slabs, (vaddr_t)block);
     bool fresh = clear && *note == NOTE_FRESH;
     note_set(kind, note, note_make(kind, layout));
@@ -272,17 +272,13 @@ put_fast(struct slab_heap *slabs, void *block, enum note_kind kind,
                         : !(found & NOTE_LIVE)))
         return false;
     struct slab_cpu *cpu = slab_this_cpu(slabs);
-    if (unlikely(!cpu_section_enter(&cpu->section)))
+    if (unlikely(!cpu_section_enter_closable(&cpu->section)))
         return false;
-    struct magazine *loaded = cpu->loaded[number];
-    if (unlikely(magazine_is_full(loaded))) {
-        cpu_section_leave(&cpu->section);
-        return false;
-    }
-    note_set(kind, note, NOTE_FREE);
-    magazine_push(loaded, block);
+    bool done = slab_push(&cpu->loaded[number], block);
+    if (likely(done))
+        note_set(kind, note, NOTE_FREE);
     cpu_section_leave(&cpu->section);
-    return true;
+    return done;
 }
 
 __attribute__((noinline)) static void
@@ -370,8 +366,11 @@ static bool resize(struct heap *heap, const struct heap_block *block,
     if (number == PAGE_OF_LARGE)
         return is_aligned(at, layout.align) &&
                large_resize(heap, block, layout);
-    if (!suits(slabs, number, at, layout))
-        return false;
+    if (!suits(slabs, number, at, layout)) {
+        number = slab_change_class(heap, block->start, number, layout);
+        if (number == 0)
+            return false;
+    }
     if (!slabs->trusting)
         note_set(note_kind(number), slab_note(slabs, at),
                  note_make(note_kind(number), layout));
@@ -590,8 +589,10 @@ static void make_class(struct slab_class *class, unsigned number)
 static void make_cpu(struct slab_heap *slabs, struct slab_cpu *cpu)
 {
     *cpu = (struct slab_cpu){0};
-    for (unsigned number = 0; number < SIZE_CLASSES; number++)
-        cpu->loaded[number] = cpu->previous[number] = &slabs->none;
+    for (unsigned number = 0; number < SIZE_CLASSES; number++) {
+        slab_load(cpu, number, &slabs->none);
+        cpu->previous[number] = &slabs->none;
+    }
 }
 
 /* Makes the region's first bytes usable, of which some are. */

@@ -43,10 +43,10 @@ _Static_assert(sizeof(struct slab) == 128, "two cache lines");
 /* What all CPUs share of one class; the lock covers it and all its slabs. */
 struct slab_class {
     struct cpu_lock lock;
-    uint32_t bytes, reciprocal;       /* of a slot; 2^32 / bytes, rounded up */
-    uint16_t slots, pages;            /* of a slab */
-    uint32_t list_step; /* lists by 2^16 a free slot, rounded down */
-    uint16_t rounds, full_max;        /* of a magazine; magazines in `full` */
+    uint32_t bytes, reciprocal; /* of a slot; 2^32 / bytes, rounded up */
+    uint16_t slots, pages;      /* of a slab */
+    uint32_t list_step;         /* lists by 2^16 a free slot, rounded down */
+    uint16_t rounds, full_max;  /* of a magazine; magazines in `full` */
     struct magazine_list full, empty; /* the depot */
     struct slab *partial[SLAB_LISTS];
     void *deferred; /* freed by handlers that hit the lock's holder */
@@ -54,17 +54,40 @@ struct slab_class {
     size_t peak_blocks; /* when last asked for; heap->lock covers it */
 } __attribute__((aligned(64)));
 
+/* The magazine of a class that a CPU has loaded.  Its rounds are those from
+ * bottom to top, and its room ends at end: there a call pops and pushes, and
+ * the magazine's own count is out of date until it is unloaded.
+ *
+ * Who stops the CPU closes it: with bottom and end so that there is nothing to
+ * pop, and no room.  So a call that pops or pushes and does nothing else need
+ * not ask whether it is stopped, if it loads bottom or end before top. */
+struct slab_loaded {
+    void **top, **bottom, **end;
+    struct magazine *magazine;
+};
+
 /* What each CPU has of its own. */
 struct slab_cpu {
     struct cpu_section section;
     uint64_t allocations;
-    struct magazine *loaded[SIZE_CLASSES], *previous[SIZE_CLASSES];
-} __attribute__((aligned(1024)));
+    struct slab_loaded loaded[SIZE_CLASSES];
+    struct magazine *previous[SIZE_CLASSES];
+    bool closed, obeyed; /* for who has stop_lock: see slab_stop_cpus */
+    uint8_t unused[70];
+} __attribute__((aligned(64)));
 
-_Static_assert(sizeof(struct slab_cpu) == 1024, "a power of two, for speed");
+_Static_assert(sizeof(struct slab_cpu) == 2048, "a power of two, for speed");
 
-/* At the start of the region. */
+/* At the start of the region.
+ *
+ * What each call reads lies off the start of its page, where blocks lie that
+ * their owners have just written to: a load has to wait for a store before it
+ * whose address has the same last twelve bits (4 KiB aliasing).  With all of it
+ * at starts of pages, a pair of calls took three times as long on some pages.
+ */
 struct slab_heap {
+    struct slab_class class[SIZE_CLASSES];
+
     /* For the fast path. */
     vaddr_t start;        /* of page 0 */
     size_t pages_known;   /* that have notes, from there on */
@@ -75,15 +98,14 @@ struct slab_heap {
 
     const struct heap_calls *calls; /* whatever stands before them */
     bool trusting;                  /* see mm/heap/slab_trust.c */
-    struct slab *slabs;        /* by pages */
-    uint32_t *runs;            /* by pages: the first of the run */
-    unsigned cpu_count;        /* 0: all calls go the slow way */
-    struct cpu_lock stop_lock; /* who has it may stop CPUs */
-    struct pages pages;        /* heap->lock covers it */
-    struct heap_stats last;    /* asked for; so does it these */
+    struct slab *slabs;             /* by pages */
+    uint32_t *runs;                 /* by pages: the first of the run */
+    unsigned cpu_count;             /* 0: all calls go the slow way */
+    struct cpu_lock stop_lock;      /* who has it may stop CPUs */
+    struct pages pages;             /* heap->lock covers it */
+    struct heap_stats last;         /* asked for; so does it these */
     struct large large;
-    struct magazine none; /* in place of all that are not there yet */
-    struct slab_class class[SIZE_CLASSES];
+    struct magazine none;   /* in place of all that are not there yet */
     struct slab_cpu closed; /* where there are none: always stopped */
 };
 
@@ -246,6 +268,80 @@ static inline struct slab_cpu *slab_this_cpu(const struct slab_heap *slabs)
     return &slabs->cpu[platform_cpu() & slabs->cpu_mask];
 }
 
+/* The loaded magazine of a class: in the CPU's section, or while it is stopped.
+ */
+
+/* Rounds in it. */
+static inline uint32_t slab_rounds(const struct slab_cpu *cpu, unsigned number)
+{
+    const struct slab_loaded *loaded = &cpu->loaded[number];
+
+    return (uint32_t)(loaded->top - loaded->magazine->rounds);
+}
+
+static inline bool slab_has_room(const struct slab_cpu *cpu, unsigned number)
+{
+    return slab_rounds(cpu, number) < cpu->loaded[number].magazine->limit;
+}
+
+/* Makes this magazine the loaded one. */
+static inline void slab_load(struct slab_cpu *cpu, unsigned number,
+                             struct magazine *magazine)
+{
+    struct slab_loaded *loaded = &cpu->loaded[number];
+
+    loaded->magazine = magazine;
+    /* relaxed: a closed CPU may look, and gives up whatever it sees */
+    __atomic_store_n(&loaded->top, magazine->rounds + magazine->count,
+                     __ATOMIC_RELAXED);
+    if (!cpu->closed) {
+        loaded->bottom = magazine->rounds;
+        loaded->end = magazine->rounds + magazine->limit;
+    }
+}
+
+/* The loaded one, of which something else becomes, with its count. */
+static inline struct magazine *slab_unload(const struct slab_cpu *cpu,
+                                           unsigned number)
+{
+    struct magazine *magazine = cpu->loaded[number].magazine;
+
+    /* what stands for none is all CPUs' and stays as it is */
+    if (magazine->count != slab_rounds(cpu, number))
+        magazine->count = slab_rounds(cpu, number);
+    return magazine;
+}
+
+/* Takes a round out, or puts one in, in the CPU's section; it may be closed.
+ * False: there is none, or no room. */
+
+__attribute__((always_inline)) static inline bool
+slab_pop(struct slab_loaded *loaded, void **block)
+{
+    /* acquire: before top, see struct slab_loaded */
+    void **bottom = __atomic_load_n(&loaded->bottom, __ATOMIC_ACQUIRE);
+    void **top = __atomic_load_n(&loaded->top, __ATOMIC_RELAXED);
+
+    if (unlikely((vaddr_t)top <= (vaddr_t)bottom))
+        return false;
+    *block = *--top;
+    __atomic_store_n(&loaded->top, top, __ATOMIC_RELAXED);
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool
+slab_push(struct slab_loaded *loaded, void *block)
+{
+    void **end = __atomic_load_n(&loaded->end, __ATOMIC_ACQUIRE);
+    void **top = __atomic_load_n(&loaded->top, __ATOMIC_RELAXED);
+
+    if (unlikely((vaddr_t)top >= (vaddr_t)end))
+        return false;
+    *top = block;
+    __atomic_store_n(&loaded->top, top + 1, __ATOMIC_RELAXED);
+    return true;
+}
+
 /* The class of the page that a pointer is in; 0 also for what is in none. */
 __attribute__((always_inline)) static inline unsigned
 slab_class_of(const struct slab_heap *slabs, const void *pointer)
@@ -258,9 +354,9 @@ slab_class_of(const struct slab_heap *slabs, const void *pointer)
     return slab_class_of_page(slabs, page);
 }
 
-/* The class that a size is of as a rule.  The compiler must not put the class of
- * the block's page in its place, although the two were found equal: what follows
- * need not wait until that is loaded. */
+/* The class that a size is of as a rule.  The compiler must not put the class
+ * of the block's page in its place, although the two were found equal: what
+ * follows need not wait until that is loaded. */
 __attribute__((always_inline)) static inline unsigned
 slab_expect(unsigned number)
 {
@@ -304,14 +400,21 @@ void slab_unlock(struct heap *heap, unsigned number);
 
 /* With the class's lock held.  Takes up to `wanted` slots out of slabs, the
  * fullest first, and puts them in rounds so that the lowest of a slab is last.
- * Returns how many, fewer if there are no more; it makes a slab only if there is
- * none to take from, and returns 0, with the reason, if it cannot. */
+ * Returns how many, fewer if there are no more; it makes a slab only if there
+ * is none to take from, and returns 0, with the reason, if it cannot. */
 unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
                    unsigned wanted, enum mm_error *error);
 
 /* With the class's lock held.  Puts a block, whose note says that it is free,
  * back into its slab. */
 void slab_put(struct heap *heap, unsigned number, void *block);
+
+/* Makes a live block that is alone in its slab one of the class for this layout,
+ * which is valid, where it is: its pages become more or fewer.  Returns the new
+ * class, or 0 if it cannot: a slab of one of the classes has more slots, or what
+ * is behind is taken, or a handler hit the holder of heap->lock. */
+unsigned slab_change_class(struct heap *heap, const void *block,
+                           unsigned number, struct layout layout);
 
 /* Takes pages, or makes a run of them longer or shorter; with heap->lock held.
  * As their namesakes of mm/heap/pages.h. */
@@ -341,8 +444,10 @@ void slab_return(struct heap *heap, unsigned number, void *block);
  * False: this CPU is doing so already, further down its stack. */
 bool slab_reclaim(struct heap *heap);
 
-/* Stops all CPUs, of which each may or may not have obeyed, until
- * slab_go_on.  False as above. */
+/* ---- mm/heap/slab_stop.c ---- */
+
+/* Stops all CPUs, of which each may or may not have obeyed, until slab_go_on.
+ * False: this CPU is doing so already, further down its stack. */
 bool slab_stop_cpus(struct slab_heap *slabs);
 bool slab_cpu_is_stopped(const struct slab_heap *slabs, unsigned number);
 void slab_go_on(struct slab_heap *slabs);

@@ -226,7 +226,8 @@ bool slab_count_trusted(struct heap *heap, size_t live[SIZE_CLASSES])
     for (unsigned i = 0; i < slabs->cpu_count; i++)
         if (slab_cpu_is_stopped(slabs, i))
             for (unsigned number = 1; number < SIZE_CLASSES; number++) {
-                take_off(slabs, number, slabs->cpu[i].loaded[number], live);
+                take_off(slabs, number, slab_unload(&slabs->cpu[i], number),
+                         live);
                 take_off(slabs, number, slabs->cpu[i].previous[number], live);
             }
     for (unsigned number = 1; all && number < SIZE_CLASSES; number++) {
@@ -355,7 +356,7 @@ static struct heap_flaw verify_magazines(const struct slab_heap *slabs,
     for (unsigned i = 0; !flaw.place && i < slabs->cpu_count; i++) {
         const struct slab_cpu *cpu = &slabs->cpu[i];
 
-        flaw = verify_magazine(slabs, number, cpu->loaded[number], away);
+        flaw = verify_magazine(slabs, number, slab_unload(cpu, number), away);
         if (!flaw.place)
             flaw = verify_magazine(slabs, number, cpu->previous[number], away);
     }

@@ -7,8 +7,8 @@
 #include "mm/platform.h"
 
 /* Blocks that one call moves out of slabs into a magazine, and back: so that no
- * call takes long.  Those that go back are each of another slab as a rule, which
- * is in no cache. */
+ * call takes long.  Those that go back are each of another slab as a rule,
+ * which is in no cache. */
 #define REFILL 16
 #define FLUSH  4
 
@@ -48,33 +48,34 @@ static bool load_full(struct heap *heap, struct slab_cpu *cpu, unsigned number,
                       enum mm_error *error)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    struct magazine **loaded = &cpu->loaded[number];
-    struct magazine **previous = &cpu->previous[number], *full, *old = *loaded;
+    struct magazine **previous = &cpu->previous[number], *full;
+    struct magazine *old = slab_unload(cpu, number);
 
     if (old->count > 0)
         return true;
     if ((*previous)->count > 0) {
-        *loaded = *previous;
+        slab_load(cpu, number, *previous);
         *previous = old;
         return true;
     }
     if (old == &slabs->none && (full = make_magazine(heap, number)))
-        *loaded = old = full;
+        slab_load(cpu, number, old = full);
     if (!slab_lock(slabs, number)) {
         *error = MM_BUSY;
         return false;
     }
     full = magazine_list_take(&slabs->class[number].full);
     if (full) {
-        *loaded = full;
+        slab_load(cpu, number, full);
         if (old != &slabs->none)
             magazine_list_add(&slabs->class[number].empty, old);
     } else if (old != &slabs->none) {
         unsigned wanted = old->limit < REFILL ? old->limit : REFILL;
         old->count = slab_take(heap, number, old->rounds, wanted, error);
+        slab_load(cpu, number, old);
     }
     slab_unlock(heap, number);
-    return (*loaded)->count > 0;
+    return slab_rounds(cpu, number) > 0;
 }
 
 /* Whether the depot takes one more full magazine; so it does with what is none.
@@ -92,15 +93,14 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
 {
     struct slab_heap *slabs = slab_heap(heap);
     struct slab_class *class = &slabs->class[number];
-    struct magazine **loaded = &cpu->loaded[number];
     struct magazine **previous = &cpu->previous[number], *empty;
+    struct magazine *old = slab_unload(cpu, number);
 
-    if (!magazine_is_full(*loaded))
+    if (!magazine_is_full(old))
         return true;
     if (!magazine_is_full(*previous)) {
-        empty = *previous;
-        *previous = *loaded;
-        *loaded = empty;
+        slab_load(cpu, number, *previous);
+        *previous = old;
         return true;
     }
     if (!slab_lock(slabs, number))
@@ -117,13 +117,14 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
     if (empty) {
         if (*previous != &slabs->none)
             magazine_list_add(&class->full, *previous);
-        *previous = *loaded;
-        *loaded = empty;
+        *previous = old;
+        slab_load(cpu, number, empty);
     } else {
-        flush(heap, number, *loaded, FLUSH);
+        flush(heap, number, old, FLUSH);
+        slab_load(cpu, number, old);
     }
     slab_unlock(heap, number);
-    return !magazine_is_full(*loaded);
+    return slab_has_room(cpu, number);
 }
 
 /* A block of this class straight from a slab. */
@@ -149,7 +150,7 @@ void *slab_supply(struct heap *heap, unsigned number, enum mm_error *error)
 
     if (cpu_section_enter(&cpu->section)) {
         if (load_full(heap, cpu, number, error))
-            block = magazine_pop(cpu->loaded[number]);
+            (void)slab_pop(&cpu->loaded[number], &block);
         cpu_section_leave(&cpu->section);
     }
     return block ? block : slab_supply_direct(heap, number, error);
@@ -161,9 +162,8 @@ void slab_return(struct heap *heap, unsigned number, void *block)
     struct slab_cpu *cpu = slab_this_cpu(slabs);
 
     if (cpu_section_enter(&cpu->section)) {
-        bool room = load_empty(heap, cpu, number);
-        if (room)
-            magazine_push(cpu->loaded[number], block);
+        bool room = load_empty(heap, cpu, number) &&
+                    slab_push(&cpu->loaded[number], block);
         cpu_section_leave(&cpu->section);
         if (room)
             return;
@@ -178,19 +178,31 @@ void slab_return(struct heap *heap, unsigned number, void *block)
 
 /* ---- When memory is short ---- */
 
-/* Ends a magazine of a stopped CPU; there is none then. */
+/* Ends a magazine that a stopped CPU had. */
 static void take_magazine(struct heap *heap, unsigned number,
-                          struct magazine **magazine)
+                          struct magazine *taken)
 {
-    struct slab_heap *slabs = slab_heap(heap);
-    struct magazine *taken = *magazine;
-
-    if (taken == &slabs->none || !slab_lock(slabs, number))
-        return;
-    *magazine = &slabs->none;
     flush(heap, number, taken, taken->count);
     slab_unlock(heap, number);
     end_magazine(heap, taken);
+}
+
+/* Takes both magazines of a class from a stopped CPU. */
+static void take_magazines(struct heap *heap, unsigned number,
+                           struct slab_cpu *cpu)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    struct magazine *taken = slab_unload(cpu, number);
+
+    if (taken != &slabs->none && slab_lock(slabs, number)) {
+        slab_load(cpu, number, &slabs->none);
+        take_magazine(heap, number, taken);
+    }
+    taken = cpu->previous[number];
+    if (taken != &slabs->none && slab_lock(slabs, number)) {
+        cpu->previous[number] = &slabs->none;
+        take_magazine(heap, number, taken);
+    }
 }
 
 static void empty_depot(struct heap *heap, unsigned number)
@@ -213,35 +225,6 @@ static void empty_depot(struct heap *heap, unsigned number)
     } while (magazine);
 }
 
-/* Stops all CPUs: those that answer are stopped until go_on.  False: this CPU
- * is doing so already, further down its stack. */
-bool slab_stop_cpus(struct slab_heap *slabs)
-{
-    if (!cpu_lock_acquire(&slabs->stop_lock))
-        return false;
-    for (unsigned i = 0; i < slabs->cpu_count; i++)
-        cpu_section_ask(&slabs->cpu[i].section);
-    platform_fence_cpus();
-    return true;
-}
-
-bool slab_cpu_is_stopped(const struct slab_heap *slabs, unsigned number)
-{
-    const struct slab_cpu *cpu = &slabs->cpu[number];
-
-    /* its own section, if it is busy, waits for this call */
-    if (number == platform_cpu())
-        return !__atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
-    return cpu_section_wait(&cpu->section);
-}
-
-void slab_go_on(struct slab_heap *slabs)
-{
-    for (unsigned i = 0; i < slabs->cpu_count; i++)
-        cpu_section_release(&slabs->cpu[i].section);
-    cpu_lock_release(&slabs->stop_lock);
-}
-
 /* Takes back what CPUs and depots keep, and gives back what is empty then. */
 bool slab_reclaim(struct heap *heap)
 {
@@ -251,10 +234,8 @@ bool slab_reclaim(struct heap *heap)
         return false;
     for (unsigned i = 0; i < slabs->cpu_count; i++)
         if (slab_cpu_is_stopped(slabs, i))
-            for (unsigned number = 1; number < SIZE_CLASSES; number++) {
-                take_magazine(heap, number, &slabs->cpu[i].loaded[number]);
-                take_magazine(heap, number, &slabs->cpu[i].previous[number]);
-            }
+            for (unsigned number = 1; number < SIZE_CLASSES; number++)
+                take_magazines(heap, number, &slabs->cpu[i]);
     for (unsigned number = 1; number < SIZE_CLASSES; number++)
         empty_depot(heap, number);
     slab_go_on(slabs);

@@ -153,6 +153,37 @@ static bool slab_end(struct heap *heap, struct slab_class *class,
     return true;
 }
 
+/* Only heap->lock is needed: a slab whose only block is live is in no list. */
+unsigned slab_change_class(struct heap *heap, const void *block,
+                           unsigned number, struct layout layout)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    size_t need = size_class_need(layout);
+    size_t first = ((vaddr_t)block - slabs->start) / PAGE_SIZE;
+    bool done = true;
+
+    if (slabs->class[number].slots != 1 || need > SIZE_CLASS_BYTES_MAX ||
+        !is_aligned((vaddr_t)block, layout.align))
+        return 0;
+    unsigned to = size_class(need);
+    const struct slab_class *old = &slabs->class[number];
+    const struct slab_class *new = &slabs->class[to];
+    if (new->slots != 1 || !cpu_lock_acquire(&heap->lock))
+        return 0;
+    if (new->pages < old->pages)
+        set_pages(slabs, first + new->pages, old->pages - new->pages,
+                  PAGE_OF_FREED);
+    if (new->pages != old->pages)
+        done = slab_resize_pages(heap, first, old->pages, new->pages);
+    if (done) {
+        for (size_t page = old->pages; page < new->pages; page++)
+            slabs->runs[first + page] = (uint32_t)first;
+        set_pages(slabs, first, new->pages, to);
+    }
+    cpu_lock_release(&heap->lock);
+    return done ? to : 0;
+}
+
 /* Takes up to `wanted` slots out of one slab that has some, and puts them in
  * rounds so that the lowest is last.  Returns how many. */
 static unsigned take_from(struct slab_heap *slabs, struct slab_class *class,

@@ -3,10 +3,10 @@
  * A block's note is not written when it is handed out, and not read when it
  * comes back: so nothing is known of a block but the class of its page.  Where
  * the rest of the slab asks whether a block is live it takes it to be so, and
- * of its layout it knows the size of the slot.  How many blocks are live follows
- * from how many slots are neither free nor in a magazine: who asks has the CPUs
- * stopped for it (slab_count_trusted).  A count at each call would cost a fifth
- * of it.
+ * of its layout it knows the size of the slot.  How many blocks are live
+ * follows from how many slots are neither free nor in a magazine: who asks has
+ * the CPUs stopped for it (slab_count_trusted).  A count at each call would
+ * cost a fifth of it.
  *
  * What stays of a note, and only above SIZE_CLASS_SMALL_BYTES, is whether the
  * slot's memory was written to since it was zeroed: a free says so, as no block
@@ -30,14 +30,14 @@ take_fast(struct heap *heap, struct layout layout, const void *caller,
     struct slab_heap *slabs = slab_heap(heap);
     struct slab_cpu *cpu = this_cpu(slabs);
 
-    if (unlikely(!cpu_section_enter(&cpu->section)))
+    void *block;
+
+    if (unlikely(!cpu_section_enter_closable(&cpu->section)))
         return slab_alloc_slow(heap, layout, caller, clear);
-    struct magazine *loaded = cpu->loaded[number];
-    if (unlikely(loaded->count == 0)) {
+    if (unlikely(!slab_pop(&cpu->loaded[number], &block))) {
         cpu_section_leave(&cpu->section);
         return slab_alloc_slow(heap, layout, caller, clear);
     }
-    void *block = magazine_pop(loaded);
     cpu->allocations++;
     cpu_section_leave(&cpu->section);
     if (clear && (number <= SIZE_CLASS_SMALL ||
@@ -93,8 +93,7 @@ static void *trust_alloc_zeroed(struct heap *heap, struct layout layout,
 {
     if (!is_usual(layout))
         return alloc_zeroed_other(heap, layout, caller);
-    return take_fast(heap, layout, caller, size_class_small(layout.size),
-                     true);
+    return take_fast(heap, layout, caller, size_class_small(layout.size), true);
 }
 
 /* Puts a block of this class away. */
@@ -105,19 +104,17 @@ put_fast(struct heap *heap, void *pointer, unsigned number, bool small,
     struct slab_heap *slabs = slab_heap(heap);
     struct slab_cpu *cpu = this_cpu(slabs);
 
-    if (unlikely(!cpu_section_enter(&cpu->section))) {
+    if (unlikely(!cpu_section_enter_closable(&cpu->section))) {
         slab_free_slow(heap, pointer, NULL, caller);
         return;
     }
-    struct magazine *loaded = cpu->loaded[number];
-    if (unlikely(magazine_is_full(loaded))) {
+    if (unlikely(!slab_push(&cpu->loaded[number], pointer))) {
         cpu_section_leave(&cpu->section);
         slab_free_slow(heap, pointer, NULL, caller);
         return;
     }
     if (!small)
         *slab_note(slabs, (vaddr_t)pointer) = NOTE_FREE;
-    magazine_push(loaded, pointer);
     cpu_section_leave(&cpu->section);
 }
 
@@ -159,10 +156,13 @@ static void *trust_realloc(struct heap *heap, const struct heap_claim *claim,
     unsigned number = slab_class_of(slabs, claim->pointer);
     void *block = (void *)(vaddr_t)claim->pointer;
 
-    if (unlikely(!slab_is_class(number) || !is_usual(layout)))
+    if (unlikely(!slab_is_class(number) || layout_error(layout)))
         return slab_realloc(heap, claim, layout);
     size_t bytes = slabs->class[number].bytes;
-    if (layout.size <= bytes && layout.size > bytes / 2)
+    if (layout.size <= bytes && layout.size > bytes / 2 &&
+        is_aligned((vaddr_t)block, layout.align))
+        return block;
+    if (bytes >= PAGE_SIZE && slab_change_class(heap, block, number, layout))
         return block;
 
     void *moved = trust_alloc(heap, layout, claim->caller);

@@ -576,6 +576,48 @@ static size_t grow_never(void *context, size_t bytes)
     return 0;
 }
 
+/* A block alone in its slab grows into free pages behind it and gives back those
+ * that it does not need; where it cannot, its contents move. */
+static void resize_alone(enum heap_checks checks)
+{
+    const struct layout large = {60000, 16}, small = {20000, 16};
+    static struct heap own;
+
+    heap_set_checks(checks);
+    assert_int_equal(make_heap(&own, &heap_slab, zeroed_array()), MM_OK);
+    unsigned char *start = heap_alloc_in(&own, large);
+    for (size_t i = 0; i < small.size; i++)
+        start[i] = (unsigned char)(i * 7);
+    assert_ptr_equal(heap_realloc_in(&own, start, large, small.size), start);
+    assert_int_equal(heap_stats(&own).held, 20480);
+    assert_null(heap_check(&own).place);
+    assert_ptr_equal(heap_realloc_in(&own, start, small, large.size), start);
+    assert_int_equal(heap_stats(&own).held, 61440);
+    assert_null(heap_check(&own).place);
+
+    assert_ptr_equal(heap_realloc_in(&own, start, large, small.size), start);
+    unsigned char *next = heap_alloc_in(&own, small);
+    assert_in_range((vaddr_t)next, (vaddr_t)start + 20480,
+                    (vaddr_t)start + 61440);
+    unsigned char *moved = heap_realloc_in(&own, start, small, large.size);
+    assert_ptr_not_equal(moved, start);
+    for (size_t i = 0; i < small.size; i++)
+        assert_int_equal(moved[i], (unsigned char)(i * 7));
+    assert_null(heap_check(&own).place);
+    heap_dealloc_in(&own, next, small);
+    heap_dealloc_in(&own, moved, large);
+    assert_int_equal(heap_stats(&own).blocks, 0);
+    assert_null(heap_check(&own).place);
+    end_heap(&own);
+}
+
+static void test_a_block_alone_in_its_slab_is_resized(void **state)
+{
+    (void)state;
+    resize_alone(HEAP_CHECKS_OFF);
+    resize_alone(HEAP_CHECKS_BASIC);
+}
+
 static void test_bad_regions_are_refused(void **state)
 {
     static const struct {
@@ -890,6 +932,7 @@ int main(void)
         TEST(test_a_report_tells_block_and_size),
         TEST(test_an_overrun_is_found_on_free),
         TEST(test_statistics_are_checked),
+        TEST(test_a_block_alone_in_its_slab_is_resized),
         TEST(test_bad_regions_are_refused),
         TEST(test_overlapping_regions_are_refused),
         TEST(test_back_ends_are_found_by_name),

@@ -19,6 +19,7 @@
 
 #include "lib/bits.h"
 #include "mm/heap/backend.h"
+#include "mm/heap/slab.h"
 
 #define THREADS 4
 #define BLOCKS  64
@@ -112,7 +113,9 @@ static void *exchange_blocks(void *context)
     return NULL;
 }
 
-static void run_threads(unsigned count, size_t most)
+/* Of these threads the last does something else. */
+static void run_threads_beside(unsigned count, size_t most,
+                               void *(*last)(void *context))
 {
     pthread_t threads[THREADS];
     struct work work[THREADS];
@@ -120,8 +123,10 @@ static void run_threads(unsigned count, size_t most)
     wrong = 0;
     for (unsigned i = 0; i < count; i++) {
         work[i] = (struct work){i, most};
-        assert_int_equal(
-            pthread_create(&threads[i], NULL, exchange_blocks, &work[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL,
+                                        i + 1 < count ? exchange_blocks : last,
+                                        &work[i]),
+                         0);
     }
     for (unsigned i = 0; i < count; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -135,6 +140,11 @@ static void run_threads(unsigned count, size_t most)
     assert_int_equal(heap_stats(&heap).blocks, 0);
     heap_trim(&heap);
     assert_sound();
+}
+
+static void run_threads(unsigned count, size_t most)
+{
+    run_threads_beside(count, most, exchange_blocks);
 }
 
 static void test_two_threads_exchange_blocks(void **state)
@@ -158,6 +168,89 @@ static void test_cpus_are_stopped_when_memory_is_short(void **state)
     (void)state;
     run_threads(4, 64 * KIB);
     assert_true(heap_stats(&heap).failures > 0);
+}
+
+/* CPUs are stopped at any place of a call, and what each keeps is taken from
+ * it. */
+static void *stop_cpus(void *context)
+{
+    const struct work *work = context;
+    uint64_t random = work->cpu + 1;
+
+    platform_thread_cpu = work->cpu;
+    for (unsigned i = 0; i < ROUNDS / 40; i++) {
+        unsigned char *own = make_block(&random, work->most);
+
+        heap_trim(&heap);
+        if (own)
+            end_block(own);
+    }
+    return NULL;
+}
+
+static void test_cpus_are_stopped_all_the_time(void **state)
+{
+    (void)state;
+    run_threads_beside(3, 256, stop_cpus);
+    assert_int_equal(heap_stats(&heap).failures, 0);
+}
+
+/* A CPU may have seen that it is open just before it is closed: it is let out
+ * before anything is taken from it. */
+
+#define TRIES 1000
+
+static bool trimmed;
+
+static void *trim(void *context)
+{
+    const struct work *work = context;
+
+    platform_thread_cpu = work->cpu;
+    heap_trim(&heap);
+    __atomic_store_n(&trimmed, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+/* Enters the section between two steps of the stopper.  False: too late. */
+static bool is_waited_for(struct slab_cpu *cpu)
+{
+    const struct slab_loaded *last = &cpu->loaded[SIZE_CLASSES - 1];
+    const struct timespec moment = {0, 2000000};
+    struct work work = {1, 0};
+    pthread_t thread;
+
+    trimmed = false;
+    assert_int_equal(pthread_create(&thread, NULL, trim, &work), 0);
+    while (__atomic_load_n(&last->end, __ATOMIC_ACQUIRE) &&
+           !__atomic_load_n(&trimmed, __ATOMIC_ACQUIRE))
+        platform_relax();
+    assert_true(cpu_section_enter_closable(&cpu->section));
+    nanosleep(&moment, NULL);
+    bool waits = !__atomic_load_n(&trimmed, __ATOMIC_ACQUIRE);
+    cpu_section_leave(&cpu->section);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return waits;
+}
+
+static void test_a_cpu_that_saw_itself_open_is_waited_for(void **state)
+{
+    struct slab_cpu *cpu = &slab_heap(&heap)->cpu[0];
+    unsigned tries = 0;
+
+    (void)state;
+    while (tries < TRIES && !is_waited_for(cpu))
+        tries++;
+    assert_true(tries < TRIES);
+    assert_sound();
+}
+
+static int set_up_trusting(void **state)
+{
+    heap_set_checks(HEAP_CHECKS_OFF);
+    int failed = set_up(state);
+    heap_set_checks(HEAP_CHECKS_BASIC);
+    return failed;
 }
 
 /* ---- Handlers ---- */
@@ -201,7 +294,7 @@ static timer_t start_timer(void)
 
 static void test_a_signal_in_the_middle_of_calls(void **state)
 {
-    static unsigned char *blocks[BLOCKS];
+    unsigned char *blocks[BLOCKS] = {0};
     uint64_t random = 1;
 
     (void)state;
@@ -232,6 +325,10 @@ static void test_a_signal_in_the_middle_of_calls(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_TRUSTING(name)                                                    \
+    {                                                                          \
+#name " trusting", name, set_up_trusting, tear_down, NULL              \
+    }
 
 int main(void)
 {
@@ -239,7 +336,12 @@ int main(void)
         TEST(test_two_threads_exchange_blocks),
         TEST(test_four_threads_exchange_blocks),
         TEST(test_cpus_are_stopped_when_memory_is_short),
+        TEST(test_cpus_are_stopped_all_the_time),
+        TEST(test_a_cpu_that_saw_itself_open_is_waited_for),
         TEST(test_a_signal_in_the_middle_of_calls),
+        TEST_TRUSTING(test_four_threads_exchange_blocks),
+        TEST_TRUSTING(test_cpus_are_stopped_all_the_time),
+        TEST_TRUSTING(test_a_signal_in_the_middle_of_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

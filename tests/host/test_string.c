@@ -38,10 +38,18 @@ char *strchr(const char *s, int c);
 
 #define SIZE 64
 
+/* Past all sizes that something else is done for. */
+#define LONG 1200
+
+static void fill_long(unsigned char *bytes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        bytes[i] = (unsigned char)(i * 37 + 11);
+}
+
 static void fill(unsigned char *bytes)
 {
-    for (unsigned i = 0; i < SIZE; i++)
-        bytes[i] = (unsigned char)(i * 37 + 11);
+    fill_long(bytes, SIZE);
 }
 
 /* Every pair of places in a small buffer, overlapping both ways. */
@@ -76,6 +84,44 @@ static void copying_and_filling(void **state)
         memset(theirs + 5, 0xfe, count);
         assert_memory_equal(ours, theirs, SIZE);
     }
+}
+
+/* Every length, and close overlaps of each. */
+static void long_ones(void **state)
+{
+    static unsigned char ours[LONG + 64], theirs[LONG + 64], source[LONG + 64];
+    (void)state;
+    fill_long(source, sizeof(source));
+    for (unsigned count = 0; count <= LONG; count++) {
+        memset(ours, 0x55, sizeof(ours));
+        memset(theirs, 0x55, sizeof(theirs));
+        assert_ptr_equal(our_memcpy(ours + 3, source + 1, count), ours + 3);
+        memcpy(theirs + 3, source + 1, count);
+        assert_memory_equal(ours, theirs, sizeof(ours));
+        assert_ptr_equal(our_memset(ours + 5, 0x1fe, count), ours + 5);
+        memset(theirs + 5, 0xfe, count);
+        assert_memory_equal(ours, theirs, sizeof(ours));
+        for (unsigned apart = 1; apart < 40; apart += 6)
+            for (unsigned up = 0; up < 2; up++) {
+                memcpy(ours, source, sizeof(ours));
+                memcpy(theirs, source, sizeof(theirs));
+                our_memmove(ours + up * apart, ours + !up * apart, count);
+                memmove(theirs + up * apart, theirs + !up * apart, count);
+                assert_memory_equal(ours, theirs, sizeof(ours));
+            }
+    }
+}
+
+/* As a CPU would have it that is quick at copies, at fills, or at both. */
+static void tuned(void **state)
+{
+    for (unsigned i = 1; i < 4; i++) {
+        string_tune(i & 1, i & 2);
+        moving(state);
+        copying_and_filling(state);
+        long_ones(state);
+    }
+    string_tune(false, false);
 }
 
 static int sign(int value)
@@ -119,6 +165,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moving),
         cmocka_unit_test(copying_and_filling),
+        cmocka_unit_test(long_ones),
+        cmocka_unit_test(tuned),
         cmocka_unit_test(comparing),
         cmocka_unit_test(searching),
     };
