@@ -529,13 +529,13 @@ static inline bool push(struct frame_block *block, paddr_t frame)
         return false;
     unsigned n = (unsigned)(offset / SIZE_4K);
     uint64_t *word = &block->free.words[n / 64];
-    uint64_t bits = frame_word_get(word), bit = UINT64_C(1) << n % 64;
+    uint64_t bits = frame_word_get(word);
     /* what another CPU freed is in the leaf */
     uint64_t not_held = bits | block->barred.words[n / 64] |
                         frame_glance(&block->leaf->words[n / 64]);
-    if (__builtin_expect((not_held & bit) != 0, 0))
+    if (__builtin_expect(not_held >> n % 64 & 1, 0))
         return false;
-    frame_word_set(word, bits | bit);
+    frame_word_set(word, bits | UINT64_C(1) << n % 64);
     return true;
 }
 

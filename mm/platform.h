@@ -34,7 +34,8 @@ static inline paddr_t virt_to_phys(const void *pointer)
  * GS base say it; on the host each thread that uses mm/ is a CPU, and sets its
  * own number first. */
 #ifdef PLATFORM_THREADS
-extern _Thread_local unsigned platform_thread_cpu;
+extern _Thread_local unsigned platform_thread_cpu
+    __attribute__((tls_model("local-exec"))); /* one instruction, as below */
 
 static inline unsigned platform_cpu(void)
 {

@@ -135,6 +135,39 @@ static unsigned allocate_step_by_step(void)
     return got;
 }
 
+/* Sizes of a block alone in its slab, which stays where it is. */
+#define RESIZED_FROM 8192
+#define RESIZED_TO   4096
+
+static void resize_and_trim_step_by_step(void)
+{
+    struct layout layout = {RESIZED_FROM, 16};
+    unsigned char *block = heap_alloc_in(&heap, layout);
+
+    if (block == NULL)
+        return;
+    memset(block, 0xc0, RESIZED_TO);
+    for (unsigned i = 0; i < 2; i++) {
+        size_t wanted = i == 0 ? RESIZED_TO : RESIZED_FROM;
+
+        step_from_here();
+        unsigned char *moved = heap_realloc_in(&heap, block, layout, wanted);
+        step_no_more();
+        if (moved != NULL) {
+            block = moved;
+            layout.size = wanted;
+        }
+        for (size_t j = 0; j < RESIZED_TO; j++)
+            handler.wrong += block[j] != 0xc0;
+    }
+    heap_dealloc_in(&heap, block, layout);
+    if (heap.checks == HEAP_CHECKS_FULL)
+        return; /* it would look at all that was freed, step by step */
+    step_from_here();
+    heap_trim(&heap);
+    step_no_more();
+}
+
 static void run_nested(const struct heap_backend *backend)
 {
     struct heap_region region =
@@ -147,6 +180,7 @@ static void run_nested(const struct heap_backend *backend)
     handler.free_at_once = backend->calls == NULL;
     trap_set_hook(on_trap);
     unsigned got = allocate_step_by_step();
+    resize_and_trim_step_by_step();
     trap_set_hook(NULL);
     for (unsigned i = 0; i < KEPT; i++)
         drop(i);
@@ -175,4 +209,10 @@ SELFTEST(heap, takes_calls_in_the_middle_of_calls)
 {
     for (unsigned i = 0; heap_backends[i] != NULL; i++)
         run_nested(heap_backends[i]);
+    /* the slab's other fast path */
+    enum heap_checks checks = heap_kernel()->checks;
+    heap_set_checks(checks == HEAP_CHECKS_OFF ? HEAP_CHECKS_BASIC
+                                              : HEAP_CHECKS_OFF);
+    run_nested(&heap_slab);
+    heap_set_checks(checks);
 }

@@ -136,19 +136,20 @@ void slab_free_slow(struct heap *heap, const void *pointer,
                     const struct layout *layout, const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    struct heap_claim claim = {pointer, layout, caller};
-    struct heap_block block = slab_claimed(heap, &claim);
+    unsigned number = slab_class_of(slabs, pointer);
+    void *block = (void *)(vaddr_t)pointer;
 
-    size_t page = ((vaddr_t)pointer - slabs->start) / PAGE_SIZE;
-    unsigned number = large_is_outside(heap, pointer)
-                          ? PAGE_OF_LARGE
-                          : slab_class_of_page(slabs, page);
-    if (number == PAGE_OF_LARGE) {
-        large_free(heap, block.start);
+    if (!slabs->trusting || !slab_is_class(number)) {
+        struct heap_claim claim = {pointer, layout, caller};
+
+        block = slab_claimed(heap, &claim).start;
+    }
+    if (!slab_is_class(number)) {
+        large_free(heap, block);
         return;
     }
     note_set(note_kind(number), slab_note(slabs, (vaddr_t)pointer), NOTE_FREE);
-    slab_return(heap, number, block.start);
+    slab_return(heap, number, block);
 }
 
 __attribute__((noinline)) static void
