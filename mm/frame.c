@@ -312,24 +312,16 @@ static inline paddr_t finish_take(struct frame_cpu *cpu, enum frame_size size,
     return frame_address(zone, n);
 }
 
-/* In the section: what was freed last, if its zone has next to nothing else; so
- * that nobody has to search for it. */
-static inline paddr_t alloc_freed(struct frame_cpu *cpu)
+/* In the section: the frame that was freed last into a zone that is full, so that
+ * nobody has to search for it. */
+static inline paddr_t alloc_single(struct frame_cpu *cpu)
 {
-    struct frame_place last = cpu->freed;
-    paddr_t frame = PADDR_NONE;
-    if (__builtin_expect(last.zone == NULL ||
-                             frame_zone_free(last.zone) > FRAME_ZONE_FEW,
-                         1) ||
-        !frame_step_begin(cpu, last.zone))
+    struct frame_zone *zone = cpu->single.place.zone;
+    if (__builtin_expect(cpu->single.frame == PADDR_NONE, 1) ||
+        !frame_step_begin(cpu, zone))
         return PADDR_NONE;
-    struct frame_tree *tree = &last.zone->tree;
-    if (frame_tree_is_split_4k(tree, last.number)) {
-        frame_tree_take_4k(tree, last.number);
-        frame_zone_add_free(last.zone, -1);
-        frame = frame_address(last.zone, last.number);
-    }
-    frame_step_end(cpu, last.zone);
+    paddr_t frame = frame_single_take(cpu);
+    frame_step_end(cpu, zone);
     return frame;
 }
 
@@ -439,9 +431,9 @@ search_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
 static inline __attribute__((always_inline)) enum mm_error
 alloc_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
 {
-    *frame = size == FRAME_4K ? alloc_in_block(cpu) : PADDR_NONE;
+    *frame = size == FRAME_4K ? alloc_single(cpu) : PADDR_NONE;
     if (*frame == PADDR_NONE && size == FRAME_4K)
-        *frame = alloc_freed(cpu);
+        *frame = alloc_in_block(cpu);
     if (*frame == PADDR_NONE && size <= FRAME_2M)
         *frame = alloc_near(cpu, size);
     if (*frame == PADDR_NONE && size <= FRAME_1G)
@@ -651,8 +643,11 @@ static inline void finish_put(struct frame_place place, paddr_t frame,
 /* Of these functions, each in the section and of those with a place in a step,
  * false means: the slow way has the answer, and nothing changed. */
 
-static inline bool put_near(struct frame_place place, paddr_t frame)
+static inline bool put_near(struct frame_cpu *cpu, struct frame_place place,
+                            paddr_t frame)
 {
+    if (frame_single_keep(cpu, place, frame))
+        return true;
     if (frame_tree_put_among_others(&place.zone->tree, place.number)) {
         finish_put(place, frame, FRAME_4K);
         return true;
@@ -701,8 +696,7 @@ static inline bool free_near(struct frame_cpu *cpu, paddr_t frame)
         frame_tree_is_held_2m(&place.zone->tree, i))
         done = put_near_2m(cpu, place, frame);
     else if (place.zone->kept[i % FRAME_ZONE_KEPT] == 0)
-        done = put_near(place, frame);
-    cpu->freed = place;
+        done = put_near(cpu, place, frame);
     frame_step_end(cpu, place.zone);
     return done;
 }

@@ -53,6 +53,7 @@ enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
         block_clear(&cpu->alloc);
         block_clear(&cpu->free);
         cpu->large[0].frame = cpu->large[1].frame = PADDR_NONE;
+        cpu->single.frame = PADDR_NONE;
         cpu->last_free = PADDR_NONE;
         memset(cpu->reserve, 0xff, sizeof(cpu->reserve)); /* PADDR_NONE */
         memset(cpu->reserve_counted, 0xff, sizeof(cpu->reserve_counted));
@@ -109,7 +110,7 @@ bool frame_is_kept_anywhere(paddr_t inside)
         if (block_has(&cpu->alloc, frame) || block_has(&cpu->free, frame) ||
             large_has(&cpu->large[0], frame, SIZE_2M) ||
             large_has(&cpu->large[1], frame, SIZE_1G) ||
-            reserve_has(cpu, frame))
+            get_address(&cpu->single.frame) == frame || reserve_has(cpu, frame))
             return true;
     }
     return false;
@@ -193,9 +194,12 @@ static void find_barred(struct set512 *barred, const struct frame_zone *zone,
         set512_clear(barred);
     if (zone->kept[i % FRAME_ZONE_KEPT] == 0)
         return;
-    for (unsigned c = 0; c < frame_cpus.count; c++)
+    for (unsigned c = 0; c < frame_cpus.count; c++) {
+        const struct frame_cpu *cpu = &frame_cpus.cpu[c];
+        bar(barred, base, get_address(&cpu->single.frame));
         for (unsigned r = 0; r < FRAME_RESERVE; r++)
-            bar(barred, base, get_address(&frame_cpus.cpu[c].reserve[r]));
+            bar(barred, base, get_address(&cpu->reserve[r]));
+    }
 }
 
 void frame_block_own(struct frame_block *block, struct frame_zone *zone,
@@ -282,6 +286,48 @@ void frame_large_drop(struct frame_large *large)
     set_address(&large->frame, PADDR_NONE);
     large->zone = NULL;
     --*kept_count(place.zone, place.number);
+}
+
+/* ---- The single 4K ---- */
+
+bool frame_single_keep(struct frame_cpu *cpu, struct frame_place place,
+                       paddr_t frame)
+{
+    /* relaxed: an entry of a frame that was held is older than its free */
+    if (frame_zone_free(place.zone) > FRAME_ZONE_FEW ||
+        cpu->single.frame != PADDR_NONE ||
+        __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0 ||
+        frame_tree_state(&place.zone->tree, place.number) != FRAME_HELD_4K)
+        return false;
+    if (cpu->single.pause > 0) {
+        cpu->single.pause--;
+        return false;
+    }
+    ++*kept_count(place.zone, place.number);
+    cpu->single.place = place;
+    set_address(&cpu->single.frame, frame);
+    return true;
+}
+
+paddr_t frame_single_take(struct frame_cpu *cpu)
+{
+    struct frame_place place = cpu->single.place;
+    paddr_t frame = cpu->single.frame;
+    set_address(&cpu->single.frame, PADDR_NONE);
+    --*kept_count(place.zone, place.number);
+    return frame;
+}
+
+static void drop_single(struct frame_call call, struct frame_cpu *cpu)
+{
+    struct frame_place place = cpu->single.place;
+    if (cpu->single.frame == PADDR_NONE || !frame_lock(call, place.zone))
+        return;
+    paddr_t frame = frame_single_take(cpu);
+    enum mm_error error = frame_put_locked(place, frame);
+    ASSERT(error == MM_OK, "single 0x%lx: %s", frame, mm_error_name(error));
+    cpu->single.pause = FRAME_SINGLE_PAUSE;
+    frame_unlock(call, place.zone);
 }
 
 /* ---- For handlers in the middle of a call ---- */
@@ -437,6 +483,7 @@ bool frame_give_all_back(struct frame_call call)
         frame_drop_block(call, &cpu->free);
         frame_drop_large(call, &cpu->large[0]);
         frame_drop_large(call, &cpu->large[1]);
+        drop_single(call, cpu);
         drop_reserve(call, cpu);
     }
     return all;

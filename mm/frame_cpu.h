@@ -2,7 +2,8 @@
  *
  * A CPU owns up to two 2Ms, one to allocate 4Ks from and one that it frees into
  * (struct frame_block), and it keeps the 2M and the 1G that it freed last
- * (struct frame_large).  In the trees all of this is held.  What is owned, and
+ * (struct frame_large), and a 4K where there are few (struct frame_single).  In
+ * the trees all of this is held.  What is owned, and
  * whether a frame in it is free, others may read; only its own CPU changes it,
  * in its section (mm/cpu_section.h), or one that has stopped it.
  *
@@ -14,8 +15,8 @@
  *   - a 2M is owned by one block at most, and a large frame kept by one CPU at
  *     most: so an owner can tell a double free from its own bits and the leaf;
  *   - no bit is set both in a block and in the leaf;
- *   - zone->kept counts, for each number modulo 256, the blocks, large frames
- *     and reserved frames whose 2M it is: so where it is 0, nobody keeps
+ *   - zone->kept counts, for each number modulo 256, the blocks, large and
+ *     single frames and reserved ones whose 2M it is: so where it is 0, nobody keeps
  *     anything.
  *
  * Who takes or drops one holds the lock of its zone.
@@ -39,8 +40,8 @@ struct frame_block {
     paddr_t word_base;         /* and the address of its first */
     struct set512 free;        /* its frames that are free, kept by this CPU */
 
-    /* Those that no free may take as held: not ours to give, or in the reserve
-     * of some CPU.  The slow way knows more. */
+    /* Those that no free may take as held: not ours to give, or a single one or
+     * in the reserve of some CPU.  The slow way knows more. */
     struct set512 barred;
 };
 
@@ -58,6 +59,16 @@ struct frame_large {
     uint64_t bit;
     const struct set512 *below;
 };
+
+/* A 4K that a CPU freed into a zone that is full: its next allocation that finds
+ * none in its block gets it, and the tree is not asked at all. */
+struct frame_single {
+    paddr_t frame; /* or PADDR_NONE */
+    struct frame_place place;
+    uint32_t pause; /* frees without it, since others had to ask for it */
+};
+
+#define FRAME_SINGLE_PAUSE 1024
 
 /* Where a CPU took its last frame of one size from: the zone, and in it one
  * word of the middle level, 64 2Ms.  The next ones come from there too, until it
@@ -95,7 +106,7 @@ struct frame_cpu {
     uint32_t self; /* its number + 1: as zones tell who keeps them */
 
     struct frame_near near[2];   /* 4K, 2M */
-    struct frame_place freed;    /* the last 4K that went to a tree */
+    struct frame_single single;
     struct frame_block alloc;    /* 4Ks are allocated from here, and freed */
     struct frame_block free;     /* 4Ks are freed into it */
     struct frame_large large[2]; /* 2M, 1G */
@@ -321,6 +332,15 @@ static inline bool frame_large_keep(struct frame_cpu *cpu,
     __atomic_store_n(&large->kept, true, __ATOMIC_RELAXED);
     return true;
 }
+
+/* In a step of the zone, where zone->kept says that nobody keeps anything: keeps
+ * a frame that is held as a 4K, and so it is free.  False, and nothing changed:
+ * it is not, or the zone is not full, or this CPU keeps another. */
+bool frame_single_keep(struct frame_cpu *cpu, struct frame_place place,
+                       paddr_t frame);
+
+/* In a step of its zone: takes it out again, to be held as the tree says. */
+paddr_t frame_single_take(struct frame_cpu *cpu);
 
 void frame_large_drop(struct frame_large *large);
 bool frame_drop_large(struct frame_call call, struct frame_large *large);

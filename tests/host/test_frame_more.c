@@ -76,6 +76,91 @@ static void a_given_frame_is_reserved(void **state)
     check_same(before);
 }
 
+/* All frames of the machine, in the order in which they came. */
+static paddr_t *take_all(size_t *count)
+{
+    size_t room = stats().free_bytes / SIZE_4K;
+    paddr_t *frames = calloc(room, sizeof(*frames));
+    assert_non_null(frames);
+    *count = 0;
+    for (paddr_t frame; (frame = frame_alloc(FRAME_4K)) != PADDR_NONE;) {
+        assert_in_range(*count, 0, room - 1);
+        frames[(*count)++] = frame;
+    }
+    assert_int_equal(*count, room);
+    return frames;
+}
+
+/* What is freed where all is taken stays with its CPU; nothing of that shows. */
+static void a_single_free_frame(void **state)
+{
+    (void)state;
+    start(64 * MIB);
+    struct frame_stats before = stats();
+    size_t count;
+    paddr_t *all = take_all(&count), single = all[count / 2];
+    assert_int_equal(single % SIZE_2M == 0, false);
+
+    assert_int_equal(frame_free(single), MM_OK);
+    assert_int_equal(frame_free(single), MM_NOT_HELD);
+    assert_int_equal(frame_state(single), FRAME_AVAILABLE);
+    assert_int_equal(frame_free(single), MM_NOT_HELD);
+    assert_true(frame_check());
+    assert_int_equal(frame_alloc(FRAME_4K), single);
+    assert_int_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+
+    /* beside it in a 2M that the CPU frees into and then owns */
+    assert_int_equal(frame_free(all[1]), MM_OK); /* of another one */
+    assert_int_equal(frame_alloc(FRAME_4K), all[1]);
+    assert_int_equal(frame_free(single), MM_OK);
+    for (unsigned i = 1; i < 4; i++)
+        assert_int_equal(frame_free(single + i * SIZE_4K), MM_OK);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(frame_free(single + i * SIZE_4K), MM_NOT_HELD);
+    assert_true(frame_check());
+    assert_int_equal(stats().free_bytes, 4 * SIZE_4K);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_not_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    assert_int_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+
+    assert_int_equal(frame_free(single), MM_OK);
+    assert_int_equal(frame_reserve(single, FRAME_4K), MM_OK);
+    assert_int_equal(frame_free(single), MM_OK);
+    assert_int_equal(frame_retire(single), MM_OK);
+    assert_int_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    for (size_t i = 0; i < count; i++)
+        if (all[i] != single)
+            assert_int_equal(frame_free(all[i]), MM_OK);
+    free(all);
+    assert_int_equal(stats().free_bytes, before.free_bytes - SIZE_4K);
+    assert_true(frame_check());
+}
+
+static void a_single_frame_is_found_by_another_cpu(void **state)
+{
+    (void)state;
+    start(64 * MIB);
+    host_cpu_count = 2;
+    assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
+    size_t count;
+    paddr_t *all = take_all(&count);
+    /* again and again, with and without the pause that follows */
+    for (unsigned i = 0; i < 3000; i++) {
+        paddr_t single = all[i * 7 % count];
+        assert_int_equal(frame_free(single), MM_OK);
+        platform_thread_cpu = 1;
+        assert_int_equal(frame_free(single), MM_NOT_HELD);
+        assert_int_equal(frame_alloc(FRAME_4K), single);
+        platform_thread_cpu = 0;
+        assert_int_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    }
+    assert_true(frame_check());
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(frame_free(all[i]), MM_OK);
+    free(all);
+    host_cpu_count = 1;
+}
+
 static void a_frame_that_cannot_be_reserved_has_a_reason(void **state)
 {
     (void)state;
@@ -603,6 +688,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_works_before_init),
         cmocka_unit_test(a_given_frame_is_reserved),
+        cmocka_unit_test(a_single_free_frame),
+        cmocka_unit_test(a_single_frame_is_found_by_another_cpu),
         cmocka_unit_test(a_frame_that_cannot_be_reserved_has_a_reason),
         cmocka_unit_test(a_held_frame_is_split),
         cmocka_unit_test(frames_below_a_limit),
