@@ -312,8 +312,7 @@ static inline paddr_t finish_take(struct frame_cpu *cpu, enum frame_size size,
     return frame_address(zone, n);
 }
 
-/* In the section: the frame that was freed last into a zone that is full, so that
- * nobody has to search for it. */
+/* In the section: the frame that this CPU kept because none is better. */
 static inline paddr_t alloc_single(struct frame_cpu *cpu)
 {
     struct frame_zone *zone = cpu->single.place.zone;

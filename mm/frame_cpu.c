@@ -290,12 +290,23 @@ void frame_large_drop(struct frame_large *large)
 
 /* ---- The single 4K ---- */
 
+/* Whether it may as well be the next that goes out, as nobody could choose a
+ * better one: there are few others in its zone, or none in its 2M. */
+static bool is_best(const struct frame_cpu *cpu, struct frame_place place)
+{
+    uint32_t i = place.number / FRAMES_PER_2M;
+    const struct set512 *some =
+        &place.zone->tree.some_4k_in_2m[i / SET512_MEMBERS];
+    return (frame_keeps(cpu, place.zone) &&
+            !set512_has(some, i % SET512_MEMBERS)) ||
+           frame_zone_free(place.zone) <= FRAME_ZONE_FEW;
+}
+
 bool frame_single_keep(struct frame_cpu *cpu, struct frame_place place,
                        paddr_t frame)
 {
     /* relaxed: an entry of a frame that was held is older than its free */
-    if (frame_zone_free(place.zone) > FRAME_ZONE_FEW ||
-        cpu->single.frame != PADDR_NONE ||
+    if (cpu->single.frame != PADDR_NONE || !is_best(cpu, place) ||
         __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0 ||
         frame_tree_state(&place.zone->tree, place.number) != FRAME_HELD_4K)
         return false;

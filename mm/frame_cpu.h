@@ -60,8 +60,9 @@ struct frame_large {
     const struct set512 *below;
 };
 
-/* A 4K that a CPU freed into a zone that is full: its next allocation that finds
- * none in its block gets it, and the tree is not asked at all. */
+/* A 4K that a CPU freed out of a 2M or a zone that is full otherwise, so that
+ * nobody could choose a better one to go out next: the CPU's next allocation
+ * that finds none at hand gets it, and the tree is not asked at all. */
 struct frame_single {
     paddr_t frame; /* or PADDR_NONE */
     struct frame_place place;
@@ -334,8 +335,8 @@ static inline bool frame_large_keep(struct frame_cpu *cpu,
 }
 
 /* In a step of the zone, where zone->kept says that nobody keeps anything: keeps
- * a frame that is held as a 4K, and so it is free.  False, and nothing changed:
- * it is not, or the zone is not full, or this CPU keeps another. */
+ * a frame that is held as a 4K, and so it is free.  False: it is not, or there
+ * are better ones, or this CPU keeps another or may keep none now. */
 bool frame_single_keep(struct frame_cpu *cpu, struct frame_place place,
                        paddr_t frame);
 

@@ -22,17 +22,6 @@
 /* Whether 2M number i is split and has a 4K available. */
 bool frame_tree_has_more(const struct frame_tree *tree, uint32_t i);
 
-/* Whether 4K number n is available in a 2M that is split. */
-static inline bool frame_tree_is_split_4k(const struct frame_tree *tree,
-                                          uint32_t n)
-{
-    uint32_t i = n / FRAMES_PER_2M;
-
-    return set512_has(&tree->free_4k[i], n % FRAMES_PER_2M) &&
-           set512_has(&tree->some_4k_in_2m[i / SET512_MEMBERS],
-                      i % SET512_MEMBERS);
-}
-
 /* Whether 2M number i is held as one. */
 static inline bool frame_tree_is_held_2m(const struct frame_tree *tree,
                                          uint32_t i)

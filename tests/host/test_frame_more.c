@@ -136,6 +136,37 @@ static void a_single_free_frame(void **state)
     assert_true(frame_check());
 }
 
+/* The same out of a 2M that is full, in a machine that is not. */
+static void a_frame_of_a_full_2m(void **state)
+{
+    (void)state;
+    start(64 * MIB);
+    struct frame_stats before = stats();
+    paddr_t full[3 * FRAMES_PER_2M];
+    const size_t count = sizeof(full) / sizeof(full[0]);
+    for (size_t i = 0; i < count; i++)
+        full[i] = frame_alloc(FRAME_4K);
+    paddr_t freed = full[count / 2];
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(frame_free(freed), MM_OK);
+        assert_int_equal(frame_free(freed), MM_NOT_HELD);
+        assert_int_equal(frame_state(freed), FRAME_AVAILABLE);
+        assert_true(frame_check());
+        assert_int_equal(frame_reserve(freed, FRAME_4K), MM_OK);
+        assert_int_equal(frame_state(freed), FRAME_HELD_4K);
+    }
+    assert_int_equal(frame_free(freed), MM_OK);
+    size_t rest;
+    paddr_t *others = take_all(&rest);
+    for (size_t i = 0; i < rest; i++)
+        assert_int_equal(frame_free(others[i]), MM_OK);
+    free(others);
+    for (size_t i = 0; i < count; i++)
+        if (full[i] != freed)
+            assert_int_equal(frame_free(full[i]), MM_OK);
+    check_same(before);
+}
+
 static void a_single_frame_is_found_by_another_cpu(void **state)
 {
     (void)state;
@@ -689,6 +720,7 @@ int main(void)
         cmocka_unit_test(nothing_works_before_init),
         cmocka_unit_test(a_given_frame_is_reserved),
         cmocka_unit_test(a_single_free_frame),
+        cmocka_unit_test(a_frame_of_a_full_2m),
         cmocka_unit_test(a_single_frame_is_found_by_another_cpu),
         cmocka_unit_test(a_frame_that_cannot_be_reserved_has_a_reason),
         cmocka_unit_test(a_held_frame_is_split),
