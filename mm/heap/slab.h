@@ -335,6 +335,8 @@ slab_push(struct slab_loaded *loaded, void *block)
     void **end = __atomic_load_n(&loaded->end, __ATOMIC_ACQUIRE);
     void **top = __atomic_load_n(&loaded->top, __ATOMIC_RELAXED);
 
+    /* it is the next of its class that goes out, to be written to */
+    __builtin_prefetch(block, 1);
     if (unlikely((vaddr_t)top >= (vaddr_t)end))
         return false;
     *top = block;

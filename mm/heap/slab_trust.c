@@ -52,6 +52,9 @@ allocate_other(struct heap *heap, struct layout layout, const void *caller,
 {
     size_t need = size_class_need(layout);
 
+    if (likely(layout.align == HEAP_GRANULE &&
+               layout.size - 1 < SIZE_CLASS_BYTES_MAX))
+        return take_fast(heap, layout, caller, size_class(layout.size), clear);
     if (unlikely(layout.size == 0 || !is_power_of_two(layout.align) ||
                  layout.align > SIZE_CLASS_ALIGN_MAX ||
                  need - 1 >= SIZE_CLASS_BYTES_MAX))
