@@ -10,23 +10,23 @@
 
 #include <stdint.h>
 
-/* From so many bytes on by rep, on any CPU and on one that is quick at it. */
-#define COPY_BY_REP       1024
-#define COPY_BY_QUICK_REP 17
-#define FILL_BY_REP       512
-#define FILL_BY_QUICK_REP 17
+/* From so many bytes on by rep, with words. */
+#define COPY_BY_REP 1024
+#define FILL_BY_REP 512
 
-/* Above this a quick rep stos is no quicker than the loop. */
-#define FILL_BY_QUICK_REP_MOST 128
+/* And from so many on with bytes, up to the last that is no quicker otherwise,
+ * on a CPU that is quick at it. */
+#define QUICK_FROM     17
+#define QUICK_COPY_END COPY_BY_REP
+#define QUICK_FILL_END 129
 
-static size_t copy_by_rep = COPY_BY_REP;
-static size_t fill_by_quick_rep = FILL_BY_QUICK_REP_MOST + 1;
+static size_t quick_copy_from = QUICK_COPY_END;
+static size_t quick_fill_from = QUICK_FILL_END;
 
 void string_tune(bool short_copies, bool short_fills)
 {
-    copy_by_rep = short_copies ? COPY_BY_QUICK_REP : COPY_BY_REP;
-    fill_by_quick_rep =
-        short_fills ? FILL_BY_QUICK_REP : FILL_BY_QUICK_REP_MOST + 1;
+    quick_copy_from = short_copies ? QUICK_FROM : QUICK_COPY_END;
+    quick_fill_from = short_fills ? QUICK_FROM : QUICK_FILL_END;
 }
 
 /* Eight bytes at any address. */
@@ -96,17 +96,14 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
     unsigned char *target = to;
     const unsigned char *source = from;
+    void *end = to;
 
-    if (bytes >= copy_by_rep) {
-        void *end = to;
-
-        if (copy_by_rep == COPY_BY_QUICK_REP) {
-            __asm__ volatile("rep movsb"
-                             : "+D"(end), "+S"(from), "+c"(bytes)
-                             :
-                             : "memory");
-            return to;
-        }
+    if (bytes >= quick_copy_from && bytes < QUICK_COPY_END) {
+        __asm__ volatile("rep movsb"
+                         : "+D"(end), "+S"(from), "+c"(bytes)
+                         :
+                         : "memory");
+    } else if (bytes >= COPY_BY_REP) {
         uint64_t last = get_word(source + bytes - 8);
         size_t words = bytes / 8;
         __asm__ volatile("rep movsq"
@@ -144,7 +141,7 @@ void *memset(void *to, int byte, size_t bytes)
     uint64_t word = UINT64_C(0x0101010101010101) * (unsigned char)byte;
     void *end = to;
 
-    if (bytes >= fill_by_quick_rep && bytes <= FILL_BY_QUICK_REP_MOST) {
+    if (bytes >= quick_fill_from && bytes < QUICK_FILL_END) {
         __asm__ volatile("rep stosb"
                          : "+D"(end), "+c"(bytes)
                          : "a"(byte)

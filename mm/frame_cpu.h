@@ -16,8 +16,8 @@
  *     most: so an owner can tell a double free from its own bits and the leaf;
  *   - no bit is set both in a block and in the leaf;
  *   - zone->kept counts, for each number modulo 256, the blocks, large and
- *     single frames and reserved ones whose 2M it is: so where it is 0, nobody keeps
- *     anything.
+ *     single frames and reserved ones whose 2M it is: so where it is 0, nobody
+ *     keeps anything.
  *
  * Who takes or drops one holds the lock of its zone.
  */

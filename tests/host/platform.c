@@ -23,6 +23,7 @@ unsigned host_paddr_bits = 40;
 int host_has_1g_pages = 1;
 unsigned host_tlb_invalidations, host_tlb_flushes;
 void (*host_on_invalidate)(vaddr_t page);
+void (*host_on_fence)(void);
 void (*host_on_flush)(void);
 paddr_t host_page_table = PADDR_NONE;
 unsigned host_log_lines;
@@ -102,6 +103,8 @@ static void membarrier(int command)
 void platform_fence_cpus(void)
 {
     membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    if (host_on_fence != NULL)
+        host_on_fence();
 }
 
 __attribute__((constructor)) static void register_membarrier(void)

@@ -34,6 +34,9 @@ extern unsigned host_tlb_invalidations, host_tlb_flushes;
 extern void (*host_on_invalidate)(vaddr_t page);
 extern void (*host_on_flush)(void);
 
+/* What a test wants called at the end of each platform_fence_cpus. */
+extern void (*host_on_fence)(void);
+
 /* The root that platform_load_page_table was last given. */
 extern paddr_t host_page_table;
 
