@@ -7,6 +7,10 @@
 ; for itself where it is, and all processors may run it at once: what it writes
 ; is the same for each, and it needs no stack.
 ;
+; The page is mapped only as long as somebody may be in it.  So each processor
+; counts itself in first, and out in the kernel's text; one that finds the page
+; closed takes itself off again and sleeps here, without paging.
+;
 ; Intel SDM, volume 3, section 8.4.4.
 
 %include "boot/layout.inc"
@@ -26,6 +30,7 @@ CODE_32  equ 0x18                       ; beside KERNEL_CODE and KERNEL_DATA
 section .rodata progbits alloc noexec nowrite align=16
 
 global trampoline_start, trampoline_end, trampoline_cr0, trampoline_cr3
+global trampoline_entered, trampoline_closed
 
 bits 16
 trampoline_start:
@@ -33,6 +38,9 @@ trampoline_start:
     cld
     mov ax, cs
     mov ds, ax
+    lock inc dword [HERE(trampoline_entered)]
+    cmp dword [HERE(trampoline_closed)], 0
+    jne too_late
     movzx ebx, ax
     shl ebx, 4                          ; where this page is
     lea eax, [ebx + HERE(gdt)]
@@ -45,6 +53,11 @@ trampoline_start:
     mov eax, CR0_PE | CR0_ET
     mov cr0, eax
     jmp far dword [HERE(to_protected)]
+too_late:
+    lock dec dword [HERE(trampoline_entered)]
+.sleep:
+    hlt
+    jmp .sleep
 
 bits 32
 protected:
@@ -88,6 +101,8 @@ to_long:
     align 4
 trampoline_cr0: dd 0                    ; the first CPU's
 trampoline_cr3: dd 0
+trampoline_entered: dd 0                ; counted in, and no place for more
+trampoline_closed: dd 0
 trampoline_end:
 
 ; In the kernel's own text: the processor looks up which one it is by the
@@ -95,7 +110,7 @@ trampoline_end:
 ; number.  One that nobody expects, because the firmware has it disabled or
 ; because there are too many, sleeps.
 
-extern idt_pointer, smp_enter, smp_places, smp_place_count
+extern idt_pointer, smp_enter, smp_places, smp_place_count, smp_passed
 
 section .text progbits alloc exec nowrite align=16
 bits 64
@@ -110,6 +125,7 @@ CPUID_TOPOLOGY equ 0xb                  ; its edx: the x2APIC identifier
 
 ap_start:
     lidt [idt_pointer]
+    lock inc dword [smp_passed]
     xor eax, eax
     mov fs, eax
     mov gs, eax

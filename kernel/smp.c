@@ -122,6 +122,10 @@ static void connect_nmi(uint32_t uid)
 
 extern const char trampoline_start[], trampoline_end[];
 extern const char trampoline_cr0[], trampoline_cr3[];
+extern const char trampoline_entered[], trampoline_closed[];
+
+/* CPUs that have left the trampoline for the kernel's text. */
+_Atomic uint32_t smp_passed;
 
 /* A startup interrupt's vector is a page number, and 0xa0 and up are not
  * allowed (section 8.4.3). */
@@ -167,8 +171,36 @@ static enum mm_error show_trampoline(paddr_t where)
                     PAGE_EXECUTE);
 }
 
+static _Atomic uint32_t *trampoline_word(paddr_t where, const char *word)
+{
+    char *page = phys_to_virt(where);
+    return (_Atomic uint32_t *)(void *)(page + (word - trampoline_start));
+}
+
+/* Nobody gets into the page any more, and all who were in it have left: also
+ * those that are not taken, and come when they like.  A CPU counts itself in
+ * and then looks whether it is closed, and this closes it and then looks who is
+ * in: both in sequentially consistent order, so one sees the other. */
+static bool close_trampoline(paddr_t where)
+{
+    _Atomic uint32_t *entered = trampoline_word(where, trampoline_entered);
+    struct clock_limit limit = clock_limit_in_ms(PATIENCE_MS);
+    atomic_store(trampoline_word(where, trampoline_closed), 1);
+    while (atomic_load(entered) != atomic_load(&smp_passed)) {
+        if (clock_has_passed(&limit))
+            return false;
+        platform_relax();
+    }
+    return true;
+}
+
 static void hide_trampoline(paddr_t where)
 {
+    if (!close_trampoline(where)) {
+        log_line(LOG_WARNING, "smp",
+                 "page 0x%lx stays mapped: a CPU is on its way there", where);
+        return;
+    }
     enum mm_error error = page_unmap(kernel_space_table(), where, PAGE_SIZE);
     ASSERT(error == MM_OK, "%s", mm_error_name(error));
 }
