@@ -41,8 +41,10 @@
 #define DEPOT_MIN      1
 #define DEPOT_MAX      32
 
-/* In a smaller region magazines would hold too much of it. */
+/* In a smaller region magazines would hold too much of it; and so would the
+ * CPUs themselves, if they took more than this part of it. */
 #define REGION_FOR_MAGAZINES (128 * KIB)
+#define CPUS_SHARE           8
 
 /* ---- The calls ---- */
 
@@ -621,7 +623,8 @@ static void slab_init(struct heap *heap)
     slabs->closed.section.stopped = 1;
     slabs->cpu = &slabs->closed;
     slabs->trusting = heap->checks == HEAP_CHECKS_OFF;
-    if (heap->region.limit >= REGION_FOR_MAGAZINES + for_cpus &&
+    if (heap->region.limit >= REGION_FOR_MAGAZINES &&
+        heap->region.limit / CPUS_SHARE >= for_cpus &&
         own(heap, owned + for_cpus)) {
         slabs->cpu = (struct slab_cpu *)(slabs + 1);
         slabs->cpu_count = cpus;

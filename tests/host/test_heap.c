@@ -217,6 +217,7 @@ static int end_heaps(void **state)
             end_heap(made[i]);
     heap_set_kernel(NULL);
     heap_set_checks(HEAP_CHECKS_BASIC);
+    host_cpu_count = 1;
     return 0;
 }
 
@@ -618,6 +619,27 @@ static void test_a_block_alone_in_its_slab_is_resized(void **state)
     resize_alone(HEAP_CHECKS_BASIC);
 }
 
+/* However many CPUs there are, what the heap keeps for them leaves most of a
+ * small region to blocks. */
+static void test_many_cpus_leave_room_in_a_region(void **state)
+{
+    const struct layout layout = {PAGE_SIZE, 32};
+
+    (void)state;
+    heap_set_checks(HEAP_CHECKS_BASIC);
+    for (unsigned cpus = 1; cpus <= 256; cpus *= 2) {
+        static struct heap heap;
+        size_t blocks = 0;
+
+        host_cpu_count = cpus;
+        assert_int_equal(make_heap(&heap, &heap_slab, old_array()), MM_OK);
+        while (heap_alloc_in(&heap, layout))
+            blocks++;
+        assert_in_range(blocks * PAGE_SIZE, ARRAY_BYTES * 3 / 4, ARRAY_BYTES);
+        end_heap(&heap);
+    }
+}
+
 static void test_bad_regions_are_refused(void **state)
 {
     static const struct {
@@ -933,6 +955,7 @@ int main(void)
         TEST(test_an_overrun_is_found_on_free),
         TEST(test_statistics_are_checked),
         TEST(test_a_block_alone_in_its_slab_is_resized),
+        TEST(test_many_cpus_leave_room_in_a_region),
         TEST(test_bad_regions_are_refused),
         TEST(test_overlapping_regions_are_refused),
         TEST(test_back_ends_are_found_by_name),
