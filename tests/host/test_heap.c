@@ -150,6 +150,7 @@ static void conform(const struct heap_conformance_check *check,
                     .region = kinds[kind].make(),
                     .seed = seed,
                     .operations = seed % 16 ? 400 : 20000,
+                    .audit_every = seed % 16 ? 1 : 8,
                     .failed = print_failure,
                     .region_name = kinds[kind].name,
                 };
