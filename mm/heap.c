@@ -104,6 +104,26 @@ static const struct heap *rival(const struct heap *heap,
     return other;
 }
 
+void heap_use_calls(struct heap *heap, const struct heap_calls *table)
+{
+    struct heap_calls *calls = &heap->calls;
+
+    heap->table = table;
+    /* release: as heap_fail_allocation needs it */
+#define HEAP_USE(name) __atomic_store_n(&calls->name, table->name, __ATOMIC_RELEASE)
+    HEAP_USE(alloc);
+    HEAP_USE(alloc_zeroed);
+    HEAP_USE(alloc_back);
+    HEAP_USE(dealloc);
+    HEAP_USE(free);
+    HEAP_USE(realloc);
+    HEAP_USE(usable_size);
+    HEAP_USE(stats);
+    HEAP_USE(class);
+    HEAP_USE(check);
+#undef HEAP_USE
+}
+
 /* Enters the heap in the list of all, or returns why it cannot be. */
 static enum mm_error enter(struct heap *heap,
                            const struct heap_backend *backend,
@@ -118,12 +138,13 @@ static enum mm_error enter(struct heap *heap,
         error = MM_OVERLAP;
     } else {
         *heap = (struct heap){
-            .calls = backend->calls ? backend->calls : &heap_simple_calls,
             .backend = backend,
             .checks = checks_from_now_on,
             .region = *region,
             .next = heaps,
         };
+        heap_use_calls(heap, backend->calls ? backend->calls
+                                            : &heap_simple_calls);
         heaps = heap;
     }
     spinlock_unlock(&heaps_lock);
@@ -264,28 +285,28 @@ _Noreturn void heap_report(const struct heap *heap, enum heap_fault fault,
 
 void *heap_alloc_in(struct heap *heap, struct layout layout)
 {
-    return heap->calls->alloc(heap, layout, CALLER);
+    return heap->calls.alloc(heap, layout, CALLER);
 }
 
 void *heap_alloc_zeroed_in(struct heap *heap, struct layout layout)
 {
-    return heap->calls->alloc_zeroed(heap, layout, CALLER);
+    return heap->calls.alloc_zeroed(heap, layout, CALLER);
 }
 
 void *heap_alloc_back_in(struct heap *heap, struct layout layout)
 {
-    return heap->calls->alloc_back(heap, layout, CALLER);
+    return heap->calls.alloc_back(heap, layout, CALLER);
 }
 
 void heap_dealloc_in(struct heap *heap, void *pointer, struct layout layout)
 {
-    heap->calls->dealloc(heap, pointer, layout, CALLER);
+    heap->calls.dealloc(heap, pointer, layout, CALLER);
 }
 
 void *heap_realloc_in(struct heap *heap, void *pointer, struct layout layout,
                       size_t new_size)
 {
-    return heap->calls->realloc(heap,
+    return heap->calls.realloc(heap,
                                 &(struct heap_claim){pointer, &layout, CALLER},
                                 (struct layout){new_size, layout.align});
 }
@@ -293,12 +314,12 @@ void *heap_realloc_in(struct heap *heap, void *pointer, struct layout layout,
 void heap_free_in(struct heap *heap, void *pointer)
 {
     if (pointer)
-        heap->calls->free(heap, pointer, CALLER);
+        heap->calls.free(heap, pointer, CALLER);
 }
 
 size_t heap_usable_size_in(struct heap *heap, const void *pointer)
 {
-    return heap->calls->usable_size(
+    return heap->calls.usable_size(
         heap, &(struct heap_claim){pointer, NULL, CALLER});
 }
 
@@ -310,7 +331,7 @@ enum mm_error heap_error_in(struct heap *heap)
 
 struct heap_stats heap_stats(struct heap *heap)
 {
-    return heap->calls->stats(heap);
+    return heap->calls.stats(heap);
 }
 
 void heap_trim(struct heap *heap)
@@ -323,12 +344,12 @@ void heap_trim(struct heap *heap)
 
 bool heap_class(struct heap *heap, unsigned number, struct heap_class *class)
 {
-    return heap->calls->class && heap->calls->class(heap, number, class);
+    return heap->calls.class && heap->calls.class(heap, number, class);
 }
 
 struct heap_flaw heap_check(struct heap *heap)
 {
-    return heap->calls->check(heap);
+    return heap->calls.check(heap);
 }
 
 size_t heap_report_leaks(struct heap *heap,
@@ -380,7 +401,7 @@ static size_t no_size(struct heap *heap, const struct heap_claim *claim)
  * ask. */
 static struct heap no_heap = {
     .calls =
-        &(const struct heap_calls){
+        {
             .alloc = no_alloc,
             .alloc_zeroed = no_alloc,
             .alloc_back = no_alloc,
@@ -406,22 +427,22 @@ struct heap *heap_kernel(void)
 
 void *heap_alloc(struct layout layout)
 {
-    return kernel_heap->calls->alloc(kernel_heap, layout, CALLER);
+    return kernel_heap->calls.alloc(kernel_heap, layout, CALLER);
 }
 
 void *heap_alloc_zeroed(struct layout layout)
 {
-    return kernel_heap->calls->alloc_zeroed(kernel_heap, layout, CALLER);
+    return kernel_heap->calls.alloc_zeroed(kernel_heap, layout, CALLER);
 }
 
 void heap_dealloc(void *pointer, struct layout layout)
 {
-    kernel_heap->calls->dealloc(kernel_heap, pointer, layout, CALLER);
+    kernel_heap->calls.dealloc(kernel_heap, pointer, layout, CALLER);
 }
 
 void *heap_realloc(void *pointer, struct layout layout, size_t new_size)
 {
-    return kernel_heap->calls->realloc(
+    return kernel_heap->calls.realloc(
         kernel_heap, &(struct heap_claim){pointer, &layout, CALLER},
         (struct layout){new_size, layout.align});
 }
@@ -443,12 +464,12 @@ static struct layout natural_layout(size_t size)
 
 void *kmalloc(size_t size)
 {
-    return kernel_heap->calls->alloc(kernel_heap, natural_layout(size), CALLER);
+    return kernel_heap->calls.alloc(kernel_heap, natural_layout(size), CALLER);
 }
 
 void *kzalloc(size_t size)
 {
-    return kernel_heap->calls->alloc_zeroed(kernel_heap, natural_layout(size),
+    return kernel_heap->calls.alloc_zeroed(kernel_heap, natural_layout(size),
                                             CALLER);
 }
 
@@ -459,16 +480,16 @@ void *kmalloc_array(size_t count, size_t size)
     /* no layout passes with SIZE_MAX bytes: it is the error wanted here */
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
-    return kernel_heap->calls->alloc(kernel_heap, natural_layout(bytes),
+    return kernel_heap->calls.alloc(kernel_heap, natural_layout(bytes),
                                      CALLER);
 }
 
 void *krealloc(void *pointer, size_t size)
 {
     if (!pointer)
-        return kernel_heap->calls->alloc(kernel_heap, natural_layout(size),
+        return kernel_heap->calls.alloc(kernel_heap, natural_layout(size),
                                          CALLER);
-    return kernel_heap->calls->realloc(
+    return kernel_heap->calls.realloc(
         kernel_heap, &(struct heap_claim){pointer, NULL, CALLER},
         natural_layout(size));
 }
@@ -476,13 +497,13 @@ void *krealloc(void *pointer, size_t size)
 void kfree(void *pointer)
 {
     if (pointer)
-        kernel_heap->calls->free(kernel_heap, pointer, CALLER);
+        kernel_heap->calls.free(kernel_heap, pointer, CALLER);
 }
 
 void kfree_sized(void *pointer, size_t size)
 {
     if (pointer)
-        kernel_heap->calls->dealloc(kernel_heap, pointer, natural_layout(size),
+        kernel_heap->calls.dealloc(kernel_heap, pointer, natural_layout(size),
                                     CALLER);
 }
 
@@ -490,6 +511,6 @@ size_t kmalloc_usable_size(const void *pointer)
 {
     if (!pointer)
         return 0;
-    return kernel_heap->calls->usable_size(
+    return kernel_heap->calls.usable_size(
         kernel_heap, &(struct heap_claim){pointer, NULL, CALLER});
 }

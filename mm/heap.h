@@ -118,9 +118,9 @@ struct heap_class {
  * sizes over 8 << k, up to 16 << k bytes.  The last one has all larger ones. */
 #define HEAP_CLASSES 32
 
+struct heap;
 struct heap_backend; /* mm/heap/backend.h */
-struct heap_calls;
-struct heap_guard; /* mm/heap_guard.c */
+struct heap_guard;   /* mm/heap_guard.c */
 
 /* How much a heap looks for mistakes of its callers; what each finds is in
  * docs/heap.md. */
@@ -138,6 +138,27 @@ struct heap_claim {
     const void *caller;
 };
 
+/* What the functions below come down to, for one kind of heap.  None is
+ * given a NULL to free, and all but the last two are called in any context.
+ * caller is the return address of the public function. */
+struct heap_calls {
+    void *(*alloc)(struct heap *heap, struct layout layout, const void *caller);
+    void *(*alloc_zeroed)(struct heap *heap, struct layout layout,
+                          const void *caller);
+    void *(*alloc_back)(struct heap *heap, struct layout layout,
+                        const void *caller);
+    void (*dealloc)(struct heap *heap, void *pointer, struct layout layout,
+                    const void *caller);
+    void (*free)(struct heap *heap, void *pointer, const void *caller);
+    void *(*realloc)(struct heap *heap, const struct heap_claim *claim,
+                     struct layout layout);
+    size_t (*usable_size)(struct heap *heap, const struct heap_claim *claim);
+    struct heap_stats (*stats)(struct heap *heap);
+    /* NULL: it has no classes */
+    bool (*class)(struct heap *heap, unsigned number, struct heap_class *class);
+    struct heap_flaw (*check)(struct heap *heap);
+};
+
 /* How many frees can wait for the end of one call. */
 #define HEAP_DEFERRED_MAX 16
 
@@ -153,8 +174,9 @@ struct heap_deferrals {
 
 /* One heap.  Its fields are for mm/heap.c and the back-ends only. */
 struct heap {
-    const struct heap_calls *calls;
     void *state; /* of a back-end with calls of its own, in the region */
+    struct heap_calls calls; /* a copy of *table: one load less for each call */
+    const struct heap_calls *table;
     const struct heap_backend *backend;
     enum heap_checks checks;
     struct heap_guard *guard;           /* with HEAP_CHECKS_FULL */

@@ -98,9 +98,7 @@ static const struct heap_calls failing_calls = {
 void heap_fail_allocation(struct heap *heap, uint64_t number)
 {
     if (!heap->unfailing)
-        heap->unfailing = heap->calls;
-    heap->fail_in = number;
-    /* release: whoever comes this way finds the number */
-    __atomic_store_n(&heap->calls, number ? &failing_calls : heap->unfailing,
-                     __ATOMIC_RELEASE);
+        heap->unfailing = heap->table;
+    heap->fail_in = number; /* whoever comes this way finds it */
+    heap_use_calls(heap, number ? &failing_calls : heap->unfailing);
 }

@@ -795,14 +795,14 @@ enum mm_error heap_guard_init(struct heap *heap)
     const struct layout layout = {sizeof(struct heap_guard),
                                   _Alignof(struct heap_guard)};
     struct heap_guard *guard =
-        heap->calls->alloc_zeroed(heap, layout, __builtin_return_address(0));
+        heap->calls.alloc_zeroed(heap, layout, __builtin_return_address(0));
     size_t share = heap->region.limit / QUARANTINE_SHARE;
 
     if (!guard)
         return MM_TOO_SMALL;
-    guard->below = heap->calls;
+    guard->below = heap->table;
     guard->quarantine_limit = share < QUARANTINE_MOST ? share : QUARANTINE_MOST;
     heap->guard = guard;
-    heap->calls = &guard_calls;
+    heap_use_calls(heap, &guard_calls);
     return MM_OK;
 }

@@ -51,29 +51,11 @@ struct heap_totals {
     size_t blocks, requested, held;
 };
 
-/* What the functions of mm/heap.h come down to, for one kind of heap.  None is
- * given a NULL to free, and all but the last two are called in any context.
- * caller is the return address of the public function. */
-struct heap_calls {
-    void *(*alloc)(struct heap *heap, struct layout layout, const void *caller);
-    void *(*alloc_zeroed)(struct heap *heap, struct layout layout,
-                          const void *caller);
-    void *(*alloc_back)(struct heap *heap, struct layout layout,
-                        const void *caller);
-    void (*dealloc)(struct heap *heap, void *pointer, struct layout layout,
-                    const void *caller);
-    void (*free)(struct heap *heap, void *pointer, const void *caller);
-    void *(*realloc)(struct heap *heap, const struct heap_claim *claim,
-                     struct layout layout);
-    size_t (*usable_size)(struct heap *heap, const struct heap_claim *claim);
-    struct heap_stats (*stats)(struct heap *heap);
-    /* NULL: it has no classes */
-    bool (*class)(struct heap *heap, unsigned number, struct heap_class *class);
-    struct heap_flaw (*check)(struct heap *heap);
-};
-
 /* The calls of every heap whose back-end has none of its own. */
 extern const struct heap_calls heap_simple_calls;
+
+/* The heap's calls are those of this table, which lives for ever. */
+void heap_use_calls(struct heap *heap, const struct heap_calls *table);
 
 struct heap_backend {
     const char *name;

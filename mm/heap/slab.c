@@ -34,9 +34,9 @@
 
 /* Bytes in the blocks of one magazine, and of the full ones in a depot; and how
  * many there are, at least and at most. */
-#define MAGAZINE_BYTES (64 * KIB)
+#define MAGAZINE_BYTES (128 * KIB)
 #define ROUNDS_MIN     2
-#define ROUNDS_MAX     126
+#define ROUNDS_MAX     158
 #define DEPOT_BYTES    (64 * KIB)
 #define DEPOT_MIN      1
 #define DEPOT_MAX      32
@@ -637,7 +637,7 @@ static void slab_init(struct heap *heap)
     slabs->calls = slabs->trusting && slabs->cpu_count > 0
                        ? &slab_trusting_calls
                        : &slab_calls;
-    heap->calls = slabs->calls;
+    heap_use_calls(heap, slabs->calls);
     /* what has grown beyond stays unused where memory comes in pieces */
     if (heap->region.back && owned < heap->region.size)
         owned = heap->region.size;
@@ -649,6 +649,8 @@ static void slab_init(struct heap *heap)
     slabs->notes = (uint8_t *)slabs->pages.row[0].start;
     slabs->slabs = (struct slab *)slabs->pages.row[1].start;
     slabs->classes = (uint8_t *)slabs->pages.row[2].start;
+    slabs->classes_from_0 =
+        (vaddr_t)slabs->classes - slabs->start / PAGE_SIZE;
     slabs->runs = (uint32_t *)slabs->pages.row[3].start;
 }
 

@@ -93,7 +93,8 @@ struct slab_heap {
     size_t pages_known;   /* that have notes, from there on */
     uint8_t *notes;       /* PAGE_NOTES a page */
     uint8_t *classes;     /* by pages */
-    struct slab_cpu *cpu; /* an array, or &closed */
+    vaddr_t classes_from_0; /* where the byte of the page at address 0 would be */
+    struct slab_cpu *cpu; /* an array, right behind this struct, or &closed */
     size_t cpu_mask;      /* of CPU numbers; 0 for closed */
 
     const struct heap_calls *calls; /* whatever stands before them */
@@ -238,6 +239,15 @@ static inline unsigned slab_class_of_page(const struct slab_heap *slabs,
     return __atomic_load_n(&slabs->classes[page], __ATOMIC_RELAXED);
 }
 
+/* The same for a pointer that is trusted to be in one of them. */
+static inline unsigned slab_class_of_block(const struct slab_heap *slabs,
+                                           const void *block)
+{
+    vaddr_t class = slabs->classes_from_0 + (vaddr_t)block / PAGE_SIZE;
+
+    return __atomic_load_n((const uint8_t *)class, __ATOMIC_RELAXED);
+}
+
 /* Free blocks that wait for the next holder of a lock, because handlers freed
  * them that hit its holder.  Linked by their first words: they are nobody's any
  * more. */
@@ -325,6 +335,9 @@ slab_pop(struct slab_loaded *loaded, void **block)
     if (unlikely((vaddr_t)top <= (vaddr_t)bottom))
         return false;
     *block = *--top;
+    /* one that goes out soon, to be written to; or what stands in front of the
+     * rounds, which costs nothing */
+    __builtin_prefetch(top[-2], 1);
     __atomic_store_n(&loaded->top, top, __ATOMIC_RELAXED);
     return true;
 }
@@ -354,16 +367,6 @@ slab_class_of(const struct slab_heap *slabs, const void *pointer)
                  __atomic_load_n(&slabs->pages_known, __ATOMIC_RELAXED)))
         return PAGE_OF_NONE;
     return slab_class_of_page(slabs, page);
-}
-
-/* The class that a size is of as a rule.  The compiler must not put the class
- * of the block's page in its place, although the two were found equal: what
- * follows need not wait until that is loaded. */
-__attribute__((always_inline)) static inline unsigned
-slab_expect(unsigned number)
-{
-    __asm__("" : "+r"(number));
-    return number;
 }
 
 /* ---- mm/heap/slab.c ---- */

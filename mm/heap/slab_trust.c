@@ -17,24 +17,87 @@
 
 #include "lib/string.h"
 
-/* There are CPUs with magazines: see slab_init. */
-static inline struct slab_cpu *this_cpu(const struct slab_heap *slabs)
+/* There are CPUs with magazines, and where is known: see slab_init. */
+static inline struct slab_cpu *this_cpu(struct slab_heap *slabs)
 {
-    return &slabs->cpu[platform_cpu()];
+    return (struct slab_cpu *)(slabs + 1) + platform_cpu();
 }
+
+/* ---- The order of loads and stores ----
+ *
+ * An allocation knows its class at once, from its size; a free before it may
+ * still wait for what tells its own.  A processor does not: it loads the top of
+ * the allocation's magazine, and when the two are of one class it has to take
+ * back all that it did since.  It remembers by few bits of a load's address
+ * which ones to be careful with, so it also holds up other loads that share
+ * them, those of the caller among them.  A replacement at random took 10.6 or 18
+ * ns by where the caller's loop lay.
+ *
+ * So the mark that a free leaves, which is 0, is computed from the address of its
+ * magazine, and an allocation adds it to the address of its own.
+ */
+
+/* Enters the section of a CPU that can be closed.  *after becomes 0, and that
+ * not before the last free knows its class. */
+__attribute__((always_inline)) static inline bool
+enter_after_free(struct cpu_section *section, size_t *after)
+{
+    /* relaxed: as in cpu_section_enter_closable */
+    size_t busy = __atomic_load_n(&section->busy, __ATOMIC_RELAXED);
+    bool taken;
+
+    /* the compiler must not know what it is */
+    __asm__("test %[busy], %[busy]"
+            : [busy] "+r"(busy), "=@ccnz"(taken));
+    if (unlikely(taken))
+        return false;
+    __atomic_store_n(&section->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    *after = busy;
+    return true;
+}
+
+/* Leaves it after a free into this magazine. */
+__attribute__((always_inline)) static inline void
+leave_after_free(struct cpu_section *section, const struct slab_loaded *loaded)
+{
+    uint32_t mark = (uint32_t)(vaddr_t)loaded;
+
+    __asm__("and $0, %[mark]" : [mark] "+r"(mark) : : "cc");
+    /* release: as in cpu_section_leave */
+    __atomic_store_n(&section->busy, mark, __ATOMIC_RELEASE);
+}
+
+/* Whether a block is of this class.  The compiler must not put what tells so in
+ * the class's place, although the two are found equal: what follows need not
+ * wait until that is loaded. */
+__attribute__((always_inline)) static inline bool
+is_of_class(const struct slab_heap *slabs, const void *block, size_t number)
+{
+    uint32_t class = slab_class_of_block(slabs, block);
+    bool same;
+
+    __asm__("cmp %[class], %k[number]"
+            : "=@cce"(same)
+            : [class] "r"(class), [number] "r"(number));
+    return same;
+}
+
+/* ---- Allocating ---- */
 
 __attribute__((always_inline)) static inline void *
 take_fast(struct heap *heap, struct layout layout, const void *caller,
-          unsigned number, bool clear)
+          size_t number, bool clear)
 {
     struct slab_heap *slabs = slab_heap(heap);
     struct slab_cpu *cpu = this_cpu(slabs);
-
     void *block;
+    size_t after;
 
-    if (unlikely(!cpu_section_enter_closable(&cpu->section)))
+    if (unlikely(!enter_after_free(&cpu->section, &after)))
         return slab_alloc_slow(heap, layout, caller, clear);
-    if (unlikely(!slab_pop(&cpu->loaded[number], &block))) {
+    vaddr_t loaded = (vaddr_t)&cpu->loaded[number] + after;
+    if (unlikely(!slab_pop((struct slab_loaded *)loaded, &block))) {
         cpu_section_leave(&cpu->section);
         return slab_alloc_slow(heap, layout, caller, clear);
     }
@@ -75,10 +138,12 @@ alloc_zeroed_other(struct heap *heap, struct layout layout, const void *caller)
 }
 
 /* Whether the table of small classes tells all, for a block whose alignment is
- * the usual one. */
+ * the usual one.  It also does for a size that is 0 or wraps: such a block is
+ * of class 0, of which no CPU has any, and so the slow way refuses it. */
 __attribute__((always_inline)) static inline bool is_usual(struct layout layout)
 {
-    return likely(layout.size - 1 < SIZE_CLASS_SMALL_BYTES &&
+    return likely((layout.size + HEAP_GRANULE - 1) / HEAP_GRANULE <=
+                      SIZE_CLASS_SMALL_BYTES / HEAP_GRANULE &&
                   layout.align == HEAP_GRANULE);
 }
 
@@ -99,26 +164,29 @@ static void *trust_alloc_zeroed(struct heap *heap, struct layout layout,
     return take_fast(heap, layout, caller, size_class_small(layout.size), true);
 }
 
+/* ---- Freeing ---- */
+
 /* Puts a block of this class away. */
 __attribute__((always_inline)) static inline void
-put_fast(struct heap *heap, void *pointer, unsigned number, bool small,
+put_fast(struct heap *heap, void *pointer, size_t number, bool small,
          const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
     struct slab_cpu *cpu = this_cpu(slabs);
+    struct slab_loaded *loaded = &cpu->loaded[number];
 
     if (unlikely(!cpu_section_enter_closable(&cpu->section))) {
         slab_free_slow(heap, pointer, NULL, caller);
         return;
     }
-    if (unlikely(!slab_push(&cpu->loaded[number], pointer))) {
+    if (unlikely(!slab_push(loaded, pointer))) {
         cpu_section_leave(&cpu->section);
         slab_free_slow(heap, pointer, NULL, caller);
         return;
     }
     if (!small)
         *slab_note(slabs, (vaddr_t)pointer) = NOTE_FREE;
-    cpu_section_leave(&cpu->section);
+    leave_after_free(&cpu->section, loaded);
 }
 
 static void trust_free(struct heap *heap, void *pointer, const void *caller)
@@ -131,20 +199,16 @@ static void trust_free(struct heap *heap, void *pointer, const void *caller)
         put_fast(heap, pointer, number, number <= SIZE_CLASS_SMALL, caller);
 }
 
-/* A small block lies in a slab.  As a rule that is one of its size's class: the
- * fast path needs it constant. */
+/* A small block lies in a slab, as a rule one of its size's class: in one of a
+ * larger class where memory was short. */
 static void trust_dealloc(struct heap *heap, void *pointer,
                           struct layout layout, const void *caller)
 {
-    struct slab_heap *slabs = slab_heap(heap);
-
     if (is_usual(layout)) {
-        unsigned expected = size_class_small(layout.size);
-        unsigned same = slab_expect(expected);
-        size_t page = ((vaddr_t)pointer - slabs->start) / PAGE_SIZE;
+        size_t number = size_class_small(layout.size);
 
-        if (likely(slab_class_of_page(slabs, page) == expected)) {
-            put_fast(heap, pointer, same, true, caller);
+        if (likely(is_of_class(slab_heap(heap), pointer, number))) {
+            put_fast(heap, pointer, number, true, caller);
             return;
         }
     }

@@ -624,20 +624,20 @@ static void test_a_block_alone_in_its_slab_is_resized(void **state)
  * small region to blocks. */
 static void test_many_cpus_leave_room_in_a_region(void **state)
 {
-    const struct layout layout = {PAGE_SIZE, 32};
+    const struct layout page = {PAGE_SIZE, 32};
+    static struct heap own;
 
     (void)state;
     heap_set_checks(HEAP_CHECKS_BASIC);
     for (unsigned cpus = 1; cpus <= 256; cpus *= 2) {
-        static struct heap heap;
         size_t blocks = 0;
 
         host_cpu_count = cpus;
-        assert_int_equal(make_heap(&heap, &heap_slab, old_array()), MM_OK);
-        while (heap_alloc_in(&heap, layout))
+        assert_int_equal(make_heap(&own, &heap_slab, old_array()), MM_OK);
+        while (heap_alloc_in(&own, page))
             blocks++;
         assert_in_range(blocks * PAGE_SIZE, ARRAY_BYTES * 3 / 4, ARRAY_BYTES);
-        end_heap(&heap);
+        end_heap(&own);
     }
 }
 

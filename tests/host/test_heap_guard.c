@@ -449,14 +449,15 @@ static void test_each_allocation_can_be_made_to_fail(void **state)
             make_heap(heap_backends[i], checks);
             for (uint64_t number = 1; number <= 6; number++) {
                 uint64_t failures = heap_stats(&heap).failures;
-                const struct heap_calls *calls = heap.calls;
+                const struct heap_calls *table = heap.table;
 
                 heap_fail_allocation(&heap, number);
                 unsigned failed = use_memory();
                 /* the layer is gone when it has done its work */
-                assert_true((heap.calls == calls) == (number < 6));
+                assert_true((heap.table == table) == (number < 6));
                 heap_fail_allocation(&heap, 0);
-                assert_ptr_equal(heap.calls, calls);
+                assert_ptr_equal(heap.table, table);
+                assert_ptr_equal(heap.calls.alloc, table->alloc);
                 assert_int_equal(failed, number < 6);
                 assert_int_equal(heap_stats(&heap).failures, failures + failed);
                 assert_int_equal(heap_stats(&heap).held, 0);
