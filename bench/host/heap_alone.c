@@ -43,6 +43,10 @@ static struct subject find_subject(const char *name, uint64_t bytes)
 
 #define CALLS 100000u
 
+/* Calls before that: where memory is touched for the first time the system has
+ * to find a frame for it, which takes longer than any call of an allocator. */
+#define CALLS_BEFORE 1000000u
+
 struct calls {
     uint32_t alloc[CALLS], free[CALLS];
 };
@@ -50,7 +54,8 @@ struct calls {
 static bool do_worst(struct subject subject, struct calls *calls)
 {
     uint32_t own = (uint32_t)bench_stamp_cost();
-    if (!heap_single_calls(subject.state, CALLS, subject.functions,
+    if (!heap_rand(subject.state, CALLS_BEFORE, subject.functions) ||
+        !heap_single_calls(subject.state, CALLS, subject.functions,
                            calls->alloc, calls->free))
         return false;
     for (unsigned i = 0; i < CALLS; i++) {

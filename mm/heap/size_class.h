@@ -32,21 +32,24 @@
 #define SIZE_CLASS_ALIGN_MAX PAGE_SIZE
 
 /* Up to here a table knows: by granules, rounded up. */
-#define SIZE_CLASS_SMALL_BYTES 1024
-#define SIZE_CLASS_SMALL       20 /* its class */
+#define SIZE_CLASS_TABLE_BYTES 4096
 extern const uint8_t
-    size_class_table[SIZE_CLASS_SMALL_BYTES / HEAP_GRANULE + 1];
+    size_class_table[SIZE_CLASS_TABLE_BYTES / HEAP_GRANULE + 1];
 
-static inline unsigned size_class_small(size_t size)
+static inline unsigned size_class_in_table(size_t size)
 {
     return size_class_table[(size + HEAP_GRANULE - 1) / HEAP_GRANULE];
 }
 
+/* The small ones: a short note tells all of such a block. */
+#define SIZE_CLASS_SMALL_BYTES 1024
+#define SIZE_CLASS_SMALL       20 /* the class of that */
+
 /* The class for this many bytes, 1 to SIZE_CLASS_BYTES_MAX. */
 static inline unsigned size_class(size_t size)
 {
-    if (size <= SIZE_CLASS_SMALL_BYTES)
-        return size_class_small(size);
+    if (size <= SIZE_CLASS_TABLE_BYTES)
+        return size_class_in_table(size);
     if (size > 32 * KIB)
         return 40 + (unsigned)((size - 32 * KIB + PAGE_SIZE - 1) >> PAGE_SHIFT);
 

@@ -236,8 +236,8 @@ allocate(struct heap *heap, struct layout layout, const void *caller,
                      SIZE_CLASS_SMALL_BYTES - HEAP_GRANULE ||
                  (layout.align & mask) != 0))
         return other(heap, layout, caller);
-    return take_fast(heap, layout, caller, NOTE_SMALL, size_class_small(need),
-                     clear, slow);
+    return take_fast(heap, layout, caller, NOTE_SMALL,
+                     size_class_in_table(need), clear, slow);
 }
 
 static void *slab_alloc(struct heap *heap, struct layout layout,
@@ -277,7 +277,7 @@ put_fast(struct slab_heap *slabs, void *block, enum note_kind kind,
     struct slab_cpu *cpu = slab_this_cpu(slabs);
     if (unlikely(!cpu_section_enter_closable(&cpu->section)))
         return false;
-    bool done = slab_push(&cpu->loaded[number], block);
+    bool done = slab_push(cpu, &cpu->loaded[number], block);
     if (likely(done))
         note_set(kind, note, NOTE_FREE);
     cpu_section_leave(&cpu->section);

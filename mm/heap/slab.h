@@ -69,11 +69,14 @@ struct slab_loaded {
 /* What each CPU has of its own. */
 struct slab_cpu {
     struct cpu_section section;
+    bool recycles; /* what it frees it hands out again itself */
     uint64_t allocations;
     struct slab_loaded loaded[SIZE_CLASSES];
     struct magazine *previous[SIZE_CLASSES];
+    uint64_t allocations_before; /* when it last filled a magazine */
+    uint32_t only_filled;        /* in a row, with no allocation between */
     bool closed, obeyed; /* for who has stop_lock: see slab_stop_cpus */
-    uint8_t unused[70];
+    uint8_t unused[50];
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct slab_cpu) == 2048, "a power of two, for speed");
@@ -335,21 +338,23 @@ slab_pop(struct slab_loaded *loaded, void **block)
     if (unlikely((vaddr_t)top <= (vaddr_t)bottom))
         return false;
     *block = *--top;
-    /* one that goes out soon, to be written to; or what stands in front of the
-     * rounds, which costs nothing */
-    __builtin_prefetch(top[-2], 1);
+    /* the next one, to be written to; or what stands in front of the rounds,
+     * which costs nothing */
+    __builtin_prefetch(top[-1], 1);
     __atomic_store_n(&loaded->top, top, __ATOMIC_RELAXED);
     return true;
 }
 
 __attribute__((always_inline)) static inline bool
-slab_push(struct slab_loaded *loaded, void *block)
+slab_push(const struct slab_cpu *cpu, struct slab_loaded *loaded, void *block)
 {
     void **end = __atomic_load_n(&loaded->end, __ATOMIC_ACQUIRE);
     void **top = __atomic_load_n(&loaded->top, __ATOMIC_RELAXED);
 
-    /* it is the next of its class that goes out, to be written to */
-    __builtin_prefetch(block, 1);
+    /* it is the next of its class that goes out, to be written to; where
+     * another CPU will do so, that one has the line as a rule */
+    if (likely(cpu->recycles))
+        __builtin_prefetch(block, 1);
     if (unlikely((vaddr_t)top >= (vaddr_t)end))
         return false;
     *top = block;

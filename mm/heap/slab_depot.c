@@ -53,6 +53,7 @@ static bool load_full(struct heap *heap, struct slab_cpu *cpu, unsigned number,
 
     if (old->count > 0)
         return true;
+    cpu->recycles = true;
     if ((*previous)->count > 0) {
         slab_load(cpu, number, *previous);
         *previous = old;
@@ -88,6 +89,19 @@ static bool depot_takes(const struct slab_heap *slabs, unsigned number,
     return full == &slabs->none || class->full.count < class->full_max;
 }
 
+/* A CPU that fills so many magazines, and allocates nothing meanwhile, frees
+ * what others allocate: it does not recycle. */
+#define ONLY_FILLS 16
+
+static void count_filled(struct slab_cpu *cpu)
+{
+    bool allocated = cpu->allocations != cpu->allocations_before;
+
+    cpu->allocations_before = cpu->allocations;
+    cpu->only_filled = allocated ? 0 : cpu->only_filled + 1;
+    cpu->recycles = cpu->only_filled < ONLY_FILLS;
+}
+
 /* Makes the loaded magazine one with room, in the CPU's section. */
 static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
 {
@@ -98,6 +112,7 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
 
     if (!magazine_is_full(old))
         return true;
+    count_filled(cpu);
     if (!magazine_is_full(*previous)) {
         slab_load(cpu, number, *previous);
         *previous = old;
@@ -163,7 +178,7 @@ void slab_return(struct heap *heap, unsigned number, void *block)
 
     if (cpu_section_enter(&cpu->section)) {
         bool room = load_empty(heap, cpu, number) &&
-                    slab_push(&cpu->loaded[number], block);
+                    slab_push(cpu, &cpu->loaded[number], block);
         cpu_section_leave(&cpu->section);
         if (room)
             return;

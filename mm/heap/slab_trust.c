@@ -68,21 +68,6 @@ leave_after_free(struct cpu_section *section, const struct slab_loaded *loaded)
     __atomic_store_n(&section->busy, mark, __ATOMIC_RELEASE);
 }
 
-/* Whether a block is of this class.  The compiler must not put what tells so in
- * the class's place, although the two are found equal: what follows need not
- * wait until that is loaded. */
-__attribute__((always_inline)) static inline bool
-is_of_class(const struct slab_heap *slabs, const void *block, size_t number)
-{
-    uint32_t class = slab_class_of_block(slabs, block);
-    bool same;
-
-    __asm__("cmp %[class], %k[number]"
-            : "=@cce"(same)
-            : [class] "r"(class), [number] "r"(number));
-    return same;
-}
-
 /* ---- Allocating ---- */
 
 __attribute__((always_inline)) static inline void *
@@ -109,15 +94,23 @@ take_fast(struct heap *heap, struct layout layout, const void *caller,
     return block;
 }
 
+/* Whether the table of classes tells all, for a block whose alignment is the
+ * usual one.  It also does for a size that is 0 or wraps: such a block is of
+ * class 0, of which no CPU has any, and so the slow way refuses it. */
+__attribute__((always_inline)) static inline bool is_usual(struct layout layout)
+{
+    return likely((layout.size + HEAP_GRANULE - 1) / HEAP_GRANULE <=
+                      SIZE_CLASS_TABLE_BYTES / HEAP_GRANULE &&
+                  layout.align == HEAP_GRANULE);
+}
+
+/* Any layout. */
 __attribute__((always_inline)) static inline void *
 allocate_other(struct heap *heap, struct layout layout, const void *caller,
                bool clear)
 {
     size_t need = size_class_need(layout);
 
-    if (likely(layout.align == HEAP_GRANULE &&
-               layout.size - 1 < SIZE_CLASS_BYTES_MAX))
-        return take_fast(heap, layout, caller, size_class(layout.size), clear);
     if (unlikely(layout.size == 0 || !is_power_of_two(layout.align) ||
                  layout.align > SIZE_CLASS_ALIGN_MAX ||
                  need - 1 >= SIZE_CLASS_BYTES_MAX))
@@ -137,22 +130,12 @@ alloc_zeroed_other(struct heap *heap, struct layout layout, const void *caller)
     return allocate_other(heap, layout, caller, true);
 }
 
-/* Whether the table of small classes tells all, for a block whose alignment is
- * the usual one.  It also does for a size that is 0 or wraps: such a block is
- * of class 0, of which no CPU has any, and so the slow way refuses it. */
-__attribute__((always_inline)) static inline bool is_usual(struct layout layout)
-{
-    return likely((layout.size + HEAP_GRANULE - 1) / HEAP_GRANULE <=
-                      SIZE_CLASS_SMALL_BYTES / HEAP_GRANULE &&
-                  layout.align == HEAP_GRANULE);
-}
-
 static void *trust_alloc(struct heap *heap, struct layout layout,
                          const void *caller)
 {
     if (!is_usual(layout))
         return alloc_other(heap, layout, caller);
-    return take_fast(heap, layout, caller, size_class_small(layout.size),
+    return take_fast(heap, layout, caller, size_class_in_table(layout.size),
                      false);
 }
 
@@ -161,7 +144,8 @@ static void *trust_alloc_zeroed(struct heap *heap, struct layout layout,
 {
     if (!is_usual(layout))
         return alloc_zeroed_other(heap, layout, caller);
-    return take_fast(heap, layout, caller, size_class_small(layout.size), true);
+    return take_fast(heap, layout, caller, size_class_in_table(layout.size),
+                     true);
 }
 
 /* ---- Freeing ---- */
@@ -179,7 +163,7 @@ put_fast(struct heap *heap, void *pointer, size_t number, bool small,
         slab_free_slow(heap, pointer, NULL, caller);
         return;
     }
-    if (unlikely(!slab_push(loaded, pointer))) {
+    if (unlikely(!slab_push(cpu, loaded, pointer))) {
         cpu_section_leave(&cpu->section);
         slab_free_slow(heap, pointer, NULL, caller);
         return;
@@ -189,35 +173,58 @@ put_fast(struct heap *heap, void *pointer, size_t number, bool small,
     leave_after_free(&cpu->section, loaded);
 }
 
-static void trust_free(struct heap *heap, void *pointer, const void *caller)
+__attribute__((noinline)) static void
+free_other(struct heap *heap, void *pointer, size_t number, const void *caller)
 {
-    unsigned number = slab_class_of(slab_heap(heap), pointer);
-
-    if (unlikely(!slab_is_class(number)))
+    if (unlikely(!slab_is_class((unsigned)number)))
         slab_free_slow(heap, pointer, NULL, caller);
     else
-        put_fast(heap, pointer, number, number <= SIZE_CLASS_SMALL, caller);
+        put_fast(heap, pointer, number, false, caller);
 }
 
-/* A small block lies in a slab, as a rule one of its size's class: in one of a
- * larger class where memory was short. */
+/* A block of the class that its page is said to be of: of class 0 there are
+ * none, and no CPU has room for one. */
+__attribute__((always_inline)) static inline void
+free_of(struct heap *heap, void *pointer, size_t number, const void *caller)
+{
+    if (unlikely(number > SIZE_CLASS_SMALL))
+        free_other(heap, pointer, number, caller);
+    else
+        put_fast(heap, pointer, number, true, caller);
+}
+
+__attribute__((noinline)) static void
+trust_free(struct heap *heap, void *pointer, const void *caller)
+{
+    free_of(heap, pointer, slab_class_of(slab_heap(heap), pointer), caller);
+}
+
+/* The class is that of the page, for a block may lie in a larger slot than its
+ * size asks for: it became smaller, or memory was short. */
 static void trust_dealloc(struct heap *heap, void *pointer,
                           struct layout layout, const void *caller)
 {
-    if (is_usual(layout)) {
-        size_t number = size_class_small(layout.size);
-
-        if (likely(is_of_class(slab_heap(heap), pointer, number))) {
-            put_fast(heap, pointer, number, true, caller);
-            return;
-        }
-    }
-    trust_free(heap, pointer, caller);
+    if (is_usual(layout))
+        free_of(heap, pointer, slab_class_of_block(slab_heap(heap), pointer),
+                caller);
+    else
+        trust_free(heap, pointer, caller);
 }
 
-/* Stays where it is if the slot is as good as a new one would be. */
-static void *trust_realloc(struct heap *heap, const struct heap_claim *claim,
-                           struct layout layout)
+/* ---- Another size ---- */
+
+/* A slot of up to so many classes more is as good as a new one: with four
+ * classes a doubling it is less than twice as large, or 48 bytes larger. */
+#define CLASSES_AS_GOOD 3
+
+static size_t lesser(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+__attribute__((noinline)) static void *
+realloc_other(struct heap *heap, const struct heap_claim *claim,
+              struct layout layout)
 {
     struct slab_heap *slabs = slab_heap(heap);
     unsigned number = slab_class_of(slabs, claim->pointer);
@@ -234,12 +241,35 @@ static void *trust_realloc(struct heap *heap, const struct heap_claim *claim,
 
     void *moved = trust_alloc(heap, layout, claim->caller);
     if (moved) {
-        size_t kept = claim->layout && claim->layout->size < bytes
-                          ? claim->layout->size
-                          : bytes;
+        size_t kept = claim->layout ? lesser(claim->layout->size, bytes)
+                                    : bytes;
 
-        memcpy(moved, block, kept < layout.size ? kept : layout.size);
+        memcpy(moved, block, lesser(kept, layout.size));
         trust_free(heap, block, claim->caller);
+    }
+    return moved;
+}
+
+/* From one of the usual layouts to another, for a block in a small slot. */
+static void *trust_realloc(struct heap *heap, const struct heap_claim *claim,
+                           struct layout layout)
+{
+    void *block = (void *)(vaddr_t)claim->pointer;
+
+    if (unlikely(!claim->layout) || !is_usual(*claim->layout) ||
+        !is_usual(layout))
+        return realloc_other(heap, claim, layout);
+    size_t number = slab_class_of_block(slab_heap(heap), block);
+    size_t wanted = size_class_in_table(layout.size);
+    if (unlikely(wanted == 0 || number - 1 >= SIZE_CLASS_SMALL))
+        return realloc_other(heap, claim, layout);
+    if (number - wanted <= CLASSES_AS_GOOD)
+        return block;
+
+    void *moved = take_fast(heap, layout, claim->caller, wanted, false);
+    if (likely(moved)) {
+        memcpy(moved, block, lesser(claim->layout->size, layout.size));
+        put_fast(heap, block, number, true, claim->caller);
     }
     return moved;
 }

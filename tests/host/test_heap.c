@@ -620,6 +620,39 @@ static void test_a_block_alone_in_its_slab_is_resized(void **state)
     resize_alone(HEAP_CHECKS_BASIC);
 }
 
+/* A trusted block stays in its slot while that is less than twice as large as a
+ * new one; what cannot be is refused, and nothing changes. */
+static void test_a_trusted_block_stays_where_it_is_as_good(void **state)
+{
+    const struct layout from = {1000, 16}, little = {40, 16};
+    static struct heap own;
+
+    (void)state;
+    heap_set_checks(HEAP_CHECKS_OFF);
+    assert_int_equal(make_heap(&own, &heap_slab, zeroed_array()), MM_OK);
+    for (size_t size = 1; size <= 2000; size++) {
+        unsigned char *start = heap_alloc_in(&own, from);
+        memset(start, (int)size, from.size);
+        unsigned char *now = heap_realloc_in(&own, start, from, size);
+
+        assert_int_equal(now == start, size > 512 && size <= 1024);
+        for (size_t i = 0; i < size && i < from.size; i++)
+            assert_int_equal(now[i], (unsigned char)size);
+        heap_dealloc_in(&own, now, (struct layout){size, 16});
+        assert_int_equal(heap_stats(&own).blocks, 0);
+    }
+    unsigned char *start = heap_alloc_in(&own, little);
+    assert_null(heap_realloc_in(&own, start, little, 0));
+    assert_int_equal(heap_error_in(&own), MM_EMPTY_RANGE);
+    assert_null(heap_realloc_in(&own, start, little, SIZE_MAX - 3));
+    assert_int_equal(heap_error_in(&own), MM_RANGE_WRAPS);
+    assert_ptr_equal(heap_realloc_in(&own, start, little, 1), start);
+    heap_dealloc_in(&own, start, (struct layout){1, 16});
+    assert_int_equal(heap_stats(&own).blocks, 0);
+    assert_null(heap_check(&own).place);
+    end_heap(&own);
+}
+
 /* However many CPUs there are, what the heap keeps for them leaves most of a
  * small region to blocks. */
 static void test_many_cpus_leave_room_in_a_region(void **state)
@@ -956,6 +989,7 @@ int main(void)
         TEST(test_an_overrun_is_found_on_free),
         TEST(test_statistics_are_checked),
         TEST(test_a_block_alone_in_its_slab_is_resized),
+        TEST(test_a_trusted_block_stays_where_it_is_as_good),
         TEST(test_many_cpus_leave_room_in_a_region),
         TEST(test_bad_regions_are_refused),
         TEST(test_overlapping_regions_are_refused),

@@ -248,6 +248,41 @@ static void test_a_cpu_that_saw_itself_open_is_waited_for(void **state)
     assert_sound();
 }
 
+/* ---- Who fetches the line of a block that it frees ---- */
+
+#define HANDED 600
+
+static void hand_blocks(unsigned from, unsigned to, unsigned rounds)
+{
+    const struct layout layout = {64, 16};
+    void *blocks[HANDED];
+
+    for (unsigned round = 0; round < rounds; round++) {
+        platform_thread_cpu = from;
+        for (unsigned i = 0; i < HANDED; i++)
+            assert_non_null(blocks[i] = heap_alloc_in(&heap, layout));
+        platform_thread_cpu = to;
+        for (unsigned i = 0; i < HANDED; i++)
+            heap_dealloc_in(&heap, blocks[i], layout);
+    }
+    platform_thread_cpu = 0;
+}
+
+static void test_a_cpu_that_only_frees_does_not_recycle(void **state)
+{
+    const struct slab_cpu *cpu = slab_heap(&heap)->cpu;
+
+    (void)state;
+    hand_blocks(0, 0, 40);
+    assert_true(cpu[0].recycles);
+    hand_blocks(0, 1, 40);
+    assert_true(cpu[0].recycles);
+    assert_false(cpu[1].recycles);
+    hand_blocks(1, 1, 2);
+    assert_true(cpu[1].recycles);
+    assert_sound();
+}
+
 static int set_up_trusting(void **state)
 {
     heap_set_checks(HEAP_CHECKS_OFF);
@@ -341,6 +376,7 @@ int main(void)
         TEST(test_cpus_are_stopped_when_memory_is_short),
         TEST(test_cpus_are_stopped_all_the_time),
         TEST(test_a_cpu_that_saw_itself_open_is_waited_for),
+        TEST(test_a_cpu_that_only_frees_does_not_recycle),
         TEST(test_a_signal_in_the_middle_of_calls),
         TEST_TRUSTING(test_four_threads_exchange_blocks),
         TEST_TRUSTING(test_cpus_are_stopped_all_the_time),
