@@ -110,18 +110,22 @@ void heap_use_calls(struct heap *heap, const struct heap_calls *table)
 
     heap->table = table;
     /* release: as heap_fail_allocation needs it */
-#define HEAP_USE(name) __atomic_store_n(&calls->name, table->name, __ATOMIC_RELEASE)
+#define HEAP_USE(name)                                                         \
+    __atomic_store_n(&calls->name, table->name, __ATOMIC_RELEASE)
     HEAP_USE(alloc);
     HEAP_USE(alloc_zeroed);
     HEAP_USE(alloc_back);
     HEAP_USE(dealloc);
     HEAP_USE(free);
     HEAP_USE(realloc);
+    HEAP_USE(resize);
     HEAP_USE(usable_size);
     HEAP_USE(stats);
     HEAP_USE(class);
     HEAP_USE(check);
 #undef HEAP_USE
+    _Static_assert(sizeof(*calls) == 11 * sizeof(calls->alloc),
+                   "all calls are copied above");
 }
 
 /* Enters the heap in the list of all, or returns why it cannot be. */
@@ -281,9 +285,23 @@ _Noreturn void heap_report(const struct heap *heap, enum heap_fault fault,
                   by("called from", claim->caller, called));
 }
 
+void *heap_realloc_by_resize(struct heap *heap, void *pointer,
+                             struct layout layout, size_t new_size,
+                             const void *caller)
+{
+    return heap->calls.resize(heap,
+                              &(struct heap_claim){pointer, &layout, caller},
+                              (struct layout){new_size, layout.align});
+}
+
 /* A heap of the caller's choice. */
 
-void *heap_alloc_in(struct heap *heap, struct layout layout)
+/* These pass each call on by a jump, which is quicker or slower by where it
+ * lies among others: a replacement at random took 10 or 11 ns, and 10 at eight
+ * of eight places since they begin at lines. */
+#define ALIGNED_TO_LINE __attribute__((aligned(64)))
+
+ALIGNED_TO_LINE void *heap_alloc_in(struct heap *heap, struct layout layout)
 {
     return heap->calls.alloc(heap, layout, CALLER);
 }
@@ -298,17 +316,16 @@ void *heap_alloc_back_in(struct heap *heap, struct layout layout)
     return heap->calls.alloc_back(heap, layout, CALLER);
 }
 
-void heap_dealloc_in(struct heap *heap, void *pointer, struct layout layout)
+ALIGNED_TO_LINE void heap_dealloc_in(struct heap *heap, void *pointer,
+                                     struct layout layout)
 {
     heap->calls.dealloc(heap, pointer, layout, CALLER);
 }
 
-void *heap_realloc_in(struct heap *heap, void *pointer, struct layout layout,
-                      size_t new_size)
+ALIGNED_TO_LINE void *heap_realloc_in(struct heap *heap, void *pointer,
+                                      struct layout layout, size_t new_size)
 {
-    return heap->calls.realloc(heap,
-                                &(struct heap_claim){pointer, &layout, CALLER},
-                                (struct layout){new_size, layout.align});
+    return heap->calls.realloc(heap, pointer, layout, new_size, CALLER);
 }
 
 void heap_free_in(struct heap *heap, void *pointer)
@@ -385,8 +402,8 @@ static void no_dealloc(struct heap *heap, void *pointer, struct layout layout,
     no_free(heap, pointer, caller);
 }
 
-static void *no_realloc(struct heap *heap, const struct heap_claim *claim,
-                        struct layout layout)
+static void *no_resize(struct heap *heap, const struct heap_claim *claim,
+                       struct layout layout)
 {
     no_dealloc(heap, (void *)(vaddr_t)claim->pointer, layout, claim->caller);
     return NULL;
@@ -407,7 +424,8 @@ static struct heap no_heap = {
             .alloc_back = no_alloc,
             .dealloc = no_dealloc,
             .free = no_free,
-            .realloc = no_realloc,
+            .realloc = heap_realloc_by_resize,
+            .resize = no_resize,
             .usable_size = no_size,
         },
     .error = MM_NOT_READY,
@@ -442,9 +460,8 @@ void heap_dealloc(void *pointer, struct layout layout)
 
 void *heap_realloc(void *pointer, struct layout layout, size_t new_size)
 {
-    return kernel_heap->calls.realloc(
-        kernel_heap, &(struct heap_claim){pointer, &layout, CALLER},
-        (struct layout){new_size, layout.align});
+    return kernel_heap->calls.realloc(kernel_heap, pointer, layout, new_size,
+                                      CALLER);
 }
 
 enum mm_error heap_last_error(void)
@@ -489,7 +506,7 @@ void *krealloc(void *pointer, size_t size)
     if (!pointer)
         return kernel_heap->calls.alloc(kernel_heap, natural_layout(size),
                                          CALLER);
-    return kernel_heap->calls.realloc(
+    return kernel_heap->calls.resize(
         kernel_heap, &(struct heap_claim){pointer, NULL, CALLER},
         natural_layout(size));
 }

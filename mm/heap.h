@@ -150,8 +150,12 @@ struct heap_calls {
     void (*dealloc)(struct heap *heap, void *pointer, struct layout layout,
                     const void *caller);
     void (*free)(struct heap *heap, void *pointer, const void *caller);
-    void *(*realloc)(struct heap *heap, const struct heap_claim *claim,
-                     struct layout layout);
+    /* to a new size with the same alignment; the layout is the block's */
+    void *(*realloc)(struct heap *heap, void *pointer, struct layout layout,
+                     size_t new_size, const void *caller);
+    /* to any layout; the owner need not say the block's */
+    void *(*resize)(struct heap *heap, const struct heap_claim *claim,
+                    struct layout layout);
     size_t (*usable_size)(struct heap *heap, const struct heap_claim *claim);
     struct heap_stats (*stats)(struct heap *heap);
     /* NULL: it has no classes */

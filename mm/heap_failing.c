@@ -40,12 +40,12 @@ static void *failing_alloc_back(struct heap *heap, struct layout layout,
     return heap->unfailing->alloc_back(heap, layout, caller);
 }
 
-static void *failing_realloc(struct heap *heap, const struct heap_claim *claim,
-                             struct layout layout)
+static void *failing_resize(struct heap *heap, const struct heap_claim *claim,
+                            struct layout layout)
 {
     if (is_its_turn(heap))
         layout = too_much;
-    return heap->unfailing->realloc(heap, claim, layout);
+    return heap->unfailing->resize(heap, claim, layout);
 }
 
 static void failing_dealloc(struct heap *heap, void *pointer,
@@ -88,7 +88,8 @@ static const struct heap_calls failing_calls = {
     .alloc_back = failing_alloc_back,
     .dealloc = failing_dealloc,
     .free = failing_free,
-    .realloc = failing_realloc,
+    .realloc = heap_realloc_by_resize,
+    .resize = failing_resize,
     .usable_size = failing_usable_size,
     .stats = failing_stats,
     .class = failing_class,

@@ -604,8 +604,8 @@ static void *reallocate_locked(struct heap *heap,
     return moved;
 }
 
-static void *guard_realloc(struct heap *heap, const struct heap_claim *claim,
-                           struct layout layout)
+static void *guard_resize(struct heap *heap, const struct heap_claim *claim,
+                          struct layout layout)
 {
     enum mm_error error = layout_error(layout);
     struct finding found = {0};
@@ -783,7 +783,8 @@ static const struct heap_calls guard_calls = {
     .alloc_back = guard_alloc_back,
     .dealloc = guard_dealloc,
     .free = guard_free,
-    .realloc = guard_realloc,
+    .realloc = heap_realloc_by_resize,
+    .resize = guard_resize,
     .usable_size = guard_usable_size,
     .stats = guard_stats,
     .class = guard_class,

@@ -117,6 +117,11 @@ bool heap_grow(struct heap *heap, size_t bytes);
 /* Counts a call that returns NULL, and notes why: any context. */
 void heap_refuse(struct heap *heap, enum mm_error error);
 
+/* Realloc for those to whom it is a resize like any other. */
+void *heap_realloc_by_resize(struct heap *heap, void *pointer,
+                             struct layout layout, size_t new_size,
+                             const void *caller);
+
 /* The class by doublings of this size. */
 static inline unsigned heap_class_of(size_t size)
 {

@@ -232,8 +232,8 @@ static bool resize(struct heap *heap, const struct heap_claim *claim,
     return done;
 }
 
-static void *simple_realloc(struct heap *heap, const struct heap_claim *claim,
-                            struct layout layout)
+static void *simple_resize(struct heap *heap, const struct heap_claim *claim,
+                           struct layout layout)
 {
     enum mm_error error = layout_error(layout);
     struct heap_block block;
@@ -317,7 +317,8 @@ const struct heap_calls heap_simple_calls = {
     .alloc_back = simple_alloc_back,
     .dealloc = simple_dealloc,
     .free = simple_free,
-    .realloc = simple_realloc,
+    .realloc = heap_realloc_by_resize,
+    .resize = simple_resize,
     .usable_size = simple_usable_size,
     .stats = simple_stats,
     .class = simple_class,

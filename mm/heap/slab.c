@@ -402,8 +402,8 @@ static bool resize_fast(struct heap *heap, const struct heap_claim *claim,
     return true;
 }
 
-void *slab_realloc(struct heap *heap, const struct heap_claim *claim,
-                   struct layout layout)
+void *slab_resize(struct heap *heap, const struct heap_claim *claim,
+                  struct layout layout)
 {
     if (resize_fast(heap, claim, layout))
         return (void *)(vaddr_t)claim->pointer;
@@ -556,7 +556,8 @@ static const struct heap_calls slab_calls = {
     .alloc_back = slab_alloc,
     .free = slab_free,
     .dealloc = slab_dealloc,
-    .realloc = slab_realloc,
+    .realloc = heap_realloc_by_resize,
+    .resize = slab_resize,
 };
 
 /* ---- Making a heap ---- */

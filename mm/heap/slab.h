@@ -383,8 +383,8 @@ void *slab_alloc_slow(struct heap *heap, struct layout layout,
 void slab_free_slow(struct heap *heap, const void *pointer,
                     const struct layout *layout, const void *caller);
 
-void *slab_realloc(struct heap *heap, const struct heap_claim *claim,
-                   struct layout layout);
+void *slab_resize(struct heap *heap, const struct heap_claim *claim,
+                  struct layout layout);
 size_t slab_usable_size(struct heap *heap, const struct heap_claim *claim);
 struct heap_stats slab_stats(struct heap *heap);
 bool slab_tell_class(struct heap *heap, unsigned number,

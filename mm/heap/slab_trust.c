@@ -222,16 +222,15 @@ static size_t lesser(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-__attribute__((noinline)) static void *
-realloc_other(struct heap *heap, const struct heap_claim *claim,
-              struct layout layout)
+static void *trust_resize(struct heap *heap, const struct heap_claim *claim,
+                          struct layout layout)
 {
     struct slab_heap *slabs = slab_heap(heap);
     unsigned number = slab_class_of(slabs, claim->pointer);
     void *block = (void *)(vaddr_t)claim->pointer;
 
     if (unlikely(!slab_is_class(number) || layout_error(layout)))
-        return slab_realloc(heap, claim, layout);
+        return slab_resize(heap, claim, layout);
     size_t bytes = slabs->class[number].bytes;
     if (layout.size <= bytes && layout.size > bytes / 2 &&
         is_aligned((vaddr_t)block, layout.align))
@@ -250,26 +249,34 @@ realloc_other(struct heap *heap, const struct heap_claim *claim,
     return moved;
 }
 
-/* From one of the usual layouts to another, for a block in a small slot. */
-static void *trust_realloc(struct heap *heap, const struct heap_claim *claim,
-                           struct layout layout)
+__attribute__((noinline)) static void *
+realloc_other(struct heap *heap, void *pointer, struct layout layout,
+              size_t new_size, const void *caller)
 {
-    void *block = (void *)(vaddr_t)claim->pointer;
+    return trust_resize(heap, &(struct heap_claim){pointer, &layout, caller},
+                        (struct layout){new_size, layout.align});
+}
 
-    if (unlikely(!claim->layout) || !is_usual(*claim->layout) ||
-        !is_usual(layout))
-        return realloc_other(heap, claim, layout);
-    size_t number = slab_class_of_block(slab_heap(heap), block);
-    size_t wanted = size_class_in_table(layout.size);
-    if (unlikely(wanted == 0 || number - 1 >= SIZE_CLASS_SMALL))
-        return realloc_other(heap, claim, layout);
-    if (number - wanted <= CLASSES_AS_GOOD)
-        return block;
+/* From one of the usual layouts to another, for a block in a small slot. */
+static void *trust_realloc(struct heap *heap, void *pointer,
+                           struct layout layout, size_t new_size,
+                           const void *caller)
+{
+    const struct layout wanted = {new_size, layout.align};
 
-    void *moved = take_fast(heap, layout, claim->caller, wanted, false);
+    if (!is_usual(layout) || !is_usual(wanted))
+        return realloc_other(heap, pointer, layout, new_size, caller);
+    size_t number = slab_class_of_block(slab_heap(heap), pointer);
+    size_t new_number = size_class_in_table(new_size);
+    if (unlikely(new_number == 0 || number - 1 >= SIZE_CLASS_SMALL))
+        return realloc_other(heap, pointer, layout, new_size, caller);
+    if (number - new_number <= CLASSES_AS_GOOD)
+        return pointer;
+
+    void *moved = take_fast(heap, wanted, caller, new_number, false);
     if (likely(moved)) {
-        memcpy(moved, block, lesser(claim->layout->size, layout.size));
-        put_fast(heap, block, number, true, claim->caller);
+        memcpy(moved, pointer, lesser(layout.size, new_size));
+        put_fast(heap, pointer, number, true, caller);
     }
     return moved;
 }
@@ -277,6 +284,7 @@ static void *trust_realloc(struct heap *heap, const struct heap_claim *claim,
 const struct heap_calls slab_trusting_calls = {
     SLAB_CALLS,
     .realloc = trust_realloc,
+    .resize = trust_resize,
     .alloc = trust_alloc,
     .alloc_zeroed = trust_alloc_zeroed,
     .alloc_back = trust_alloc,
