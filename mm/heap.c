@@ -296,11 +296,6 @@ void *heap_realloc_by_resize(struct heap *heap, void *pointer,
 
 /* A heap of the caller's choice. */
 
-/* These pass each call on by a jump, which is quicker or slower by where it
- * lies among others: a replacement at random took 10 or 11 ns, and 10 at eight
- * of eight places since they begin at lines. */
-#define ALIGNED_TO_LINE __attribute__((aligned(64)))
-
 ALIGNED_TO_LINE void *heap_alloc_in(struct heap *heap, struct layout layout)
 {
     return heap->calls.alloc(heap, layout, CALLER);

@@ -117,6 +117,11 @@ bool heap_grow(struct heap *heap, size_t bytes);
 /* Counts a call that returns NULL, and notes why: any context. */
 void heap_refuse(struct heap *heap, enum mm_error error);
 
+/* For the usual calls.  Where their code lies tells which of their loads and jumps
+ * look alike to the processor: a replacement at random took 10 to 12 ns by it,
+ * and 10 at all places tried since each begins at a line. */
+#define ALIGNED_TO_LINE __attribute__((aligned(64)))
+
 /* Realloc for those to whom it is a resize like any other. */
 void *heap_realloc_by_resize(struct heap *heap, void *pointer,
                              struct layout layout, size_t new_size,

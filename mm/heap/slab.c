@@ -48,21 +48,18 @@
 
 /* ---- The calls ---- */
 
-/* Counts a block that is live now, and whether it has to be cleared. */
-static void *hand_out(struct slab_heap *slabs, unsigned number, void *block,
-                      struct layout layout, bool clear)
+/* Notes that a block is live now, and clears it if need be. */
+static void hand_out(struct slab_heap *slabs, unsigned number, void *block,
+                     struct layout layout, bool clear)
 {
     enum note_kind kind = note_kind(number);
     uint8_t *note = slab_note(slabs, (vaddr_t)block);
-    bool fresh = *note == NOTE_FRESH;
+    bool fresh = clear && *note == NOTE_FRESH;
 
     if (!slabs->trusting)
         note_set(kind, note, note_make(kind, layout));
-    /* relaxed: a count; another CPU's, if this one has none of its own */
-    __atomic_fetch_add(&slab_this_cpu(slabs)->allocations, 1, __ATOMIC_RELAXED);
     if (clear && !fresh)
         memset(block, 0, layout.size);
-    return block;
 }
 
 static void *allocate_slowly(struct heap *heap, struct layout layout,
@@ -150,7 +147,9 @@ void slab_free_slow(struct heap *heap, const void *pointer,
         large_free(heap, block);
         return;
     }
-    note_set(note_kind(number), slab_note(slabs, (vaddr_t)pointer), NOTE_FREE);
+    if (!slabs->trusting || number > SIZE_CLASS_SMALL)
+        note_set(note_kind(number), slab_note(slabs, (vaddr_t)pointer),
+                 NOTE_FREE);
     slab_return(heap, number, block);
 }
 

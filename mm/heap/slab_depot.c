@@ -142,6 +142,17 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
     return slab_has_room(cpu, number);
 }
 
+/* A block that comes from a slab, or NULL: counts the one.  The CPU may be in
+ * the middle of its section, or be another one's if this has none. */
+static void *count_direct(struct slab_heap *slabs, void *block)
+{
+    if (block)
+        /* relaxed: a count */
+        __atomic_fetch_add(&slab_this_cpu(slabs)->allocations, 1,
+                           __ATOMIC_RELAXED);
+    return block;
+}
+
 /* A block of this class straight from a slab. */
 void *slab_supply_direct(struct heap *heap, unsigned number,
                          enum mm_error *error)
@@ -154,7 +165,7 @@ void *slab_supply_direct(struct heap *heap, unsigned number,
     }
     (void)slab_take(heap, number, &block, 1, error);
     slab_unlock(heap, number);
-    return block;
+    return count_direct(slab_heap(heap), block);
 }
 
 /* The same by way of the magazines, where that can be. */
@@ -164,8 +175,9 @@ void *slab_supply(struct heap *heap, unsigned number, enum mm_error *error)
     void *block = NULL;
 
     if (cpu_section_enter(&cpu->section)) {
-        if (load_full(heap, cpu, number, error))
-            (void)slab_pop(&cpu->loaded[number], &block);
+        if (load_full(heap, cpu, number, error) &&
+            slab_pop(&cpu->loaded[number], &block))
+            cpu->allocations++;
         cpu_section_leave(&cpu->section);
     }
     return block ? block : slab_supply_direct(heap, number, error);
@@ -278,5 +290,5 @@ void *slab_supply_larger(struct heap *heap, unsigned *number, size_t align)
         slab_unlock(heap, i);
         *number = i;
     }
-    return block;
+    return count_direct(slabs, block);
 }

@@ -130,8 +130,8 @@ alloc_zeroed_other(struct heap *heap, struct layout layout, const void *caller)
     return allocate_other(heap, layout, caller, true);
 }
 
-static void *trust_alloc(struct heap *heap, struct layout layout,
-                         const void *caller)
+ALIGNED_TO_LINE static void *
+trust_alloc(struct heap *heap, struct layout layout, const void *caller)
 {
     if (!is_usual(layout))
         return alloc_other(heap, layout, caller);
@@ -201,8 +201,9 @@ trust_free(struct heap *heap, void *pointer, const void *caller)
 
 /* The class is that of the page, for a block may lie in a larger slot than its
  * size asks for: it became smaller, or memory was short. */
-static void trust_dealloc(struct heap *heap, void *pointer,
-                          struct layout layout, const void *caller)
+ALIGNED_TO_LINE static void trust_dealloc(struct heap *heap, void *pointer,
+                                          struct layout layout,
+                                          const void *caller)
 {
     if (is_usual(layout))
         free_of(heap, pointer, slab_class_of_block(slab_heap(heap), pointer),
