@@ -54,7 +54,8 @@ static void hand_out(struct slab_heap *slabs, unsigned number, void *block,
 {
     enum note_kind kind = note_kind(number);
     uint8_t *note = slab_note(slabs, (vaddr_t)block);
-    bool fresh = clear && *note == NOTE_FRESH;
+    bool fresh =
+        clear && slab_has_notes(slabs, number) && *note == NOTE_FRESH;
 
     if (!slabs->trusting)
         note_set(kind, note, note_make(kind, layout));
@@ -147,7 +148,7 @@ void slab_free_slow(struct heap *heap, const void *pointer,
         large_free(heap, block);
         return;
     }
-    if (!slabs->trusting || number > SIZE_CLASS_SMALL)
+    if (slab_has_notes(slabs, number))
         note_set(note_kind(number), slab_note(slabs, (vaddr_t)pointer),
                  NOTE_FREE);
     slab_return(heap, number, block);

@@ -216,6 +216,14 @@ static inline uint8_t *slab_note(const struct slab_heap *slabs, vaddr_t at)
     return slabs->notes + (at - slabs->start) / HEAP_GRANULE;
 }
 
+/* Whether the notes of this class are kept.  Small blocks that are trusted are
+ * cleared sooner than remembered to be clear. */
+static inline bool slab_has_notes(const struct slab_heap *slabs,
+                                  unsigned number)
+{
+    return !slabs->trusting || number > SIZE_CLASS_SMALL;
+}
+
 /* The slab that a page is part of. */
 static inline struct slab *slab_of_page(const struct slab_heap *slabs,
                                         size_t page)

@@ -123,9 +123,8 @@ static struct slab *slab_make(struct heap *heap, unsigned number,
     slab->first = (uint32_t)first;
     for (size_t i = 0; i < class->pages; i++)
         slabs->runs[first + i] = (uint32_t)first;
-    if (slabs->trusting && number <= SIZE_CLASS_SMALL)
-        zeroed = false; /* a free would not note that it is so no more */
-    note_all_free(slabs, number, first, zeroed ? NOTE_FRESH : NOTE_FREE);
+    if (slab_has_notes(slabs, number))
+        note_all_free(slabs, number, first, zeroed ? NOTE_FRESH : NOTE_FREE);
     set512_clear(&slab->free);
     set512_add_range(&slab->free, 0, class->slots);
     slab->free_count = class->slots;
