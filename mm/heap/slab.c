@@ -34,9 +34,9 @@
 
 /* Bytes in the blocks of one magazine, and of the full ones in a depot; and how
  * many there are, at least and at most. */
-#define MAGAZINE_BYTES (128 * KIB)
+#define MAGAZINE_BYTES (64 * KIB)
 #define ROUNDS_MIN     2
-#define ROUNDS_MAX     158
+#define ROUNDS_MAX     254
 #define DEPOT_BYTES    (64 * KIB)
 #define DEPOT_MIN      1
 #define DEPOT_MAX      32
