@@ -659,26 +659,6 @@ static inline bool put_near(struct frame_cpu *cpu, struct frame_place place,
     return true;
 }
 
-/* A frame that is held as a 2M. */
-static inline bool put_near_2m(struct frame_cpu *cpu, struct frame_place place,
-                               paddr_t frame)
-{
-    uint32_t i = place.number / FRAMES_PER_2M;
-    struct frame_large *last = &cpu->large[0];
-    /* nobody keeps anything there, but that this was the CPU's last one */
-    if (place.zone->kept[i % FRAME_ZONE_KEPT] !=
-        (last->frame == frame && !last->kept))
-        return false;
-    /* relaxed: an entry of a frame that was held is older than its free */
-    if (!last->kept &&
-        __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) == 0 &&
-        frame_large_keep(cpu, last, place, frame))
-        return true;
-    frame_tree_put_2m(&place.zone->tree, i);
-    finish_put(place, frame, FRAME_2M);
-    return true;
-}
-
 static inline bool free_near(struct frame_cpu *cpu, paddr_t frame)
 {
     struct frame_place place = frame_find_boot_zone(frame);
@@ -690,12 +670,8 @@ static inline bool free_near(struct frame_cpu *cpu, paddr_t frame)
         return false;
     if (!frame_step_begin(cpu, place.zone))
         return false;
-    bool done = false;
-    if (is_aligned(frame, SIZE_2M) &&
-        frame_tree_is_held_2m(&place.zone->tree, i))
-        done = put_near_2m(cpu, place, frame);
-    else if (place.zone->kept[i % FRAME_ZONE_KEPT] == 0)
-        done = put_near(cpu, place, frame);
+    bool done = place.zone->kept[i % FRAME_ZONE_KEPT] == 0 &&
+                put_near(cpu, place, frame);
     frame_step_end(cpu, place.zone);
     return done;
 }
@@ -722,11 +698,59 @@ static inline bool keep_again(struct frame_cpu *cpu, struct frame_large *large,
 static __attribute__((noinline)) enum mm_error
 free_elsewhere(struct frame_cpu *cpu, paddr_t frame)
 {
-    if (!keep_again(cpu, &cpu->large[1], frame)) {
-        if (is_second_in_row(cpu, frame) || !free_near(cpu, frame))
-            return free_inside(cpu, frame);
-        cpu->last_free = align_down(frame, SIZE_2M);
+    if (is_second_in_row(cpu, frame) || !free_near(cpu, frame))
+        return free_inside(cpu, frame);
+    cpu->last_free = align_down(frame, SIZE_2M);
+    cpu_section_leave(&cpu->section);
+    frame_free_deferred(cpu);
+    return MM_OK;
+}
+
+/* Keeps a 2M, if this CPU keeps none, and may. */
+static inline bool keep_near_2m(struct frame_cpu *cpu, struct frame_place place,
+                                paddr_t frame)
+{
+    struct frame_large *last = &cpu->large[0];
+    if (last->kept)
+        return false;
+    /* not by branches: any of several zones may be at hand */
+    if (last->frame == frame || last->zone == NULL ||
+        !((last->zone == place.zone) | frame_keeps(cpu, last->zone)))
+        return frame_large_keep(cpu, last, place, frame);
+    frame_large_replace(last, place, frame);
+    return true;
+}
+
+/* In the section: a frame that is held as a 2M, of which nothing is reserved or
+ * to be retired.  False: the slow way. */
+static inline bool free_near_2m(struct frame_cpu *cpu, paddr_t frame)
+{
+    const struct frame_large *last = &cpu->large[0];
+    struct frame_place place = frame_find_boot_zone(frame);
+    struct frame_zone *zone = place.zone;
+    uint32_t i = place.number / FRAMES_PER_2M;
+    if (zone == NULL || frame_is_partly_reserved(zone, i) ||
+        !frame_step_begin(cpu, zone))
+        return false;
+    /* nobody keeps anything there, but that this was the CPU's last one */
+    bool held = zone->kept[i % FRAME_ZONE_KEPT] ==
+                    (last->frame == frame && !last->kept) &&
+                frame_tree_is_held_2m(&zone->tree, i);
+    if (held && !keep_near_2m(cpu, place, frame)) {
+        frame_tree_put_2m(&zone->tree, i);
+        finish_put(place, frame, FRAME_2M);
     }
+    frame_step_end(cpu, zone);
+    return held;
+}
+
+/* What may be a large frame, by where it begins. */
+static __attribute__((noinline)) enum mm_error
+free_aligned(struct frame_cpu *cpu, paddr_t frame)
+{
+    if (!keep_again(cpu, &cpu->large[1], frame) && !free_near_2m(cpu, frame) &&
+        !push(&cpu->free, frame))
+        return free_elsewhere(cpu, frame);
     cpu_section_leave(&cpu->section);
     frame_free_deferred(cpu);
     return MM_OK;
@@ -752,9 +776,14 @@ enum mm_error frame_free(paddr_t frame)
     struct frame_cpu *cpu = &frame_cpus.cpu[number];
     if (__builtin_expect(!cpu_section_enter(&cpu->section), 0))
         return free_outside(cpu, frame);
-    if (__builtin_expect(!push(&cpu->alloc, frame), 0) &&
-        !push(&cpu->free, frame) && !keep_again(cpu, &cpu->large[0], frame))
-        return free_elsewhere(cpu, frame);
+    if (__builtin_expect(!push(&cpu->alloc, frame), 0)) {
+        if (!is_aligned(frame, SIZE_2M)) {
+            if (!push(&cpu->free, frame))
+                return free_elsewhere(cpu, frame);
+        } else if (!keep_again(cpu, &cpu->large[0], frame)) {
+            return free_aligned(cpu, frame);
+        }
+    }
     cpu_section_leave(&cpu->section);
     return MM_OK;
 }

@@ -256,17 +256,9 @@ bool frame_large_change(struct frame_cpu *cpu, struct frame_large *large,
     if (zone != NULL)
         --*large->count;
     ++*kept;
-    large->count = kept;
-    const struct frame_tree *tree = &place.zone->tree;
-    uint32_t i = place.number / FRAMES_PER_2M, g = i / SET512_MEMBERS;
-    bool is_2m = large == &cpu->large[0];
-    const struct set512 *own = is_2m ? &tree->free_2m[g] : &tree->free_1g;
-    uint32_t member = is_2m ? i % SET512_MEMBERS : g;
-    large->word = &own->words[member / 64];
-    large->bit = UINT64_C(1) << member % 64;
-    large->below = is_2m ? &tree->free_4k[i] : &tree->free_2m[g];
+    frame_large_point(large, place,
+                      large == &cpu->large[0] ? FRAME_2M : FRAME_1G);
     set_address(&large->frame, frame);
-    large->zone = place.zone;
     return true;
 }
 

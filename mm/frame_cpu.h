@@ -314,6 +314,24 @@ void frame_block_drop(struct frame_block *block);
  * wait. */
 bool frame_drop_block(struct frame_call call, struct frame_block *block);
 
+/* Points to where the zone tells of a frame of this size. */
+static inline void frame_large_point(struct frame_large *large,
+                                     struct frame_place place,
+                                     enum frame_size size)
+{
+    const struct frame_tree *tree = &place.zone->tree;
+    uint32_t i = place.number / FRAMES_PER_2M, g = place.number / FRAMES_PER_1G;
+    bool is_2m = size == FRAME_2M;
+    const struct set512 *own = is_2m ? tree->free_2m : &tree->free_1g;
+    uint32_t member = is_2m ? i : g;
+
+    large->zone = place.zone;
+    large->count = &place.zone->kept[i % FRAME_ZONE_KEPT];
+    large->word = &own->words[member / SET512_WORD_BITS];
+    large->bit = UINT64_C(1) << member % SET512_WORD_BITS;
+    large->below = is_2m ? &tree->free_4k[i] : &tree->free_2m[g];
+}
+
 /* Another frame than the last one, for frame_large_keep. */
 bool frame_large_change(struct frame_cpu *cpu, struct frame_large *large,
                         struct frame_place place, paddr_t frame);
@@ -332,6 +350,20 @@ static inline bool frame_large_keep(struct frame_cpu *cpu,
     /* relaxed: as with a block's words */
     __atomic_store_n(&large->kept, true, __ATOMIC_RELAXED);
     return true;
+}
+
+/* In a step of the zone: the 2M that the CPU had last, of this zone or one that
+ * it keeps, makes place for this one, which is held and becomes kept; nobody
+ * keeps anything of it. */
+static inline void frame_large_replace(struct frame_large *last,
+                                       struct frame_place place, paddr_t frame)
+{
+    --*last->count;
+    frame_large_point(last, place, FRAME_2M);
+    ++*last->count;
+    /* relaxed: as with a block's words */
+    __atomic_store_n(&last->frame, frame, __ATOMIC_RELAXED);
+    __atomic_store_n(&last->kept, true, __ATOMIC_RELAXED);
 }
 
 /* In a step of the zone, where zone->kept says that nobody keeps anything: keeps

@@ -199,6 +199,14 @@ static bool check_large(struct kept_audit *audit,
     if (!is_in(audit->zone, large->frame))
         return true;
     uint32_t number = count_kept(audit, large->frame);
+    struct frame_large right = *large;
+    frame_large_point(&right, frame_place_of(large->frame),
+                      wanted == FRAME_HELD_2M ? FRAME_2M : FRAME_1G);
+    if (large->zone != right.zone || large->count != right.count ||
+        large->word != right.word || large->bit != right.bit ||
+        large->below != right.below)
+        return complain(audit->zone, large->frame,
+                        "a CPU looks for its large frame elsewhere");
     if (large->kept && frame_tree_state(&audit->zone->tree, number) != wanted)
         return complain(audit->zone, large->frame,
                         "a frame that a CPU keeps is not held in the tree");

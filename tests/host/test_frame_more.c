@@ -9,13 +9,14 @@
 #include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/frame_change.h"
+#include "mm/frame_cpu.h"
 
 static struct memory_map map;
 
 /* 1 MiB to end, with a module from 5 MiB on that is two pages long. */
-static void start(paddr_t end)
+static void start_for(unsigned cpus, paddr_t end)
 {
-    host_cpu_count = 1;
+    host_cpu_count = cpus;
     memory_map_init(&map, 46);
     assert_int_equal(memory_map_add(&map, 0, MIB, MEMORY_LOW), MM_OK);
     assert_int_equal(memory_map_add(&map, MIB, end - MIB, MEMORY_USABLE),
@@ -23,6 +24,11 @@ static void start(paddr_t end)
     assert_int_equal(memory_map_add(&map, 5 * MIB, 2 * SIZE_4K, MEMORY_MODULE),
                      MM_OK);
     assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
+}
+
+static void start(paddr_t end)
+{
+    start_for(1, end);
 }
 
 static struct frame_stats stats(void)
@@ -190,6 +196,40 @@ static void a_single_frame_is_found_by_another_cpu(void **state)
         assert_int_equal(frame_free(all[i]), MM_OK);
     free(all);
     host_cpu_count = 1;
+}
+
+/* Another CPU works in a zone that it keeps with nothing but its section to guard
+ * it: what this one counts there, it may not touch then. */
+static void the_count_of_a_zone_that_another_keeps_stays(void **state)
+{
+    (void)state;
+    start_for(2, 4 * GIB);
+    platform_thread_cpu = 0;
+    paddr_t last = frame_alloc(FRAME_2M);
+    assert_int_equal(frame_free(last), MM_OK);
+    assert_int_equal(frame_alloc(FRAME_2M), last);
+    struct frame_place place = frame_place_of(last);
+    paddr_t other = place.zone == &frame_zones.zone[0] ? 3 * GIB : GIB;
+    assert_ptr_not_equal(frame_place_of(other).zone, place.zone);
+    assert_int_equal(frame_reserve(other, FRAME_2M), MM_OK);
+
+    platform_thread_cpu = 1;
+    paddr_t near = align_down(last, GIB) + 64 * MIB;
+    for (unsigned i = 0; i < 1000 && place.zone->keeper != 2; i++) {
+        assert_int_equal(frame_reserve(near, FRAME_4K), MM_OK);
+        assert_int_equal(frame_free(near), MM_OK);
+    }
+    assert_int_equal(place.zone->keeper, 2);
+
+    platform_thread_cpu = 0;
+    const struct frame_large *large = &frame_cpus.cpu[0].large[0];
+    uint16_t count = *large->count;
+    assert_int_equal(frame_free(other), MM_OK);
+    assert_int_equal(large->frame, last);
+    assert_int_equal(*large->count, count);
+    assert_int_equal(frame_state(other), FRAME_AVAILABLE);
+    assert_int_equal(frame_free(last), MM_OK);
+    assert_true(frame_check());
 }
 
 static void a_frame_that_cannot_be_reserved_has_a_reason(void **state)
@@ -506,8 +546,14 @@ static void a_free_range_is_taken_back(void **state)
     assert_int_equal(after.free_bytes, before.free_bytes - (to - from));
     assert_int_equal(after.managed_bytes, before.managed_bytes - (to - from));
     assert_true(frame_check());
+    /* as one that keeps a 2M would free them, too */
+    assert_int_equal(frame_free(frame_alloc(FRAME_2M)), MM_OK);
+    paddr_t kept = frame_alloc(FRAME_2M);
     assert_int_equal(frame_free(GIB), MM_RESERVED);
+    assert_int_equal(frame_free(GIB - 4 * MIB), MM_RESERVED);
     assert_int_equal(frame_free(from), MM_RESERVED);
+    assert_int_equal(frame_free(kept), MM_OK);
+    assert_int_equal(stats().free_bytes, before.free_bytes - (to - from));
     assert_int_equal(frame_reserve(GIB + MIB, FRAME_4K), MM_RESERVED);
     assert_int_equal(frame_remove_range(from, to), MM_RESERVED);
     for (paddr_t frame; (frame = frame_alloc(FRAME_4K)) != PADDR_NONE;) {
@@ -722,6 +768,7 @@ int main(void)
         cmocka_unit_test(a_single_free_frame),
         cmocka_unit_test(a_frame_of_a_full_2m),
         cmocka_unit_test(a_single_frame_is_found_by_another_cpu),
+        cmocka_unit_test(the_count_of_a_zone_that_another_keeps_stays),
         cmocka_unit_test(a_frame_that_cannot_be_reserved_has_a_reason),
         cmocka_unit_test(a_held_frame_is_split),
         cmocka_unit_test(frames_below_a_limit),
