@@ -668,6 +668,11 @@ static inline bool free_near(struct frame_cpu *cpu, paddr_t frame)
     /* a 1G is kept the slow way, and then again by keep_again */
     if (frame_is_partly_reserved(place.zone, i) || is_aligned(frame, SIZE_1G))
         return false;
+    /* the line comes while the lock does */
+    if (__builtin_expect(!frame_keeps(cpu, place.zone), 0))
+        __builtin_prefetch(&place.zone->tree.free_4k[i]
+                                .words[place.number / 64 % SET512_WORDS],
+                           1);
     if (!frame_step_begin(cpu, place.zone))
         return false;
     bool done = place.zone->kept[i % FRAME_ZONE_KEPT] == 0 &&

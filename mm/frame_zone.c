@@ -50,12 +50,17 @@ static void count_gib(uint64_t gib, paddr_t first)
     frame_zones.gib_end = gib + 1;
 }
 
-/* As many zones as the node has CPUs, but none without a GiB, and none with
- * more than a tree counts. */
+/* So many zones a CPU, if it is not alone: where CPUs free what others
+ * allocated, each waits the less for a lock. */
+#define ZONES_PER_CPU 4
+
+/* But none without a GiB, and none with more than a tree counts. */
 static unsigned zones_for(const struct node *node)
 {
     unsigned least = (node->gibs + FRAME_TREE_GIBS - 1) / FRAME_TREE_GIBS;
-    unsigned wanted = node->cpus < node->gibs ? node->cpus : node->gibs;
+    unsigned wanted =
+        platform_cpu_count() > 1 ? ZONES_PER_CPU * node->cpus : 1;
+    wanted = wanted < node->gibs ? wanted : node->gibs;
     return wanted > least ? wanted : least;
 }
 

@@ -1,14 +1,15 @@
 /* The machine's GiBs, divided among trees: for the files mm/frame*.c only.
  *
  * Only GiBs that hold RAM are counted.  Those of one node are cut into runs of
- * about the same length, one for each of its CPUs, and each run is a zone: a
- * frame tree, the lock around it, and what all CPUs must know of it.
+ * about the same length, up to four for each of its CPUs (one, if there is
+ * one CPU), and each run is a zone: a frame tree, the lock around it, and what
+ * all CPUs must know of it.
  *
  *   physical GiB   0   1   2   3   4   5  ...        a hole costs nothing
  *                RAM RAM  -   -  RAM RAM
- *   zone, GiB    0,0 0,1         1,0 1,1             two CPUs, two zones
+ *   zone, GiB    0,0 1,0         2,0 3,0             two CPUs, a zone a GiB
  *
- * So CPUs that each work in their own zone never meet; any of them may use any
+ * So CPUs that each work in their own zones never meet; any of them may use any
  * zone.
  */
 #ifndef MM_FRAME_ZONE_H
