@@ -1,7 +1,7 @@
 /* Physical frames for everyone: 4 KiB, 2 MiB and 1 GiB, by address.
  *
- * The machine's GiBs are divided among frame trees (mm/frame_tree.h), one for
- * each CPU as a rule, each under a lock of its own: see mm/frame_zone.h.  A CPU
+ * The machine's GiBs are divided among frame trees (mm/frame_tree.h), a few
+ * for each CPU, each under a lock of its own: see mm/frame_zone.h.  A CPU
  * owns the 2M that it allocates 4K frames from, and the one that it frees them
  * into: see mm/frame_cpu.h.  And it keeps the lock of a tree that nobody else
  * uses: see mm/frame_keep.c.  So the usual call takes no lock.
