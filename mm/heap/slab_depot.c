@@ -89,7 +89,7 @@ static bool depot_takes(const struct slab_heap *slabs, unsigned number,
     return full == &slabs->none || class->full.count < class->full_max;
 }
 
-/* A CPU that fills so many magazines, and allocates nothing meanwhile, frees
+/* A CPU that has to make room so often, and allocates nothing meanwhile, frees
  * what others allocate: it does not recycle. */
 #define ONLY_FILLS 16
 
