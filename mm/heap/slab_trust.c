@@ -205,7 +205,7 @@ ALIGNED_TO_LINE static void trust_dealloc(struct heap *heap, void *pointer,
                                           struct layout layout,
                                           const void *caller)
 {
-    if (is_usual(layout))
+    if (is_usual(layout) && likely(layout.size <= SIZE_CLASS_SMALL_BYTES))
         free_of(heap, pointer, slab_class_of_block(slab_heap(heap), pointer),
                 caller);
     else
@@ -267,7 +267,8 @@ static void *trust_realloc(struct heap *heap, void *pointer,
 
     if (!is_usual(layout) || !is_usual(wanted))
         return realloc_other(heap, pointer, layout, new_size, caller);
-    size_t number = slab_class_of_block(slab_heap(heap), pointer);
+    const struct slab_heap *slabs = slab_heap(heap);
+    size_t number = slab_class_of(slabs, pointer);
     size_t new_number = size_class_in_table(new_size);
     if (unlikely(new_number == 0 || number - 1 >= SIZE_CLASS_SMALL))
         return realloc_other(heap, pointer, layout, new_size, caller);
@@ -276,7 +277,9 @@ static void *trust_realloc(struct heap *heap, void *pointer,
 
     void *moved = take_fast(heap, wanted, caller, new_number, false);
     if (likely(moved)) {
-        memcpy(moved, pointer, lesser(layout.size, new_size));
+        size_t kept = lesser(layout.size, slabs->class[number].bytes);
+
+        memcpy(moved, pointer, lesser(kept, new_size));
         put_fast(heap, pointer, number, true, caller);
     }
     return moved;

@@ -653,6 +653,35 @@ static void test_a_trusted_block_stays_where_it_is_as_good(void **state)
     end_heap(&own);
 }
 
+/* Even where owners are trusted nothing behind a slot is read, and what is no block
+ * is named. */
+static void test_trust_ends_at_the_slot_and_at_the_heap(void **state)
+{
+    const struct layout slot = {64, 16}, wrong = {3000, 16};
+    static struct heap own;
+    static unsigned char foreign[4096] __attribute__((aligned(4096)));
+    unsigned char *lowest = NULL;
+
+    (void)state;
+    heap_set_checks(HEAP_CHECKS_OFF);
+    assert_int_equal(make_heap(&own, &heap_slab, zeroed_array()), MM_OK);
+    for (unsigned i = 0; i < PAGE_SIZE / slot.size; i++) {
+        unsigned char *start = heap_alloc_in(&own, slot);
+        memset(start, 2, slot.size);
+        if (lowest == NULL || start < lowest)
+            lowest = start;
+    }
+    unsigned char *moved = heap_realloc_in(&own, lowest, wrong, 3500);
+    assert_int_equal(moved[slot.size - 1], 2);
+    for (size_t i = slot.size; i < wrong.size; i++)
+        assert_int_equal(moved[i], 0);
+    expect_assert_failure(heap_dealloc_in(&own, foreign, wrong));
+    expect_assert_failure(heap_realloc_in(&own, foreign, slot, 3000));
+    expect_assert_failure(heap_realloc_in(&own, NULL, slot, 3000));
+    assert_null(heap_check(&own).place);
+    end_heap(&own);
+}
+
 /* However many CPUs there are, what the heap keeps for them leaves most of a
  * small region to blocks. */
 static void test_many_cpus_leave_room_in_a_region(void **state)
@@ -990,6 +1019,7 @@ int main(void)
         TEST(test_statistics_are_checked),
         TEST(test_a_block_alone_in_its_slab_is_resized),
         TEST(test_a_trusted_block_stays_where_it_is_as_good),
+        TEST(test_trust_ends_at_the_slot_and_at_the_heap),
         TEST(test_many_cpus_leave_room_in_a_region),
         TEST(test_bad_regions_are_refused),
         TEST(test_overlapping_regions_are_refused),
