@@ -73,7 +73,7 @@ struct slab_cpu {
     uint64_t allocations;
     struct slab_loaded loaded[SIZE_CLASSES];
     struct magazine *previous[SIZE_CLASSES];
-    uint64_t allocations_before; /* when it last had to make room */
+    uint64_t allocations_before; /* when it last filled a magazine */
     uint32_t only_filled;        /* in a row, with no allocation between */
     bool closed, obeyed; /* for who has stop_lock: see slab_stop_cpus */
     uint8_t unused[50];

@@ -89,7 +89,7 @@ static bool depot_takes(const struct slab_heap *slabs, unsigned number,
     return full == &slabs->none || class->full.count < class->full_max;
 }
 
-/* A CPU that has to make room so often, and allocates nothing meanwhile, frees
+/* A CPU that fills so many magazines, and allocates nothing meanwhile, frees
  * what others allocate: it does not recycle. */
 #define ONLY_FILLS 16
 
@@ -112,8 +112,8 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
 
     if (!magazine_is_full(old))
         return true;
-    count_filled(cpu);
     if (!magazine_is_full(*previous)) {
+        count_filled(cpu);
         slab_load(cpu, number, *previous);
         *previous = old;
         return true;
@@ -130,6 +130,7 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
             ASSERT(false, "class %u locked by this CPU", number);
     }
     if (empty) {
+        count_filled(cpu);
         if (*previous != &slabs->none)
             magazine_list_add(&class->full, *previous);
         *previous = old;

@@ -252,9 +252,10 @@ static void test_a_cpu_that_saw_itself_open_is_waited_for(void **state)
 
 #define HANDED 600
 
-static void hand_blocks(unsigned from, unsigned to, unsigned rounds)
+static void hand_blocks(unsigned from, unsigned to, unsigned rounds,
+                        size_t size)
 {
-    const struct layout layout = {64, 16};
+    const struct layout layout = {size, 16};
     void *blocks[HANDED];
 
     for (unsigned round = 0; round < rounds; round++) {
@@ -273,12 +274,15 @@ static void test_a_cpu_that_only_frees_does_not_recycle(void **state)
     const struct slab_cpu *cpu = slab_heap(&heap)->cpu;
 
     (void)state;
-    hand_blocks(0, 0, 40);
+    hand_blocks(0, 0, 40, 64);
     assert_true(cpu[0].recycles);
-    hand_blocks(0, 1, 40);
+    hand_blocks(0, 1, 40, 64);
     assert_true(cpu[0].recycles);
     assert_false(cpu[1].recycles);
-    hand_blocks(1, 1, 2);
+    hand_blocks(1, 1, 2, 64);
+    assert_true(cpu[1].recycles);
+    /* more than magazines and depot take: the rest goes to the slabs */
+    hand_blocks(1, 1, 1, 1024);
     assert_true(cpu[1].recycles);
     assert_sound();
 }
