@@ -287,12 +287,12 @@ fuzz: $(FUZZERS)
 
 # ---- Proof ----
 
-# The provers' limit is on the clock: on a busy machine a second try, with more
-# of it for what is left over, tells a slow goal from a false one.
+# The provers' limit is on the clock: on a busy or slow machine a second try,
+# with more of it for what is left over, tells a slow goal from a false one.
 .PHONY: prove
 prove: | $(BUILD)/need-prove
 	@proof/eva
-	@proof/prove || proof/prove --timeout 120
+	@proof/prove || proof/prove --patience 4
 
 # That the proof and the analysis can fail: known bugs must turn them red.
 .PHONY: prove-guard
