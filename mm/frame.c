@@ -103,54 +103,77 @@ static inline paddr_t pop(struct frame_block *block)
     return frame;
 }
 
-/* The lowest word that has a frame is the block's from now on; false if none
- * has. */
-static bool find_word(struct frame_block *block)
+/* The words of the set that have any bit, one bit each: without a branch, for
+ * nobody could predict it. */
+static inline uint32_t words_in_use(const struct set512 *set)
 {
-    const uint64_t *words = block->free.words;
-    uint64_t any = 0;
+    uint32_t used = 0;
     SET512_UNROLL
     for (unsigned w = 0; w < SET512_WORDS; w++)
-        any |= frame_word_get(&words[w]);
-    if (any == 0)
+        used |= (uint32_t)(frame_word_get(&set->words[w]) != 0) << w;
+    return used;
+}
+
+/* The lowest word that has a frame is the block's from now on; false if none
+ * has. */
+static inline bool find_word(struct frame_block *block)
+{
+    uint32_t used = words_in_use(&block->free);
+    if (used == 0)
         return false;
-    unsigned w = 0;
-    while (frame_word_get(&words[w]) == 0)
-        w++;
-    frame_block_use(block, block->base, w);
+    frame_block_use(block, block->base, word_lowest(used));
     return true;
 }
 
-/* With the zone, when frame number n was just taken: all other 4Ks of its 2M
- * for the block. */
-static __attribute__((noinline)) void
-take_rest(struct frame_cpu *cpu, struct frame_zone *zone, uint32_t n)
+/* Of few frames, as random frees leave them, each goes out by itself sooner
+ * than a block is made of them.  A word is enough to tell. */
+static inline bool has_many_beside(const struct frame_zone *zone, uint32_t n)
+{
+    uint64_t few = zone->tree.free_4k[n / FRAMES_PER_2M]
+                       .words[n / 64 % SET512_WORDS] &
+                   ~(UINT64_C(1) << n % 64);
+    for (unsigned i = 0; i < 3; i++)
+        few &= few - 1;
+    return few != 0;
+}
+
+/* With the zone: all available 4Ks of frame number n's 2M but that one, which
+ * is held from now on, if it was not, become the CPU's block.  False, and
+ * nothing changed: some CPU owns that 2M. */
+static __attribute__((noinline)) bool
+own_beside(struct frame_cpu *cpu, struct frame_zone *zone, uint32_t n)
 {
     uint32_t i = n / FRAMES_PER_2M;
-    paddr_t base = frame_address(zone, i * FRAMES_PER_2M);
-    if (frame_block_is_owned(zone, i, base))
-        return;
+    if (frame_block_is_owned(zone, i, frame_address(zone, i * FRAMES_PER_2M)))
+        return false;
     frame_block_drop(&cpu->alloc);
     struct set512 taken;
     frame_tree_take_rest(&zone->tree, i, &taken);
+    taken.words[n / 64 % SET512_WORDS] &= ~(UINT64_C(1) << n % 64);
     frame_reserve_fill(cpu, zone, i, &taken);
     frame_block_own(&cpu->alloc, zone, i, &taken);
-}
-
-/* The same if there are many: of the few that random frees leave, each goes
- * out by itself sooner than a block is made of them. */
-static inline void take_rest_of_many(struct frame_cpu *cpu,
-                                     struct frame_zone *zone, uint32_t n)
-{
-    uint64_t few = zone->tree.free_4k[n / FRAMES_PER_2M]
-                       .words[n / 64 % SET512_WORDS];
-    for (unsigned i = 0; i < 3; i++)
-        few &= few - 1;
-    if (few == 0 || (cpu->alloc.zone != NULL && cpu->alloc.zone != zone))
-        return;
-    take_rest(cpu, zone, n);
     /* what was freed further down since comes before the next such 2M */
     cpu->near[FRAME_4K].left = 0;
+    return true;
+}
+
+/* The same if they are many, and the CPU's last block is no other zone's. */
+static inline bool own_many_beside(struct frame_cpu *cpu,
+                                   struct frame_zone *zone, uint32_t n)
+{
+    return has_many_beside(zone, n) &&
+           (cpu->alloc.zone == NULL || cpu->alloc.zone == zone) &&
+           own_beside(cpu, zone, n);
+}
+
+/* With the zone: the lowest 4K of 2M number i, which is split and has some. */
+static inline uint32_t take_4k_of(struct frame_cpu *cpu,
+                                  struct frame_zone *zone, uint32_t i)
+{
+    uint32_t n = i * FRAMES_PER_2M + set512_lowest(&zone->tree.free_4k[i]);
+    if (!own_many_beside(cpu, zone, n))
+        frame_tree_take_4k(&zone->tree, n);
+    return n;
 }
 
 static inline void set_near(struct frame_cpu *cpu, enum frame_size size,
@@ -184,7 +207,7 @@ static paddr_t refill_locked(struct frame_cpu *cpu, struct frame_zone *zone)
         return PADDR_NONE;
     frame_zone_add_free(zone, -1);
     set_near(cpu, FRAME_4K, (struct frame_place){zone, n});
-    take_rest_of_many(cpu, zone, n);
+    own_many_beside(cpu, zone, n);
     return frame_address(zone, n);
 }
 
@@ -198,7 +221,7 @@ static paddr_t refill(struct frame_call call)
         if (zone == NULL ||
             (frame_zone_free(zone) == 0 && cpu->free.zone != zone))
             continue;
-        /* take_rest drops it under the lock of this zone */
+        /* own_beside drops it under the lock of this zone */
         if (cpu->alloc.zone != zone && !frame_drop_block(call, &cpu->alloc))
             continue;
         if (!frame_lock(call, zone))
@@ -244,38 +267,28 @@ static paddr_t alloc_large(struct frame_call call, enum frame_size size)
 
 /* ---- Allocating near the last one, in a zone that this CPU keeps ---- */
 
-/* The words of the set, from this one on, that have any bit, one bit each:
- * without a branch, for nobody could predict it. */
-static inline uint32_t words_in_use(const struct set512 *set, unsigned from)
-{
-    uint32_t used = 0;
-    SET512_UNROLL
-    for (unsigned w = 0; w < SET512_WORDS; w++)
-        used |= (uint32_t)(set->words[w] != 0) << w;
-    return used >> from << from;
-}
-
 /* On to the next word up that has any, in this GiB or the next.  False: there
  * is none. */
 static inline bool move_up(const struct frame_tree *tree,
                            struct frame_near *near)
 {
     uint32_t g = near->word / SET512_WORDS;
-    uint32_t used = words_in_use(&tree->some_4k_in_2m[g],
-                                 near->word % SET512_WORDS);
+    unsigned from = near->word % SET512_WORDS;
+    uint32_t used = words_in_use(&tree->some_4k_in_2m[g]) >> from << from;
     if (used == 0) {
         if (++g == tree->gib_count || !set512_has(&tree->some_4k_in_1g, g))
             return false;
-        used = words_in_use(&tree->some_4k_in_2m[g], 0);
+        used = words_in_use(&tree->some_4k_in_2m[g]);
     }
     near->word = g * SET512_WORDS + word_lowest(used);
     return true;
 }
 
 /* The lowest 4K of those 2Ms, or of the next. */
-static inline uint32_t take_near_4k(struct frame_tree *tree,
+static inline uint32_t take_near_4k(struct frame_cpu *cpu,
                                     struct frame_near *near)
 {
+    const struct frame_tree *tree = &near->zone->tree;
     const uint64_t *words = tree->some_4k_in_2m->words;
     if (__builtin_expect(words[near->word] == 0, 0) && !move_up(tree, near))
         return FRAME_NONE;
@@ -284,9 +297,7 @@ static inline uint32_t take_near_4k(struct frame_tree *tree,
     /* the next one's line comes meanwhile; the last bit is a sentinel */
     __builtin_prefetch(&tree->free_4k[first + word_lowest(
         (bits & (bits - 1)) | UINT64_C(1) << 63)]);
-    uint32_t n = i * FRAMES_PER_2M + set512_lowest(&tree->free_4k[i]);
-    frame_tree_take_4k(tree, n);
-    return n;
+    return take_4k_of(cpu, near->zone, i);
 }
 
 /* The highest of those 2Ms that is whole, if their GiB is not. */
@@ -303,12 +314,10 @@ static inline uint32_t take_near_2m(struct frame_tree *tree,
 }
 
 /* With the zone: what is left to do when frame number n was taken. */
-static inline paddr_t finish_take(struct frame_cpu *cpu, enum frame_size size,
+static inline paddr_t finish_take(enum frame_size size,
                                   struct frame_zone *zone, uint32_t n)
 {
     frame_zone_add_free(zone, -(INT64_C(1) << 9 * size));
-    if (size == FRAME_4K)
-        take_rest_of_many(cpu, zone, n);
     return frame_address(zone, n);
 }
 
@@ -333,24 +342,48 @@ alloc_near(struct frame_cpu *cpu, enum frame_size size)
     if (near->left == 0 || !frame_step_begin(cpu, zone))
         return PADDR_NONE;
     near->left--;
-    uint32_t n = size == FRAME_4K ? take_near_4k(&zone->tree, near)
+    uint32_t n = size == FRAME_4K ? take_near_4k(cpu, near)
                                   : take_near_2m(&zone->tree, near);
     paddr_t frame = PADDR_NONE;
     if (__builtin_expect(n != FRAME_NONE, 1))
-        frame = finish_take(cpu, size, zone, n);
+        frame = finish_take(size, zone, n);
     else
         end_near(near);
     frame_step_end(cpu, zone);
     return frame;
 }
 
-/* What was freed into the CPU's block comes before a 2M is split. */
-static inline bool would_split(const struct frame_cpu *cpu,
-                               enum frame_size size,
-                               const struct frame_zone *zone)
+/* With the zone: its lowest 4K; one that is split before one that is whole, and
+ * then what was freed into the CPU's other block first, the slow way. */
+static inline uint32_t take_first_4k(struct frame_cpu *cpu,
+                                     struct frame_zone *zone)
 {
-    return size == FRAME_4K && cpu->free.zone != NULL &&
-           set512_is_empty(&zone->tree.some_4k_in_1g);
+    struct frame_tree *tree = &zone->tree;
+    uint32_t n;
+    if (!set512_is_empty(&tree->some_4k_in_1g)) {
+        uint32_t i = frame_tree_lowest_split(tree);
+        set_near(cpu, FRAME_4K,
+                 (struct frame_place){zone, i * FRAMES_PER_2M});
+        n = take_4k_of(cpu, zone, i);
+    } else if (cpu->free.zone != NULL) {
+        n = FRAME_NONE;
+    } else {
+        n = frame_tree_alloc_4k(tree);
+        if (n != FRAME_NONE)
+            own_many_beside(cpu, zone, n);
+    }
+    return n;
+}
+
+/* With the zone: its highest one of that size. */
+static inline uint32_t take_first_large(struct frame_cpu *cpu,
+                                        enum frame_size size,
+                                        struct frame_zone *zone)
+{
+    uint32_t n = take_from(&zone->tree, size);
+    if (n != FRAME_NONE && size == FRAME_2M)
+        set_near(cpu, size, (struct frame_place){zone, n});
+    return n;
 }
 
 /* In the section: from the first zone that has any, of those of this CPU's
@@ -366,14 +399,10 @@ static inline paddr_t alloc_first(struct frame_cpu *cpu, enum frame_size size)
             continue;
         if (!frame_step_begin(cpu, zone))
             break;
-        uint32_t n = would_split(cpu, size, zone)
-                         ? FRAME_NONE
-                         : take_from(&zone->tree, size);
-        if (n != FRAME_NONE) {
-            if (size != FRAME_1G)
-                set_near(cpu, size, (struct frame_place){zone, n});
-            frame = finish_take(cpu, size, zone, n);
-        }
+        uint32_t n = size == FRAME_4K ? take_first_4k(cpu, zone)
+                                      : take_first_large(cpu, size, zone);
+        if (n != FRAME_NONE)
+            frame = finish_take(size, zone, n);
         frame_step_end(cpu, zone);
         if (n == FRAME_NONE)
             break;
@@ -406,7 +435,7 @@ static inline paddr_t alloc_in_block(struct frame_cpu *cpu)
         return pop(block);
     struct frame_zone *zone = block->zone;
     if (frame_step_begin(cpu, zone)) {
-        frame_block_drop(block);
+        frame_block_forget(block);
         frame_step_end(cpu, zone);
     }
     return PADDR_NONE;
@@ -433,6 +462,8 @@ alloc_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
     *frame = size == FRAME_4K ? alloc_single(cpu) : PADDR_NONE;
     if (*frame == PADDR_NONE && size == FRAME_4K)
         *frame = alloc_in_block(cpu);
+    if (size == FRAME_4K && *frame == PADDR_NONE && frame_reserve_lacks(cpu))
+        return search_inside(cpu, size, frame); /* which fills it */
     if (*frame == PADDR_NONE && size <= FRAME_2M)
         *frame = alloc_near(cpu, size);
     if (*frame == PADDR_NONE && size <= FRAME_1G)

@@ -27,15 +27,13 @@ static paddr_t get_address(const paddr_t *where)
     return __atomic_load_n(where, __ATOMIC_RELAXED);
 }
 
-static void block_clear(struct frame_block *block)
+/* Nothing of the block is free. */
+static inline void block_has_none(struct frame_block *block)
 {
     set_address(&block->base, PADDR_NONE);
     block->zone = NULL;
     block->leaf = &all_free;
     block->word = &block->free.words[0];
-    block->word_base = 0;
-    for (unsigned w = 0; w < SET512_WORDS; w++)
-        frame_word_set(&block->free.words[w], 0);
 }
 
 enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
@@ -50,8 +48,8 @@ enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
         struct frame_cpu *cpu = &frame_cpus.cpu[i];
         cpu->self = i + 1;
         cpu->home = frame_zones_home(i);
-        block_clear(&cpu->alloc);
-        block_clear(&cpu->free);
+        block_has_none(&cpu->alloc);
+        block_has_none(&cpu->free);
         cpu->large[0].frame = cpu->large[1].frame = PADDR_NONE;
         cpu->single.frame = PADDR_NONE;
         cpu->last_free = PADDR_NONE;
@@ -62,15 +60,6 @@ enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
     return MM_OK;
 }
 
-/* Few words have any bits as a rule. */
-static uint32_t count_of(const struct set512 *set)
-{
-    uint32_t count = 0;
-    for (unsigned w = 0; w < SET512_WORDS; w++)
-        if (set->words[w] != 0)
-            count += word_count(set->words[w]);
-    return count;
-}
 
 /* ---- What is kept, by all CPUs ---- */
 
@@ -206,32 +195,43 @@ void frame_block_own(struct frame_block *block, struct frame_zone *zone,
                      uint32_t i, const struct set512 *taken)
 {
     paddr_t base = frame_address(zone, i * FRAMES_PER_2M);
-    for (unsigned w = SET512_WORDS; w-- > 0;) {
+    unsigned first = 0;
+    while (first < SET512_WORDS - 1 && taken->words[first] == 0)
+        first++;
+    SET512_UNROLL
+    for (unsigned w = 0; w < SET512_WORDS; w++)
         frame_word_set(&block->free.words[w], taken->words[w]);
-        if (taken->words[w] != 0)
-            frame_block_use(block, base, w);
-    }
+    frame_block_use(block, base, first);
     block->leaf = &zone->tree.free_4k[i];
     find_barred(&block->barred, zone, i, base);
     set_address(&block->base, base);
     block->zone = zone;
-    frame_zone_add_free(zone, -(int64_t)count_of(taken));
+    frame_zone_add_free(zone, -(int64_t)set512_count(taken));
     zone->kept[i % FRAME_ZONE_KEPT]++;
+}
+
+void frame_block_forget(struct frame_block *block)
+{
+    struct frame_zone *zone = block->zone;
+    uint32_t i = (uint32_t)(block->leaf - zone->tree.free_4k);
+    zone->kept[i % FRAME_ZONE_KEPT]--;
+    block_has_none(block);
 }
 
 void frame_block_drop(struct frame_block *block)
 {
-    if (block->base == PADDR_NONE)
+    struct frame_zone *zone = block->zone;
+    if (zone == NULL)
         return;
-    struct frame_place place = frame_place_of(block->base);
+    uint32_t i = (uint32_t)(block->leaf - zone->tree.free_4k);
     struct set512 left;
-    for (unsigned w = 0; w < SET512_WORDS; w++)
+    for (unsigned w = 0; w < SET512_WORDS; w++) {
         left.words[w] = frame_word_get(&block->free.words[w]);
-    frame_tree_put_block(&place.zone->tree, place.number / FRAMES_PER_2M,
-                         &left);
-    frame_zone_add_free(place.zone, count_of(&left));
-    --*kept_count(place.zone, place.number);
-    block_clear(block);
+        frame_word_set(&block->free.words[w], 0);
+    }
+    frame_tree_put_block(&zone->tree, i, &left);
+    frame_zone_add_free(zone, set512_count(&left));
+    frame_block_forget(block);
 }
 
 static bool is_last_of_any(paddr_t frame)
@@ -347,22 +347,23 @@ static void reserve_forget(struct frame_call call, struct frame_cpu *cpu,
         return;
     --*kept_count(place.zone, place.number);
     cpu->reserve_counted[r] = PADDR_NONE;
+    cpu->reserve_is_whole = false;
     frame_unlock(call, place.zone);
 }
 
 void frame_reserve_forget(struct frame_call call)
 {
-    /* relaxed: only handlers of this CPU set it */
-    if (!__atomic_load_n(&call.cpu->reserve_was_used, __ATOMIC_RELAXED))
+    if (!frame_reserve_lacks(call.cpu))
         return;
+    /* relaxed: as in frame_reserve_lacks */
     __atomic_store_n(&call.cpu->reserve_was_used, false, __ATOMIC_RELAXED);
     for (unsigned r = 0; r < FRAME_RESERVE; r++)
         if (get_address(&call.cpu->reserve[r]) == PADDR_NONE)
             reserve_forget(call, call.cpu, r);
 }
 
-void frame_reserve_fill(struct frame_cpu *cpu, struct frame_zone *zone,
-                        uint32_t i, struct set512 *taken)
+void frame_reserve_complete(struct frame_cpu *cpu, struct frame_zone *zone,
+                            uint32_t i, struct set512 *taken)
 {
     for (unsigned r = 0; r < FRAME_RESERVE; r++) {
         if (cpu->reserve_counted[r] != PADDR_NONE)
@@ -376,6 +377,7 @@ void frame_reserve_fill(struct frame_cpu *cpu, struct frame_zone *zone,
         cpu->reserve_counted[r] = frame_address(zone, i * FRAMES_PER_2M + n);
         set_address(&cpu->reserve[r], cpu->reserve_counted[r]);
     }
+    cpu->reserve_is_whole = true;
 }
 
 /* Out of a slot; PADDR_NONE if it was empty. */

@@ -103,6 +103,7 @@ struct frame_cpu {
      * that interrupted the last.  Who finds it 0 may wait for locks. */
     uint32_t depth;
     bool has_deferred, reserve_was_used;
+    bool reserve_is_whole; /* no slot of reserve_counted is empty */
 
     uint32_t self; /* its number + 1: as zones tell who keeps them */
 
@@ -310,6 +311,9 @@ static inline void frame_block_use(struct frame_block *block, paddr_t base,
  * has none.  Needs the lock of that zone. */
 void frame_block_drop(struct frame_block *block);
 
+/* The same for one of whose 2M, which it has, nothing is free. */
+void frame_block_forget(struct frame_block *block);
+
 /* The same for who has no lock.  False: it is taken, and the call may not
  * wait. */
 bool frame_drop_block(struct frame_call call, struct frame_block *block);
@@ -395,13 +399,29 @@ enum mm_error frame_put(struct frame_call call, struct frame_place place,
 
 /* ---- For handlers in the middle of a call ---- */
 
-/* In the section: makes ready to fill what handlers emptied. */
+/* Whether handlers emptied some of the reserve. */
+static inline bool frame_reserve_lacks(const struct frame_cpu *cpu)
+{
+    /* relaxed: only handlers of this CPU set it */
+    return __builtin_expect(
+        __atomic_load_n(&cpu->reserve_was_used, __ATOMIC_RELAXED), 0);
+}
+
+/* In the section: makes ready to fill what they emptied. */
 void frame_reserve_forget(struct frame_call call);
 
 /* In the section and under the lock: moves frames, but never the last one, out
  * of what was just taken of 2M number i into the reserve. */
-void frame_reserve_fill(struct frame_cpu *cpu, struct frame_zone *zone,
-                        uint32_t i, struct set512 *taken);
+void frame_reserve_complete(struct frame_cpu *cpu, struct frame_zone *zone,
+                            uint32_t i, struct set512 *taken);
+
+static inline void frame_reserve_fill(struct frame_cpu *cpu,
+                                      struct frame_zone *zone, uint32_t i,
+                                      struct set512 *taken)
+{
+    if (__builtin_expect(!cpu->reserve_is_whole, 0))
+        frame_reserve_complete(cpu, zone, i, taken);
+}
 
 /* A 4K of the reserve, or PADDR_NONE.  Needs no section and no lock. */
 paddr_t frame_reserve_take(struct frame_cpu *cpu);

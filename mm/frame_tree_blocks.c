@@ -129,17 +129,21 @@ static uint32_t below(uint32_t n, enum frame_size size, uint32_t end)
     return n < end && end - n >= frames ? n : FRAME_NONE;
 }
 
+uint32_t frame_tree_lowest_split(const struct frame_tree *tree)
+{
+    uint32_t g = map_lowest(tree, SOME_4K_IN_1G, 0);
+
+    return map_lowest(tree, SOME_4K_IN_2M, g);
+}
+
 uint32_t frame_tree_lowest(const struct frame_tree *tree, enum frame_size size,
                            uint32_t end)
 {
     uint32_t n = FRAME_NONE;
 
-    if (size == FRAME_4K && !map_is_empty(tree, SOME_4K_IN_1G, 0)) {
-        uint32_t g = map_lowest(tree, SOME_4K_IN_1G, 0);
-        uint32_t i = map_lowest(tree, SOME_4K_IN_2M, g);
-
-        n = below(map_lowest(tree, FREE_4K, i), size, end);
-    }
+    if (size == FRAME_4K && !map_is_empty(tree, SOME_4K_IN_1G, 0))
+        n = below(map_lowest(tree, FREE_4K, frame_tree_lowest_split(tree)),
+                  size, end);
     if (n == FRAME_NONE && size != FRAME_1G &&
         !map_is_empty(tree, SOME_2M_IN_1G, 0)) {
         uint32_t g = map_lowest(tree, SOME_2M_IN_1G, 0);

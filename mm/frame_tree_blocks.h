@@ -56,6 +56,10 @@ void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,
 uint32_t frame_tree_lowest(const struct frame_tree *tree, enum frame_size size,
                            uint32_t end);
 
+/* The number of the lowest 2M that is split and has a 4K available.  There is
+ * one. */
+uint32_t frame_tree_lowest_split(const struct frame_tree *tree);
+
 /* The next 2M from number i on that is split and has a 4K available, or
  * BLOCK_NONE.  Slow: reads all of the middle. */
 uint32_t frame_tree_next_split(const struct frame_tree *tree, uint32_t i);

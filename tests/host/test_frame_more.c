@@ -233,6 +233,82 @@ static void the_count_of_a_zone_that_another_keeps_stays(void **state)
     assert_true(frame_check());
 }
 
+/* What a CPU freed in a row waits in a block of its own: it goes out before the
+ * next whole 2M is split. */
+static void what_is_free_in_a_block_comes_before_a_split(void **state)
+{
+    (void)state;
+    start(GIB);
+    struct frame_stats before = stats();
+    static paddr_t frames[2000];
+    assert_int_equal(frame_alloc_many(FRAME_4K, 2000, frames), 2000);
+    paddr_t freed = align_down(frames[1000], SIZE_2M) + 8 * SIZE_4K;
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(frame_free(freed + i * SIZE_4K), MM_OK);
+    assert_int_equal(frame_cpus.cpu[0].free.base, align_down(freed, SIZE_2M));
+
+    paddr_t last = align_down(frames[1999], SIZE_2M), frame = frames[1999];
+    static paddr_t more[512];
+    unsigned count = 0;
+    while ((frame = frame_alloc(FRAME_4K)) - last < SIZE_2M)
+        more[count++] = frame;
+    for (unsigned i = 0; i < 20; i++) {
+        assert_true(frame - freed < 20 * SIZE_4K);
+        if (i < 19)
+            frame = frame_alloc(FRAME_4K);
+    }
+    frame = frame_alloc(FRAME_4K);
+    assert_true(frame - last >= SIZE_2M && frame - freed >= 20 * SIZE_4K);
+    assert_int_equal(frame_free(frame), MM_OK);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(frame_free(more[i]), MM_OK);
+    for (unsigned i = 0; i < 2000; i++)
+        assert_int_equal(frame_free(frames[i]), MM_OK);
+    check_same(before);
+}
+
+/* As in a handler that came in the middle of a step, with all zones locked:
+ * what it gets is of the reserve. */
+static unsigned take_as_a_handler(paddr_t *frames, unsigned most)
+{
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    uint32_t holders[8], got = 0;
+    assert_true(frame_zones.count <= 8);
+    for (unsigned i = 0; i < frame_zones.count; i++) {
+        holders[i] = frame_zones.zone[i].lock.holder;
+        frame_zones.zone[i].lock.holder = cpu->self;
+    }
+    cpu->section.busy = FRAME_IN_STEP;
+    while (got < most && (frames[got] = frame_alloc(FRAME_4K)) != PADDR_NONE)
+        got++;
+    cpu->section.busy = 0;
+    for (unsigned i = 0; i < frame_zones.count; i++)
+        frame_zones.zone[i].lock.holder = holders[i];
+    return got;
+}
+
+static void the_reserve_is_filled_again(void **state)
+{
+    (void)state;
+    start(GIB);
+    struct frame_stats before = stats();
+    static paddr_t frames[3 * 600];
+    unsigned count = 0;
+    for (unsigned round = 0; round < 3; round++) {
+        /* more than a 2M: a block is used up, and the next one taken */
+        assert_int_equal(frame_alloc_many(FRAME_4K, 520, frames + count), 520);
+        count += 520;
+        assert_int_equal(take_as_a_handler(frames + count, 80), FRAME_RESERVE);
+        count += FRAME_RESERVE;
+        assert_true(frame_check());
+    }
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(frame_state(frames[i]), FRAME_HELD_4K);
+        assert_int_equal(frame_free(frames[i]), MM_OK);
+    }
+    check_same(before);
+}
+
 static void a_frame_that_cannot_be_reserved_has_a_reason(void **state)
 {
     (void)state;
@@ -770,6 +846,8 @@ int main(void)
         cmocka_unit_test(a_frame_of_a_full_2m),
         cmocka_unit_test(a_single_frame_is_found_by_another_cpu),
         cmocka_unit_test(the_count_of_a_zone_that_another_keeps_stays),
+        cmocka_unit_test(what_is_free_in_a_block_comes_before_a_split),
+        cmocka_unit_test(the_reserve_is_filled_again),
         cmocka_unit_test(a_frame_that_cannot_be_reserved_has_a_reason),
         cmocka_unit_test(a_held_frame_is_split),
         cmocka_unit_test(frames_below_a_limit),
