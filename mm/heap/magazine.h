@@ -18,7 +18,7 @@
 struct magazine {
     uint32_t count, limit;
     struct magazine *next; /* in a depot */
-    void *rounds[];
+    void *rounds[0]; /* not []: one without any lies inside struct slab_heap */
 };
 
 /* In place of a magazine where there is none: never gives, never takes. */
