@@ -6,6 +6,7 @@
 #include "mm/frame_change.h"
 #include "mm/frame_cpu.h"
 #include "mm/frame_low.h"
+#include "mm/frame_ready.h"
 #include "mm/frame_search.h"
 #include "mm/frame_tree_blocks.h"
 #include "mm/frame_zone.h"
@@ -117,10 +118,10 @@ static inline uint32_t words_in_use(const struct set512 *set)
  * has. */
 static inline bool find_word(struct frame_block *block)
 {
-    uint32_t used = words_in_use(&block->free);
-    if (used == 0)
+    if (frame_block_is_empty(block))
         return false;
-    frame_block_use(block, block->base, word_lowest(used));
+    frame_block_use(block, block->base,
+                    word_lowest(words_in_use(&block->free)));
     return true;
 }
 
@@ -320,21 +321,24 @@ static inline paddr_t finish_take(enum frame_size size,
     return frame_address(zone, n);
 }
 
-/* In the section: the frame that this CPU kept because none is better. */
-static inline paddr_t alloc_single(struct frame_cpu *cpu)
+/* With the zone, of which that 4K was just taken: the CPU's block has it. */
+static inline void get_ready(struct frame_cpu *cpu, struct frame_zone *zone,
+                             uint32_t n)
 {
-    struct frame_zone *zone = cpu->single.place.zone;
-    if (__builtin_expect(cpu->single.frame == PADDR_NONE, 1) ||
-        !frame_step_begin(cpu, zone))
-        return PADDR_NONE;
-    paddr_t frame = frame_single_take(cpu);
-    frame_step_end(cpu, zone);
-    return frame;
+    struct frame_block *block = &cpu->alloc;
+    if (block->zone != NULL) { /* of own_beside */
+        frame_block_use(block, block->base, n / 64 % SET512_WORDS);
+        frame_word_set(block->word, *block->word | UINT64_C(1) << n % 64);
+    } else if (!frame_block_own_one(block, zone, n)) {
+        (void)frame_tree_free(&zone->tree, n);
+        frame_zone_add_free(zone, 1);
+    }
 }
 
-/* In the section; PADDR_NONE: there is none near. */
+/* In the section; PADDR_NONE: there is none near.  Ahead: for the CPU's block,
+ * which has none. */
 static inline __attribute__((always_inline)) paddr_t
-alloc_near(struct frame_cpu *cpu, enum frame_size size)
+alloc_near(struct frame_cpu *cpu, enum frame_size size, bool ahead)
 {
     struct frame_near *near = &cpu->near[size];
     struct frame_zone *zone = near->zone;
@@ -348,6 +352,8 @@ alloc_near(struct frame_cpu *cpu, enum frame_size size)
         frame = finish_take(size, zone, n);
     else
         end_near(near);
+    if (ahead && n != FRAME_NONE)
+        get_ready(cpu, zone, n);
     frame_step_end(cpu, zone);
     return frame;
 }
@@ -355,7 +361,7 @@ alloc_near(struct frame_cpu *cpu, enum frame_size size)
 /* With the zone: its lowest 4K; one that is split before one that is whole, and
  * then what was freed into the CPU's other block first, the slow way. */
 static inline uint32_t take_first_4k(struct frame_cpu *cpu,
-                                     struct frame_zone *zone)
+                                     struct frame_zone *zone, bool ahead)
 {
     struct frame_tree *tree = &zone->tree;
     uint32_t n;
@@ -364,7 +370,7 @@ static inline uint32_t take_first_4k(struct frame_cpu *cpu,
         set_near(cpu, FRAME_4K,
                  (struct frame_place){zone, i * FRAMES_PER_2M});
         n = take_4k_of(cpu, zone, i);
-    } else if (cpu->free.zone != NULL) {
+    } else if (ahead || cpu->free.zone != NULL) {
         n = FRAME_NONE;
     } else {
         n = frame_tree_alloc_4k(tree);
@@ -386,8 +392,9 @@ static inline uint32_t take_first_large(struct frame_cpu *cpu,
 }
 
 /* In the section: from the first zone that has any, of those of this CPU's
- * node; PADDR_NONE: the slow way. */
-static inline paddr_t alloc_first(struct frame_cpu *cpu, enum frame_size size)
+ * node; PADDR_NONE: the slow way.  Ahead: as above, and no 2M is split. */
+static inline __attribute__((always_inline)) paddr_t
+alloc_first(struct frame_cpu *cpu, enum frame_size size, bool ahead)
 {
     paddr_t frame = PADDR_NONE;
     for (unsigned k = 0; k < frame_zones.count && frame == PADDR_NONE; k++) {
@@ -398,10 +405,12 @@ static inline paddr_t alloc_first(struct frame_cpu *cpu, enum frame_size size)
             continue;
         if (!frame_step_begin(cpu, zone))
             break;
-        uint32_t n = size == FRAME_4K ? take_first_4k(cpu, zone)
+        uint32_t n = size == FRAME_4K ? take_first_4k(cpu, zone, ahead)
                                       : take_first_large(cpu, size, zone);
         if (n != FRAME_NONE)
             frame = finish_take(size, zone, n);
+        if (ahead && n != FRAME_NONE)
+            get_ready(cpu, zone, n);
         frame_step_end(cpu, zone);
         if (n == FRAME_NONE)
             break;
@@ -423,21 +432,38 @@ static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
     return error;
 }
 
+/* In the section: gives up the block, which has nothing left. */
+static inline void forget_block(struct frame_cpu *cpu)
+{
+    struct frame_zone *zone = cpu->alloc.zone;
+    if (zone != NULL && frame_step_begin(cpu, zone)) {
+        frame_block_forget(&cpu->alloc);
+        frame_step_end(cpu, zone);
+    }
+}
+
 /* In the section: what is left in the block, which is dropped if there is
  * nothing. */
 static inline paddr_t alloc_in_block(struct frame_cpu *cpu)
 {
-    struct frame_block *block = &cpu->alloc;
-    if (block->zone == NULL)
-        return PADDR_NONE;
-    if (find_word(block))
-        return pop(block);
-    struct frame_zone *zone = block->zone;
-    if (frame_step_begin(cpu, zone)) {
-        frame_block_forget(block);
-        frame_step_end(cpu, zone);
-    }
+    if (find_word(&cpu->alloc))
+        return pop(&cpu->alloc);
+    forget_block(cpu);
     return PADDR_NONE;
+}
+
+void frame_ready(struct frame_cpu *cpu)
+{
+    if (find_word(&cpu->alloc) || frame_reserve_lacks(cpu))
+        return;
+    if (cpu->ready_pause != 0) {
+        cpu->ready_pause--;
+        return;
+    }
+    forget_block(cpu);
+    if (cpu->alloc.zone == NULL &&
+        alloc_near(cpu, FRAME_4K, true) == PADDR_NONE)
+        (void)alloc_first(cpu, FRAME_4K, true);
 }
 
 /* The rest of a call that is in its section, which it leaves; all of that size.
@@ -458,15 +484,13 @@ search_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
 static inline __attribute__((always_inline)) enum mm_error
 alloc_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
 {
-    *frame = size == FRAME_4K ? alloc_single(cpu) : PADDR_NONE;
-    if (*frame == PADDR_NONE && size == FRAME_4K)
-        *frame = alloc_in_block(cpu);
+    *frame = size == FRAME_4K ? alloc_in_block(cpu) : PADDR_NONE;
     if (size == FRAME_4K && *frame == PADDR_NONE && frame_reserve_lacks(cpu))
         return search_inside(cpu, size, frame); /* which fills it */
     if (*frame == PADDR_NONE && size <= FRAME_2M)
-        *frame = alloc_near(cpu, size);
+        *frame = alloc_near(cpu, size, false);
     if (*frame == PADDR_NONE && size <= FRAME_1G)
-        *frame = alloc_first(cpu, size);
+        *frame = alloc_first(cpu, size, false);
     if (*frame == PADDR_NONE)
         return search_inside(cpu, size, frame);
     cpu_section_leave(&cpu->section);

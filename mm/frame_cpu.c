@@ -51,7 +51,6 @@ enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
         block_has_none(&cpu->alloc);
         block_has_none(&cpu->free);
         cpu->large[0].frame = cpu->large[1].frame = PADDR_NONE;
-        cpu->single.frame = PADDR_NONE;
         cpu->last_free = PADDR_NONE;
         memset(cpu->reserve, 0xff, sizeof(cpu->reserve)); /* PADDR_NONE */
         memset(cpu->reserve_counted, 0xff, sizeof(cpu->reserve_counted));
@@ -59,7 +58,6 @@ enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
     }
     return MM_OK;
 }
-
 
 /* ---- What is kept, by all CPUs ---- */
 
@@ -98,8 +96,7 @@ bool frame_is_kept_anywhere(paddr_t inside)
         const struct frame_cpu *cpu = &frame_cpus.cpu[i];
         if (block_has(&cpu->alloc, frame) || block_has(&cpu->free, frame) ||
             large_has(&cpu->large[0], frame, SIZE_2M) ||
-            large_has(&cpu->large[1], frame, SIZE_1G) ||
-            get_address(&cpu->single.frame) == frame || reserve_has(cpu, frame))
+            large_has(&cpu->large[1], frame, SIZE_1G) || reserve_has(cpu, frame))
             return true;
     }
     return false;
@@ -185,7 +182,6 @@ static void find_barred(struct set512 *barred, const struct frame_zone *zone,
         return;
     for (unsigned c = 0; c < frame_cpus.count; c++) {
         const struct frame_cpu *cpu = &frame_cpus.cpu[c];
-        bar(barred, base, get_address(&cpu->single.frame));
         for (unsigned r = 0; r < FRAME_RESERVE; r++)
             bar(barred, base, get_address(&cpu->reserve[r]));
     }
@@ -207,14 +203,31 @@ void frame_block_own(struct frame_block *block, struct frame_zone *zone,
     set_address(&block->base, base);
     block->zone = zone;
     frame_zone_add_free(zone, -(int64_t)set512_count(taken));
-    zone->kept[i % FRAME_ZONE_KEPT]++;
+    block->count = kept_count(zone, i * FRAMES_PER_2M);
+    ++*block->count;
+}
+
+bool frame_block_own_one(struct frame_block *block, struct frame_zone *zone,
+                         uint32_t n)
+{
+    uint32_t i = n / FRAMES_PER_2M;
+    paddr_t base = frame_address(zone, i * FRAMES_PER_2M);
+    if (frame_block_is_owned(zone, i, base))
+        return false;
+    frame_block_use(block, base, n / 64 % SET512_WORDS);
+    frame_word_set(block->word, UINT64_C(1) << n % 64);
+    block->leaf = &zone->tree.free_4k[i];
+    find_barred(&block->barred, zone, i, base);
+    set_address(&block->base, base);
+    block->zone = zone;
+    block->count = kept_count(zone, n);
+    ++*block->count;
+    return true;
 }
 
 void frame_block_forget(struct frame_block *block)
 {
-    struct frame_zone *zone = block->zone;
-    uint32_t i = (uint32_t)(block->leaf - zone->tree.free_4k);
-    zone->kept[i % FRAME_ZONE_KEPT]--;
+    --*block->count;
     block_has_none(block);
 }
 
@@ -278,59 +291,6 @@ void frame_large_drop(struct frame_large *large)
     set_address(&large->frame, PADDR_NONE);
     large->zone = NULL;
     --*kept_count(place.zone, place.number);
-}
-
-/* ---- The single 4K ---- */
-
-/* Whether it may as well be the next that goes out, as nobody could choose a
- * better one: there are few others in its zone, or none in its 2M. */
-static bool is_best(const struct frame_cpu *cpu, struct frame_place place)
-{
-    uint32_t i = place.number / FRAMES_PER_2M;
-    const struct set512 *some =
-        &place.zone->tree.some_4k_in_2m[i / SET512_MEMBERS];
-    return (frame_keeps(cpu, place.zone) &&
-            !set512_has(some, i % SET512_MEMBERS)) ||
-           frame_zone_free(place.zone) <= FRAME_ZONE_FEW;
-}
-
-bool frame_single_keep(struct frame_cpu *cpu, struct frame_place place,
-                       paddr_t frame)
-{
-    /* relaxed: an entry of a frame that was held is older than its free */
-    if (cpu->single.frame != PADDR_NONE || !is_best(cpu, place) ||
-        __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0 ||
-        frame_tree_state(&place.zone->tree, place.number) != FRAME_HELD_4K)
-        return false;
-    if (cpu->single.pause > 0) {
-        cpu->single.pause--;
-        return false;
-    }
-    ++*kept_count(place.zone, place.number);
-    cpu->single.place = place;
-    set_address(&cpu->single.frame, frame);
-    return true;
-}
-
-paddr_t frame_single_take(struct frame_cpu *cpu)
-{
-    struct frame_place place = cpu->single.place;
-    paddr_t frame = cpu->single.frame;
-    set_address(&cpu->single.frame, PADDR_NONE);
-    --*kept_count(place.zone, place.number);
-    return frame;
-}
-
-static void drop_single(struct frame_call call, struct frame_cpu *cpu)
-{
-    struct frame_place place = cpu->single.place;
-    if (cpu->single.frame == PADDR_NONE || !frame_lock(call, place.zone))
-        return;
-    paddr_t frame = frame_single_take(cpu);
-    enum mm_error error = frame_put_locked(place, frame);
-    ASSERT(error == MM_OK, "single 0x%lx: %s", frame, mm_error_name(error));
-    cpu->single.pause = FRAME_SINGLE_PAUSE;
-    frame_unlock(call, place.zone);
 }
 
 /* ---- For handlers in the middle of a call ---- */
@@ -488,7 +448,7 @@ bool frame_give_all_back(struct frame_call call)
         frame_drop_block(call, &cpu->free);
         frame_drop_large(call, &cpu->large[0]);
         frame_drop_large(call, &cpu->large[1]);
-        drop_single(call, cpu);
+        cpu->ready_pause = FRAME_READY_PAUSE;
         drop_reserve(call, cpu);
     }
     return all;

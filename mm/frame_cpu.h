@@ -2,8 +2,7 @@
  *
  * A CPU owns up to two 2Ms, one to allocate 4Ks from and one that it frees into
  * (struct frame_block), and it keeps the 2M and the 1G that it freed last
- * (struct frame_large), and a 4K where there are few (struct frame_single).  In
- * the trees all of this is held.  What is owned, and
+ * (struct frame_large).  In the trees all of this is held.  What is owned, and
  * whether a frame in it is free, others may read; only its own CPU changes it,
  * in its section (mm/cpu_section.h), or one that has stopped it.
  *
@@ -15,9 +14,8 @@
  *   - a 2M is owned by one block at most, and a large frame kept by one CPU at
  *     most: so an owner can tell a double free from its own bits and the leaf;
  *   - no bit is set both in a block and in the leaf;
- *   - zone->kept counts, for each number modulo 256, the blocks, large and
- *     single frames and reserved ones whose 2M it is: so where it is 0, nobody
- *     keeps anything.
+ *   - zone->kept counts, for each number modulo 256, the blocks, large frames
+ *     and reserved ones whose 2M it is: so where it is 0, nobody keeps anything.
  *
  * Who takes or drops one holds the lock of its zone.
  */
@@ -28,6 +26,7 @@
 #include <stdint.h>
 
 #include "lib/assert.h"
+#include "lib/bits.h"
 #include "mm/cpu_section.h"
 #include "mm/frame_zone.h"
 
@@ -35,13 +34,14 @@
 struct frame_block {
     paddr_t base;              /* its address, or PADDR_NONE */
     struct frame_zone *zone;   /* where it lies; NULL: there is none */
+    uint16_t *count;           /* of zone->kept, for it */
     const struct set512 *leaf; /* its bits in the tree */
     uint64_t *word;            /* of free: where 4Ks come from now, */
     paddr_t word_base;         /* and the address of its first */
     struct set512 free;        /* its frames that are free, kept by this CPU */
 
-    /* Those that no free may take as held: not ours to give, or a single one or
-     * in the reserve of some CPU.  The slow way knows more. */
+    /* Those that no free may take as held: not ours to give, or in the reserve
+     * of some CPU.  The slow way knows more. */
     struct set512 barred;
 };
 
@@ -59,17 +59,6 @@ struct frame_large {
     uint64_t bit;
     const struct set512 *below;
 };
-
-/* A 4K that a CPU freed out of a 2M or a zone that is full otherwise, so that
- * nobody could choose a better one to go out next: the CPU's next allocation
- * that finds none at hand gets it, and the tree is not asked at all. */
-struct frame_single {
-    paddr_t frame; /* or PADDR_NONE */
-    struct frame_place place;
-    uint32_t pause; /* frees without it, since others had to ask for it */
-};
-
-#define FRAME_SINGLE_PAUSE 1024
 
 /* Where a CPU took its last frame of one size from: the zone, and in it one
  * word of the middle level, 64 2Ms.  The next ones come from there too, until it
@@ -91,6 +80,9 @@ struct frame_near {
  * difference to what is left of its large frames. */
 #define FRAME_ZONE_FEW 64
 
+/* So many frees get nothing ready after what the CPU kept was taken back. */
+#define FRAME_READY_PAUSE 1024
+
 /* For handlers that come in the middle of a call which holds a lock: frames to
  * have, and room for frames that they free. */
 #define FRAME_RESERVE  4
@@ -108,7 +100,7 @@ struct frame_cpu {
     uint32_t self; /* its number + 1: as zones tell who keeps them */
 
     struct frame_near near[2];   /* 4K, 2M */
-    struct frame_single single;
+    uint32_t ready_pause;        /* so many frees get nothing ready */
     struct frame_block alloc;    /* 4Ks are allocated from here, and freed */
     struct frame_block free;     /* 4Ks are freed into it */
     struct frame_large large[2]; /* 2M, 1G */
@@ -299,12 +291,51 @@ bool frame_block_is_owned(const struct frame_zone *zone, uint32_t i,
 void frame_block_own(struct frame_block *block, struct frame_zone *zone,
                      uint32_t i, const struct set512 *taken);
 
+/* The same with the one frame number n, which is held as a 4K.  False, and
+ * nothing changed: some CPU owns its 2M. */
+bool frame_block_own_one(struct frame_block *block, struct frame_zone *zone,
+                         uint32_t n);
+
 /* 4Ks come from that word from now on. */
 static inline void frame_block_use(struct frame_block *block, paddr_t base,
                                    unsigned word)
 {
     block->word = &block->free.words[word];
     block->word_base = base + word * 64 * SIZE_4K;
+}
+
+/* The same with a 4K that is held, for a block that may have a 2M: of that one
+ * nothing is free, and its zone is at hand too.  Of the new one nobody keeps
+ * anything, and nothing is reserved. */
+static inline void frame_block_own_instead(struct frame_block *block,
+                                           struct frame_place place,
+                                           paddr_t frame)
+{
+    uint32_t i = place.number / FRAMES_PER_2M;
+    paddr_t base = align_down(frame, SIZE_2M);
+    if (block->zone != NULL)
+        --*block->count;
+    block->zone = place.zone;
+    block->count = &place.zone->kept[i % FRAME_ZONE_KEPT];
+    ++*block->count;
+    block->leaf = &place.zone->tree.free_4k[i];
+    set512_clear(&block->barred);
+    frame_block_use(block, base, place.number / 64 % SET512_WORDS);
+    frame_word_set(block->word, UINT64_C(1) << place.number % 64);
+    /* relaxed: under the lock of the zone, where others read it */
+    __atomic_store_n(&block->base, base, __ATOMIC_RELAXED);
+}
+
+/* Whether its word has nothing for the next allocation. */
+static inline bool frame_block_lacks(const struct frame_block *block)
+{
+    return frame_word_get(block->word) == 0;
+}
+
+/* Whether all of its words have nothing.  Its own CPU asks. */
+static inline bool frame_block_is_empty(const struct frame_block *block)
+{
+    return set512_is_empty(&block->free);
 }
 
 /* Gives what the block has free back to its zone, and drops it; nothing if it
@@ -369,15 +400,6 @@ static inline void frame_large_replace(struct frame_large *last,
     __atomic_store_n(&last->frame, frame, __ATOMIC_RELAXED);
     __atomic_store_n(&last->kept, true, __ATOMIC_RELAXED);
 }
-
-/* In a step of the zone, where zone->kept says that nobody keeps anything: keeps
- * a frame that is held as a 4K, and so it is free.  False: it is not, or there
- * are better ones, or this CPU keeps another or may keep none now. */
-bool frame_single_keep(struct frame_cpu *cpu, struct frame_place place,
-                       paddr_t frame);
-
-/* In a step of its zone: takes it out again, to be held as the tree says. */
-paddr_t frame_single_take(struct frame_cpu *cpu);
 
 void frame_large_drop(struct frame_large *large);
 bool frame_drop_large(struct frame_call call, struct frame_large *large);

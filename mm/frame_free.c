@@ -7,6 +7,7 @@
 #include "mm/frame_change.h"
 #include "mm/frame_cpu.h"
 #include "mm/frame_low.h"
+#include "mm/frame_ready.h"
 #include "mm/frame_search.h"
 #include "mm/frame_tree_blocks.h"
 #include "mm/frame_zone.h"
@@ -143,10 +144,41 @@ static inline void finish_put(struct frame_place place, paddr_t frame,
 /* Of these functions, each in the section and of those with a place in a step,
  * false means: the slow way has the answer, and nothing changed. */
 
+/* Whether a frame is held as a 4K, and may as well be the next that goes out:
+ * nobody could choose a better one, as there are few others in its zone, or none
+ * in its 2M. */
+static inline bool is_best(const struct frame_cpu *cpu,
+                           struct frame_place place)
+{
+    const struct set512 *leaf =
+        &place.zone->tree.free_4k[place.number / FRAMES_PER_2M];
+    uint64_t word = leaf->words[place.number / 64 % SET512_WORDS];
+    if (word == 0 && set512_is_empty(leaf) && frame_keeps(cpu, place.zone))
+        return true;
+    return frame_zone_free(place.zone) <= FRAME_ZONE_FEW &&
+           (word >> place.number % 64 & 1) == 0;
+}
+
+/* Keeps such a frame for the CPU's next allocation, if its block is empty. */
+static inline bool keep_best(struct frame_cpu *cpu, struct frame_place place,
+                             paddr_t frame)
+{
+    struct frame_block *block = &cpu->alloc;
+    /* relaxed: an entry of a frame that was held is older than its free */
+    if (!is_best(cpu, place) || !frame_block_is_empty(block) ||
+        cpu->ready_pause != 0 ||
+        __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0 ||
+        (block->zone != NULL && block->zone != place.zone &&
+         !frame_keeps(cpu, block->zone)))
+        return false;
+    frame_block_own_instead(block, place, frame);
+    return true;
+}
+
 static inline bool put_near(struct frame_cpu *cpu, struct frame_place place,
                             paddr_t frame)
 {
-    if (frame_single_keep(cpu, place, frame))
+    if (frame_block_lacks(&cpu->alloc) && keep_best(cpu, place, frame))
         return true;
     if (frame_tree_put_among_others(&place.zone->tree, place.number)) {
         finish_put(place, frame, FRAME_4K);
@@ -206,6 +238,8 @@ free_elsewhere(struct frame_cpu *cpu, paddr_t frame)
 {
     if (is_second_in_row(cpu, frame) || !free_near(cpu, frame))
         return free_inside(cpu, frame);
+    if (frame_block_lacks(&cpu->alloc))
+        frame_ready(cpu);
     cpu->last_free = align_down(frame, SIZE_2M);
     cpu_section_leave(&cpu->section);
     frame_free_deferred(cpu);

@@ -213,18 +213,6 @@ static bool check_large(struct kept_audit *audit,
     return true;
 }
 
-static bool check_single(struct kept_audit *audit, const struct frame_cpu *cpu)
-{
-    paddr_t frame = cpu->single.frame;
-    if (!is_in(audit->zone, frame))
-        return true;
-    if (frame_tree_state(&audit->zone->tree, count_kept(audit, frame)) !=
-        FRAME_HELD_4K)
-        return complain(audit->zone, frame,
-                        "a single frame is not held in the tree");
-    return true;
-}
-
 static bool check_reserve(struct kept_audit *audit, const struct frame_cpu *cpu)
 {
     for (unsigned r = 0; r < FRAME_RESERVE; r++) {
@@ -250,7 +238,7 @@ static bool check_kept(const struct frame_zone *zone)
             !check_block(&audit, &cpu->free) ||
             !check_large(&audit, &cpu->large[0], FRAME_HELD_2M) ||
             !check_large(&audit, &cpu->large[1], FRAME_HELD_1G) ||
-            !check_single(&audit, cpu) || !check_reserve(&audit, cpu))
+            !check_reserve(&audit, cpu))
             return false;
     }
     for (unsigned i = 0; i < FRAME_ZONE_KEPT; i++)
