@@ -456,8 +456,9 @@ void frame_ready(struct frame_cpu *cpu)
 {
     if (find_word(&cpu->alloc) || frame_reserve_lacks(cpu))
         return;
-    if (cpu->ready_pause != 0) {
-        cpu->ready_pause--;
+    uint32_t pause = frame_ready_pause(cpu);
+    if (pause != 0) {
+        __atomic_store_n(&cpu->ready_pause, pause - 1, __ATOMIC_RELAXED);
         return;
     }
     forget_block(cpu);
@@ -481,12 +482,35 @@ search_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
     return finish_alloc(call, size, frame);
 }
 
+/* The same if another CPU has the zone of the block, which is empty: in the
+ * section nobody waits for it. */
+static __attribute__((noinline)) enum mm_error
+leave_block(struct frame_cpu *cpu, paddr_t *frame)
+{
+    struct frame_call call = frame_call_begin(cpu);
+    struct frame_block *block = &cpu->alloc;
+    struct frame_zone *zone = block->zone;
+    cpu_section_leave(&cpu->section);
+    if (frame_lock(call, zone)) {
+        if (cpu_section_enter(&cpu->section)) {
+            /* a handler may have freed into it meanwhile */
+            if (block->zone == zone && frame_block_is_empty(block))
+                frame_block_forget(block);
+            cpu_section_leave(&cpu->section);
+        }
+        frame_unlock(call, zone);
+    }
+    return finish_alloc(call, FRAME_4K, frame);
+}
+
 static inline __attribute__((always_inline)) enum mm_error
 alloc_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
 {
     *frame = size == FRAME_4K ? alloc_in_block(cpu) : PADDR_NONE;
     if (size == FRAME_4K && *frame == PADDR_NONE && frame_reserve_lacks(cpu))
         return search_inside(cpu, size, frame); /* which fills it */
+    if (size == FRAME_4K && *frame == PADDR_NONE && cpu->alloc.zone != NULL)
+        return leave_block(cpu, frame);
     if (*frame == PADDR_NONE && size <= FRAME_2M)
         *frame = alloc_near(cpu, size, false);
     if (*frame == PADDR_NONE && size <= FRAME_1G)

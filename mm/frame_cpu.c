@@ -448,7 +448,6 @@ bool frame_give_all_back(struct frame_call call)
         frame_drop_block(call, &cpu->free);
         frame_drop_large(call, &cpu->large[0]);
         frame_drop_large(call, &cpu->large[1]);
-        cpu->ready_pause = FRAME_READY_PAUSE;
         drop_reserve(call, cpu);
     }
     return all;

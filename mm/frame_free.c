@@ -166,7 +166,7 @@ static inline bool keep_best(struct frame_cpu *cpu, struct frame_place place,
     struct frame_block *block = &cpu->alloc;
     /* relaxed: an entry of a frame that was held is older than its free */
     if (!is_best(cpu, place) || !frame_block_is_empty(block) ||
-        cpu->ready_pause != 0 ||
+        frame_ready_pause(cpu) != 0 ||
         __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0 ||
         (block->zone != NULL && block->zone != place.zone &&
          !frame_keeps(cpu, block->zone)))

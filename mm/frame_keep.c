@@ -19,7 +19,7 @@
 /* How often in a row a CPU has the lock before it keeps it: at first once, and
  * after each time that it was taken away four times as often. */
 #define KEEP_STEP 64u
-#define KEEP_MOST 65536u
+#define KEEP_MOST 1024u
 
 /* Who stops others; taken before any zone's. */
 static struct cpu_lock stopping;

@@ -10,6 +10,13 @@
 
 #include "mm/frame_cpu.h"
 
+/* So many more frees of this CPU get nothing ready. */
+static inline uint32_t frame_ready_pause(const struct frame_cpu *cpu)
+{
+    /* relaxed: as in frame_search_all */
+    return __atomic_load_n(&cpu->ready_pause, __ATOMIC_RELAXED);
+}
+
 /* In the section: takes what the next allocation of a 4K would get for the
  * CPU's block, whose word has none; if it is at hand, and no 2M has to be split
  * for it. */

@@ -27,12 +27,22 @@ static bool search_locked(struct frame_call call, enum frame_size size,
     return false;
 }
 
+/* What CPUs got ready was in the way: they do without for a while. */
+static void pause_ready(void)
+{
+    /* relaxed: a CPU that did not stop may miss it */
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        __atomic_store_n(&frame_cpus.cpu[i].ready_pause, FRAME_READY_PAUSE,
+                         __ATOMIC_RELAXED);
+}
+
 enum mm_error frame_search_all(struct frame_call call, enum frame_size size,
                                frame_attempt *attempt, void *context)
 {
     if (!frame_stop_cpus(call))
         return MM_BUSY;
     bool all = frame_give_all_back(call), served = false;
+    pause_ready();
     unsigned count;
     if (frame_lock_all(call, &count)) {
         served = search_locked(call, size, attempt, context);

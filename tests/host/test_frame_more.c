@@ -106,12 +106,25 @@ static void a_single_free_frame(void **state)
     size_t count;
     paddr_t *all = take_all(&count), single = all[count / 2];
     assert_int_equal(single % SIZE_2M == 0, false);
+    frame_cpus.cpu[0].ready_pause = 0; /* that began when there was no more */
 
     assert_int_equal(frame_free(single), MM_OK);
     assert_int_equal(frame_free(single), MM_NOT_HELD);
     assert_int_equal(frame_state(single), FRAME_AVAILABLE);
     assert_int_equal(frame_free(single), MM_NOT_HELD);
     assert_true(frame_check());
+    assert_int_equal(frame_alloc(FRAME_4K), single);
+    assert_int_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+
+    /* while one is kept, the tree has the others */
+    paddr_t other = all[count / 4];
+    frame_cpus.cpu[0].ready_pause = 0;
+    assert_int_equal(frame_free(other), MM_OK);
+    assert_int_equal(frame_free(single), MM_OK);
+    assert_int_equal(frame_alloc(FRAME_4K), other);
+    assert_int_equal(frame_free(all[1]), MM_OK);
+    assert_int_equal(frame_alloc(FRAME_4K), all[1]);
+    assert_int_equal(frame_free(single), MM_NOT_HELD);
     assert_int_equal(frame_alloc(FRAME_4K), single);
     assert_int_equal(frame_alloc(FRAME_4K), PADDR_NONE);
 
@@ -307,6 +320,144 @@ static void the_reserve_is_filled_again(void **state)
         assert_int_equal(frame_free(frames[i]), MM_OK);
     }
     check_same(before);
+}
+
+/* Whether a 4K is at hand in the block of a CPU. */
+static bool is_ready(unsigned cpu)
+{
+    return !frame_block_is_empty(&frame_cpus.cpu[cpu].alloc);
+}
+
+/* Ten 2Ms of 4Ks, and all that are ready then: nothing is left in the block. */
+static size_t take_ten(paddr_t *frames)
+{
+    size_t count = 0;
+    while (count < 10 * FRAMES_PER_2M || is_ready(0))
+        frames[count++] = frame_alloc(FRAME_4K);
+    return count;
+}
+
+static void a_free_gets_the_next_frame_ready(void **state)
+{
+    (void)state;
+    start(64 * MIB);
+    struct frame_stats before = stats();
+    static paddr_t frames[12 * FRAMES_PER_2M];
+    size_t count = take_ten(frames);
+
+    /* out of a full 2M: that frame itself */
+    assert_false(is_ready(0));
+    assert_int_equal(frame_free(frames[3 * FRAMES_PER_2M]), MM_OK);
+    assert_true(is_ready(0));
+    /* then the block has one, and the tree gets what is freed */
+    paddr_t low = frames[4 * FRAMES_PER_2M], high = frames[6 * FRAMES_PER_2M];
+    assert_true(low < high);
+    assert_int_equal(frame_free(high), MM_OK);
+    assert_int_equal(frame_free(low), MM_OK);
+    assert_int_equal(frame_alloc(FRAME_4K), frames[3 * FRAMES_PER_2M]);
+    assert_false(is_ready(0));
+    /* out of a 2M that is not full: the lowest */
+    assert_int_equal(frame_free(high + 100 * SIZE_4K), MM_OK);
+    assert_true(is_ready(0));
+    assert_int_equal(frame_alloc(FRAME_4K), low);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_not_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+
+    /* a word of the block is used up, and others are not: they stay */
+    size_t more = frame_alloc_many(FRAME_4K, 64, frames + count);
+    assert_int_equal(more, 64);
+    count += more;
+    assert_true(is_ready(0));
+    assert_int_equal(frame_free(low), MM_OK);
+    assert_int_equal(frame_reserve(low, FRAME_4K), MM_OK);
+    assert_true(frame_check());
+
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(frame_free(frames[i]), MM_OK);
+    check_same(before);
+}
+
+/* The last frame of a 2M makes it whole, and it stays so. */
+static void nothing_is_split_to_be_ready(void **state)
+{
+    (void)state;
+    start(64 * MIB);
+    static paddr_t frames[12 * FRAMES_PER_2M];
+    size_t count = take_ten(frames);
+    paddr_t ready = align_down(frames[4 * FRAMES_PER_2M], SIZE_2M),
+            other = align_down(frames[6 * FRAMES_PER_2M], SIZE_2M),
+            third = align_down(frames[8 * FRAMES_PER_2M], SIZE_2M);
+    for (unsigned i = 0; i < FRAMES_PER_2M; i++) {
+        assert_int_equal(frame_free(ready + i * SIZE_4K), MM_OK);
+        if (i != 0)
+            assert_int_equal(frame_free(other + i * SIZE_4K), MM_OK);
+        /* so that there are no two in a row */
+        assert_int_equal(frame_free(third + i * SIZE_4K), MM_OK);
+    }
+    for (unsigned i = 0; i < FRAMES_PER_2M; i++)
+        assert_int_equal(frame_alloc(FRAME_4K), ready + i * SIZE_4K);
+    assert_false(is_ready(0));
+    assert_int_equal(frame_free(other), MM_OK);
+    assert_false(is_ready(0));
+    assert_int_equal(frame_reserve(other, FRAME_2M), MM_OK);
+    assert_int_equal(frame_free(other), MM_OK);
+    for (size_t i = 0; i < count; i++)
+        if (align_down(frames[i], SIZE_2M) != other &&
+            align_down(frames[i], SIZE_2M) != third)
+            assert_int_equal(frame_free(frames[i]), MM_OK);
+    assert_true(frame_check());
+}
+
+/* Who had to give back what was ready gets nothing ready for a while. */
+static void what_others_need_is_not_got_ready(void **state)
+{
+    (void)state;
+    start(64 * MIB);
+    static paddr_t frames[12 * FRAMES_PER_2M];
+    size_t count = take_ten(frames);
+    paddr_t large[32];
+    unsigned larges = 0;
+    while ((large[larges] = frame_alloc(FRAME_2M)) != PADDR_NONE)
+        larges++; /* and then all CPUs are asked to give back */
+    assert_true(larges > 0);
+    unsigned frees = 0;
+    while (!is_ready(0) && frees < 3 * FRAME_READY_PAUSE) {
+        paddr_t frame = frames[frees++ * 513 % count]; /* none in a row */
+        assert_int_equal(frame_free(frame), MM_OK);
+        if (!is_ready(0))
+            assert_int_equal(frame_reserve(frame, FRAME_4K), MM_OK);
+    }
+    /* those into the 2M of the reserve do not count */
+    assert_in_range(frees, FRAME_READY_PAUSE, 2 * FRAME_READY_PAUSE);
+    assert_true(frame_check());
+}
+
+/* CPU 0 has used up a 2M of a zone that CPU 1 keeps: it leaves it, and has its
+ * frames ready again. */
+static void an_empty_block_of_another_zone_is_left(void **state)
+{
+    (void)state;
+    start_for(2, 2 * GIB);
+    size_t room = 2 * FRAMES_PER_1G, count = 0;
+    paddr_t *frames = calloc(room, sizeof(*frames));
+    assert_non_null(frames);
+    const struct frame_block *block = &frame_cpus.cpu[0].alloc;
+    do
+        frames[count++] = frame_alloc(FRAME_4K);
+    while (block->zone == NULL || block->zone == &frame_zones.zone[0] ||
+           is_ready(0));
+    assert_true(count < room);
+    platform_thread_cpu = 1;
+    for (unsigned i = 0; i < 2000; i++)
+        assert_int_equal(frame_free(frame_alloc(FRAME_1G + i % 2 - 2)), MM_OK);
+    platform_thread_cpu = 0;
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(frame_free(frames[i * 1000]), MM_OK);
+    assert_int_not_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    assert_ptr_not_equal(block->zone, &frame_zones.zone[1]);
+    assert_true(frame_check());
+    free(frames);
+    host_cpu_count = 1;
 }
 
 static void a_frame_that_cannot_be_reserved_has_a_reason(void **state)
@@ -848,6 +999,10 @@ int main(void)
         cmocka_unit_test(the_count_of_a_zone_that_another_keeps_stays),
         cmocka_unit_test(what_is_free_in_a_block_comes_before_a_split),
         cmocka_unit_test(the_reserve_is_filled_again),
+        cmocka_unit_test(a_free_gets_the_next_frame_ready),
+        cmocka_unit_test(nothing_is_split_to_be_ready),
+        cmocka_unit_test(what_others_need_is_not_got_ready),
+        cmocka_unit_test(an_empty_block_of_another_zone_is_left),
         cmocka_unit_test(a_frame_that_cannot_be_reserved_has_a_reason),
         cmocka_unit_test(a_held_frame_is_split),
         cmocka_unit_test(frames_below_a_limit),
