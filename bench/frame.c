@@ -4,6 +4,7 @@
  * On the host, machines of 8, 64 and 512 GiB; in the kernel, a core and a buddy
  * of 1 GiB, and mm/frame.h on the memory of the machine ("0" in the table). */
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "bench/frame_subjects.h"
 #include "bench/frame_wear.h"
@@ -131,35 +132,33 @@ static bool measure_bulk_2m(void *state, uint64_t most, uint64_t *figure)
 
 /* ---- Random: 70 % full; a random frame is freed, one allocated ---- */
 
-/* Each frame taken falls to one of so many shares. */
-FOR_EACH_SUBJECT bool take_all(enum frame_subject subject,
-                               struct frame_bench *state, enum frame_size size,
-                               unsigned shares)
+/* So many frames, if there are as many, for this CPU's share. */
+FOR_EACH_SUBJECT bool take_most(enum frame_subject subject,
+                                struct frame_bench *state,
+                                enum frame_size size, uint64_t most)
 {
-    uint64_t random = 1;
-    uint32_t all = state->span >> size_shift(size);
-    for (uint32_t i = 0; i < all; i++) {
+    struct frame_share *share = &state->share[platform_cpu()];
+    for (uint32_t i = 0; i < most; i++) {
         uint32_t n = subject == BY_NOTHING ? i << size_shift(size)
                                            : take(subject, state, size);
         if (n == FRAME_NONE)
             return i > 0;
-        flip(&state->share[bench_random(&random, shares)], n, size);
+        hold(share, n);
     }
     return true;
 }
 
-/* All frames are taken, then a random 30 % given back. */
+/* The same, and then a random 30 % are given back. */
 FOR_EACH_SUBJECT bool fill(enum frame_subject subject,
                            struct frame_bench *state, enum frame_size size,
-                           unsigned shares)
+                           uint64_t most)
 {
-    bool well = take_all(subject, state, size, shares);
-    uint32_t back = (state->frames >> size_shift(size)) / 10 * 3;
-    for (uint32_t i = 0; well && i < back; i++) {
-        struct frame_share *share = &state->share[i % shares];
-        uint32_t n = random_held(state, share, size);
-        flip(share, n, size);
-        well = give(subject, state, n, size);
+    struct frame_share *share = &state->share[platform_cpu()];
+    bool well = take_most(subject, state, size, most);
+    for (uint32_t back = share->count / 10 * 3; well && back > 0; back--) {
+        uint32_t *place = random_held(share);
+        well = give(subject, state, *place, size);
+        let_go(share, place);
     }
     return well;
 }
@@ -169,54 +168,79 @@ FOR_EACH_SUBJECT bool replace_random(enum frame_subject subject,
                                      enum frame_size size, uint64_t count)
 {
     struct frame_share *share = &state->share[platform_cpu()];
+    struct chosen chosen = {{NULL}};
+    begin_choosing(&chosen, share);
     for (uint64_t i = 0; i < count; i++) {
-        uint32_t n = random_held(state, share, size);
-        flip(share, n, size);
-        if (!give(subject, state, n, size))
+        uint32_t *place = choose(&chosen, i, share);
+        if (!give(subject, state, *place, size))
             return false;
-        n = take(subject, state, size);
-        if (n == FRAME_NONE)
+        *place = take(subject, state, size);
+        if (*place == FRAME_NONE)
             return false;
-        flip(share, n, size);
     }
     return true;
 }
 
-static bool fill_4k(void *state, unsigned shares)
+static bool fill_4k(void *state, uint64_t most)
 {
-    RUN_FOR_SUBJECT(fill, state, FRAME_4K, shares);
+    RUN_FOR_SUBJECT(fill, state, FRAME_4K, most);
 }
 
-static bool fill_2m(void *state)
+static bool fill_2m(void *state, uint64_t most)
 {
-    RUN_FOR_SUBJECT(fill, state, FRAME_2M, 1);
+    RUN_FOR_SUBJECT(fill, state, FRAME_2M, most);
 }
 
-static bool take_all_4k(void *state)
+static bool take_4k(void *state, uint64_t most)
 {
-    RUN_FOR_SUBJECT(take_all, state, FRAME_4K, 1);
+    RUN_FOR_SUBJECT(take_most, state, FRAME_4K, most);
 }
 
-static void *or_end(void *state, bool well)
+/* Makes the allocator of a row and lets each of its threads begin with its part
+ * of all frames. */
+static void *begin_with(const struct bench *bench, enum frame_size size,
+                        bool (*work)(void *state, uint64_t most))
 {
-    if (well)
+    struct frame_bench *state = frame_bench_begin(bench, size);
+    if (state == NULL)
+        return NULL;
+    unsigned threads = bench->threads > 1 ? bench->threads : 1;
+    uint64_t ticks;
+    if (bench_run_on(threads, work, state,
+                     (state->span >> size_shift(size)) / threads, &ticks))
         return state;
-    if (state != NULL)
-        frame_bench_end(state);
+    frame_bench_end(state);
     return NULL;
 }
 
 static void *begin_random_4k(const struct bench *bench, unsigned variant)
 {
-    void *state = begin_4k(bench, variant);
-    unsigned shares = bench->threads > 1 ? bench->threads : 1;
-    return or_end(state, state != NULL && fill_4k(state, shares));
+    (void)variant;
+    return begin_with(bench, FRAME_4K, fill_4k);
+}
+
+/* The same with two threads, but half of what each has came to the other. */
+static void *begin_others_4k(const struct bench *bench, unsigned variant)
+{
+    struct frame_bench *state = begin_random_4k(bench, variant);
+    if (state == NULL)
+        return NULL;
+    struct frame_share *a = &state->share[0], *b = &state->share[1];
+    uint32_t count = a->count < b->count ? a->count : b->count;
+    uint64_t random = 1;
+    for (uint32_t i = 0; i < count; i++)
+        if (bench_random(&random, 2) == 0) {
+            uint32_t n = a->held[i];
+            a->held[i] = b->held[i];
+            b->held[i] = n;
+        }
+    return state;
 }
 
 static void *begin_random_2m(const struct bench *bench, unsigned variant)
 {
-    void *state = begin_2m(bench, variant);
-    return or_end(state, state != NULL && fill_2m(state));
+    (void)variant;
+    return begin_with(bench, FRAME_2M, fill_2m);
 }
 
 static bool run_random_4k(void *state, uint64_t count)
@@ -233,8 +257,8 @@ static bool run_random_2m(void *state, uint64_t count)
 
 static void *begin_needle(const struct bench *bench, unsigned variant)
 {
-    void *state = begin_4k(bench, variant);
-    return or_end(state, state != NULL && take_all_4k(state));
+    (void)variant;
+    return begin_with(bench, FRAME_4K, take_4k);
 }
 
 /* ---- Latency: of the allocations in random ---- */
@@ -244,17 +268,17 @@ FOR_EACH_SUBJECT bool time_allocs(enum frame_subject subject,
                                   struct bench_latency *latency, uint64_t count)
 {
     struct frame_share *share = &state->share[0];
+    struct chosen chosen = {{NULL}};
+    begin_choosing(&chosen, share);
     for (uint64_t i = 0; i < count; i++) {
-        uint32_t n = random_held(state, share, FRAME_4K);
-        flip(share, n, FRAME_4K);
-        if (!give(subject, state, n, FRAME_4K))
+        uint32_t *place = choose(&chosen, i, share);
+        if (!give(subject, state, *place, FRAME_4K))
             return false;
         uint64_t stamp = bench_stamp();
-        n = take(subject, state, FRAME_4K);
+        *place = take(subject, state, FRAME_4K);
         bench_latency_add(latency, bench_stamp() - stamp);
-        if (n == FRAME_NONE)
+        if (*place == FRAME_NONE)
             return false;
-        flip(share, n, FRAME_4K);
     }
     return true;
 }
@@ -577,6 +601,8 @@ const struct bench bench_frame[] = {
         .run = run_exchange),
     HOST_2("random-4k", FIELDS(.goal = {3500}, .known = {4700}), RANDOM(4k),
            .bytes = 8 * SIZE_1G, .count = {0, 500000}),
+    HOST_2("random-others-4k", FIELDS(.goal = {0}), .begin = begin_others_4k,
+           .run = run_random_4k, .bytes = 8 * SIZE_1G, .count = {0, 500000}),
     HOST_2("handover", FIELDS(.goal = {800}, .known = {1300}),
            .begin = begin_bulk_4k, .measure = measure_handover,
            .figures = handover_figures, .bytes = 8 * SIZE_1G,

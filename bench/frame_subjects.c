@@ -43,7 +43,7 @@ static unsigned gibs_of(const struct frame_bench *state)
 
 static size_t held_bytes(const struct frame_bench *state)
 {
-    return align_up((uint64_t)(state->span >> size_shift(state->size)), 64) / 8;
+    return (state->span >> size_shift(state->size)) * sizeof(uint32_t);
 }
 
 /* ---- Making an allocator ---- */
@@ -108,9 +108,9 @@ static void give_memory(struct frame_bench *state)
     bench_give(state, sizeof(*state));
 }
 
-static bool take_shares(struct frame_bench *state)
+static bool take_shares(struct frame_bench *state, unsigned shares)
 {
-    for (unsigned i = 0; i < FRAME_BENCH_CPUS; i++) {
+    for (unsigned i = 0; i < shares; i++) {
         state->share[i].random = i + 1;
         state->share[i].held = bench_take(held_bytes(state));
         if (state->share[i].held == NULL)
@@ -137,7 +137,9 @@ struct frame_bench *frame_bench_begin(const struct bench *bench,
     state->span =
         (uint32_t)((bench->bytes != 0 ? bench->bytes : SPAN_OF_MACHINE) /
                    SIZE_4K);
-    if (take_memory(state) && take_shares(state) && frame_bench_reset(state))
+    unsigned shares = bench->threads > 1 ? bench->threads : 1;
+    if (take_memory(state) && take_shares(state, shares) &&
+        frame_bench_reset(state))
         return state;
     bench_cannot("skipped: not enough memory");
     give_memory(state);
@@ -169,10 +171,8 @@ struct frame_bench *frame_bench_begin_list(const struct bench *bench,
 /* Only the machine's own allocator lives on. */
 static void give_back(struct frame_bench *state, struct frame_share *share)
 {
-    unsigned shift = size_shift(state->size);
-    for (uint32_t i = 0; i < state->span >> shift; i++)
-        if (share->held[i / 64] >> i % 64 & 1)
-            (void)give(BY_FRAME, state, i << shift, state->size);
+    for (uint32_t i = 0; i < share->count; i++)
+        (void)give(BY_FRAME, state, share->held[i], state->size);
 }
 
 void frame_bench_end(void *context)

@@ -22,7 +22,8 @@ enum frame_subject {
 
 struct frame_share {
     uint64_t random;
-    uint64_t *held; /* a bit for each frame of the workload's size */
+    uint32_t *held; /* frames of the workload's size, in any order */
+    uint32_t count; /* of them */
     uint32_t last;  /* of BY_NOTHING: the frame freed last */
 } __attribute__((aligned(64)));
 
@@ -149,23 +150,47 @@ static inline unsigned size_shift(enum frame_size size)
     return 9 * (unsigned)size;
 }
 
-static inline void flip(struct frame_share *share, uint32_t n,
-                        enum frame_size size)
+static inline void hold(struct frame_share *share, uint32_t n)
 {
-    uint32_t i = n >> size_shift(size);
-    share->held[i / 64] ^= UINT64_C(1) << i % 64;
+    share->held[share->count++] = n;
 }
 
-/* A random frame that the share holds: there must be some, and not few. */
-static inline uint32_t random_held(const struct frame_bench *state,
-                                   struct frame_share *share,
-                                   enum frame_size size)
+/* The place of a random frame that the share holds: there must be some. */
+static inline uint32_t *random_held(struct frame_share *share)
 {
-    uint32_t all = state->span >> size_shift(size), i;
-    do
-        i = bench_random(&share->random, all);
-    while (!(share->held[i / 64] >> i % 64 & 1));
-    return i << size_shift(size);
+    return &share->held[bench_random(&share->random, share->count)];
+}
+
+/* The same, but places are chosen so many steps ahead, and fetched: the list is
+ * larger than the caches, and waiting for it is no allocator's work.  Slots
+ * begin as NULL, and places are lost when a frame is let go. */
+#define CHOSEN_AHEAD 8u
+
+struct chosen {
+    uint32_t *place[CHOSEN_AHEAD];
+};
+
+static inline uint32_t *choose(struct chosen *chosen, uint64_t step,
+                               struct frame_share *share)
+{
+    uint32_t *next = random_held(share);
+    __builtin_prefetch(next, 1);
+    uint32_t **slot = &chosen->place[step % CHOSEN_AHEAD], *place = *slot;
+    *slot = next;
+    return place;
+}
+
+static inline void begin_choosing(struct chosen *chosen,
+                                  struct frame_share *share)
+{
+    for (uint64_t i = 0; i < CHOSEN_AHEAD; i++)
+        (void)choose(chosen, i, share);
+}
+
+/* That frame is not held any more. */
+static inline void let_go(struct frame_share *share, uint32_t *place)
+{
+    *place = share->held[--share->count];
 }
 
 #endif
