@@ -219,8 +219,10 @@ static paddr_t refill(struct frame_call call)
     for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
         struct frame_zone *zone = frame_zone_number(cpu, FRAME_4K, k);
         if (zone == NULL ||
-            (frame_zone_free(zone) == 0 && cpu->free.zone != zone))
+            (!frame_may_have(zone) && cpu->free.zone != zone))
             continue;
+        if (frame_is_open(zone))
+            break; /* outside of the section it can be closed */
         /* own_beside drops it under the lock of this zone */
         if (cpu->alloc.zone != zone && !frame_drop_block(call, &cpu->alloc))
             continue;
@@ -252,8 +254,11 @@ static paddr_t alloc_large(struct frame_call call, enum frame_size size)
 {
     for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
         struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
-        if (zone == NULL || frame_zone_free(zone) == 0 ||
-            !frame_lock(call, zone))
+        if (zone == NULL || !frame_may_have(zone))
+            continue;
+        if (frame_is_open(zone))
+            break; /* as above */
+        if (!frame_lock(call, zone))
             continue;
         paddr_t frame = take_locked(zone, size);
         if (frame != PADDR_NONE && size == FRAME_2M)
@@ -342,8 +347,14 @@ alloc_near(struct frame_cpu *cpu, enum frame_size size, bool ahead)
 {
     struct frame_near *near = &cpu->near[size];
     struct frame_zone *zone = near->zone;
-    if (near->left == 0 || !frame_step_begin(cpu, zone))
+    if (near->left == 0)
         return PADDR_NONE;
+    if (!frame_step_begin(cpu, zone)) {
+        near->left = 0;
+        return PADDR_NONE;
+    }
+    if (size == FRAME_4K && cpu->alloc.zone == zone)
+        frame_block_forget(&cpu->alloc); /* which is empty */
     near->left--;
     uint32_t n = size == FRAME_4K ? take_near_4k(cpu, near)
                                   : take_near_2m(&zone->tree, near);
@@ -401,7 +412,7 @@ alloc_first(struct frame_cpu *cpu, enum frame_size size, bool ahead)
         struct frame_zone *zone = frame_zone_number(cpu, size, k);
         if (zone == NULL)
             break;
-        if (frame_zone_free(zone) == 0)
+        if (!frame_may_have(zone))
             continue;
         if (!frame_step_begin(cpu, zone))
             break;
@@ -432,24 +443,19 @@ static enum mm_error finish_alloc(struct frame_call call, enum frame_size size,
     return error;
 }
 
-/* In the section: gives up the block, which has nothing left. */
-static inline void forget_block(struct frame_cpu *cpu)
+/* In the section: gives up the block, which has nothing left, unless alloc_near
+ * will do that.  False: its zone cannot be had. */
+static inline bool give_up_block(struct frame_cpu *cpu)
 {
     struct frame_zone *zone = cpu->alloc.zone;
-    if (zone != NULL && frame_step_begin(cpu, zone)) {
-        frame_block_forget(&cpu->alloc);
-        frame_step_end(cpu, zone);
-    }
-}
-
-/* In the section: what is left in the block, which is dropped if there is
- * nothing. */
-static inline paddr_t alloc_in_block(struct frame_cpu *cpu)
-{
-    if (find_word(&cpu->alloc))
-        return pop(&cpu->alloc);
-    forget_block(cpu);
-    return PADDR_NONE;
+    const struct frame_near *near = &cpu->near[FRAME_4K];
+    if (zone == NULL || (near->left != 0 && near->zone == zone))
+        return true;
+    if (!frame_step_begin(cpu, zone))
+        return false;
+    frame_block_forget(&cpu->alloc);
+    frame_step_end(cpu, zone);
+    return true;
 }
 
 void frame_ready(struct frame_cpu *cpu)
@@ -461,9 +467,8 @@ void frame_ready(struct frame_cpu *cpu)
         __atomic_store_n(&cpu->ready_pause, pause - 1, __ATOMIC_RELAXED);
         return;
     }
-    forget_block(cpu);
-    if (cpu->alloc.zone == NULL &&
-        alloc_near(cpu, FRAME_4K, true) == PADDR_NONE)
+    if (give_up_block(cpu) &&
+        alloc_near(cpu, FRAME_4K, true) == PADDR_NONE && give_up_block(cpu))
         (void)alloc_first(cpu, FRAME_4K, true);
 }
 
@@ -506,13 +511,17 @@ leave_block(struct frame_cpu *cpu, paddr_t *frame)
 static inline __attribute__((always_inline)) enum mm_error
 alloc_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
 {
-    *frame = size == FRAME_4K ? alloc_in_block(cpu) : PADDR_NONE;
+    *frame = PADDR_NONE;
+    if (size == FRAME_4K && find_word(&cpu->alloc))
+        *frame = pop(&cpu->alloc);
     if (size == FRAME_4K && *frame == PADDR_NONE && frame_reserve_lacks(cpu))
         return search_inside(cpu, size, frame); /* which fills it */
-    if (size == FRAME_4K && *frame == PADDR_NONE && cpu->alloc.zone != NULL)
+    if (size == FRAME_4K && *frame == PADDR_NONE && !give_up_block(cpu))
         return leave_block(cpu, frame);
     if (*frame == PADDR_NONE && size <= FRAME_2M)
         *frame = alloc_near(cpu, size, false);
+    if (size == FRAME_4K && *frame == PADDR_NONE && !give_up_block(cpu))
+        return leave_block(cpu, frame);
     if (*frame == PADDR_NONE && size <= FRAME_1G)
         *frame = alloc_first(cpu, size, false);
     if (*frame == PADDR_NONE)

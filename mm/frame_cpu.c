@@ -39,13 +39,18 @@ static inline void block_has_none(struct frame_block *block)
 enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
 {
     unsigned count = platform_cpu_count();
-    frame_cpus.cpu =
-        frame_zones_take(map, count * sizeof(struct frame_cpu), limit);
+    /* a CPU's own lines */
+    uint64_t freed_bytes =
+        align_up(frame_zones.count * sizeof(uint32_t), 64);
+    uint64_t bytes = count * (sizeof(struct frame_cpu) + freed_bytes);
+    frame_cpus.cpu = frame_zones_take(map, bytes, limit);
     if (frame_cpus.cpu == NULL)
         return MM_OUT_OF_MEMORY;
-    memset(frame_cpus.cpu, 0, count * sizeof(struct frame_cpu));
+    memset(frame_cpus.cpu, 0, bytes);
+    char *freed = (char *)(frame_cpus.cpu + count);
     for (unsigned i = 0; i < count; i++) {
         struct frame_cpu *cpu = &frame_cpus.cpu[i];
+        cpu->freed = (uint32_t *)(freed + i * freed_bytes);
         cpu->self = i + 1;
         cpu->home = frame_zones_home(i);
         block_has_none(&cpu->alloc);
@@ -434,9 +439,14 @@ void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu)
 bool frame_give_all_back(struct frame_call call)
 {
     bool all = true;
-    for (unsigned i = 0; i < frame_cpus.count; i++)
-        if (frame_has_stopped(call, &frame_cpus.cpu[i]))
+    for (unsigned i = 0; i < frame_cpus.count; i++) {
+        bool stopped = frame_has_stopped(call, &frame_cpus.cpu[i]);
+        if (stopped)
             frame_let_go(&frame_cpus.cpu[i]);
+        all = all && stopped;
+    }
+    if (all)
+        frame_close_all();
     for (unsigned i = 0; i < frame_cpus.count; i++) {
         struct frame_cpu *cpu = &frame_cpus.cpu[i];
         frame_finish_deferred(call, cpu);

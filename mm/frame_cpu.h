@@ -89,7 +89,7 @@ struct frame_near {
 #define FRAME_DEFERRED 8
 
 struct frame_cpu {
-    struct cpu_section section; /* guards all to last_free */
+    struct cpu_section section; /* guards all to row */
 
     /* How many calls of this CPU have a lock or wait for one, each in a handler
      * that interrupted the last.  Who finds it 0 may wait for locks. */
@@ -104,9 +104,14 @@ struct frame_cpu {
     struct frame_block alloc;    /* 4Ks are allocated from here, and freed */
     struct frame_block free;     /* 4Ks are freed into it */
     struct frame_large large[2]; /* 2M, 1G */
-    paddr_t last_free;           /* 2M of the last 4K in no block of these */
+    paddr_t last_free;           /* 2M of the last 4K in no block of these, */
+    uint32_t row;                /* and how many of them it was in a row */
 
     struct frame_home home;
+
+    /* 4Ks that this CPU freed into each zone of the boot while it was open: its
+     * own count does not have them yet. */
+    uint32_t *freed;
 
     /* Slots that are taken and filled by single atomic exchanges; PADDR_NONE
      * where empty.  What zone->kept counts of the reserve stands beside it. */
@@ -232,6 +237,21 @@ static inline bool frame_is_inside(const struct frame_cpu *cpu)
     return __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
 }
 
+/* In the section: handlers know that a zone is being worked in, until they are
+ * told that it is not. */
+static inline void frame_step_mark(struct frame_cpu *cpu)
+{
+    /* relaxed: as in cpu_section_enter */
+    __atomic_store_n(&cpu->section.busy, FRAME_IN_STEP, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void frame_step_unmark(struct frame_cpu *cpu)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpu->section.busy, 1, __ATOMIC_RELAXED);
+}
+
 /* In the section: begins a step in a zone, which its CPU keeps or whose lock
  * it takes.  The calls of handlers in the middle of it may not wait.  False,
  * and there is no step: another CPU keeps the zone, or has it for long. */
@@ -240,22 +260,55 @@ bool frame_step_lock(struct frame_cpu *cpu, struct frame_zone *zone);
 static inline __attribute__((always_inline)) bool
 frame_step_begin(struct frame_cpu *cpu, struct frame_zone *zone)
 {
-    /* relaxed: as in cpu_section_enter */
-    __atomic_store_n(&cpu->section.busy, FRAME_IN_STEP, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    frame_step_mark(cpu);
     return __builtin_expect(frame_keeps(cpu, zone), 1) ||
            frame_step_lock(cpu, zone);
 }
 
 void frame_step_unlock(struct frame_cpu *cpu, struct frame_zone *zone);
 
+/* Whether the zone is open.  It stays so while the asker is in its section. */
+static inline bool frame_is_open(const struct frame_zone *zone)
+{
+    /* acquire: what was done in the zone before */
+    return __atomic_load_n(&zone->keeper, __ATOMIC_ACQUIRE) == FRAME_OPEN;
+}
+
+/* As frame_zone_free, but also what an open zone does not count yet: false if
+ * there is none. */
+static inline bool frame_may_have(const struct frame_zone *zone)
+{
+    return frame_zone_free(zone) != 0 || frame_is_open(zone);
+}
+
+/* A step that does nothing but free one 4K.  It leaves an open zone open, and
+ * then others free into it meanwhile, if zone->kept is 0. */
+bool frame_put_lock(struct frame_cpu *cpu, struct frame_zone *zone);
+
+static inline __attribute__((always_inline)) bool
+frame_put_begin(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    frame_step_mark(cpu);
+    return __builtin_expect(frame_keeps(cpu, zone), 1) ||
+           frame_put_lock(cpu, zone);
+}
+
+void frame_put_unlock(struct frame_cpu *cpu, struct frame_zone *zone);
+
+static inline __attribute__((always_inline)) void
+frame_put_end(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    if (__builtin_expect(!frame_keeps(cpu, zone), 0))
+        frame_put_unlock(cpu, zone);
+    frame_step_unmark(cpu);
+}
+
 static inline __attribute__((always_inline)) void
 frame_step_end(struct frame_cpu *cpu, struct frame_zone *zone)
 {
     if (__builtin_expect(!frame_keeps(cpu, zone), 0))
         frame_step_unlock(cpu, zone);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&cpu->section.busy, 1, __ATOMIC_RELAXED);
+    frame_step_unmark(cpu);
 }
 
 /* Takes the lock of a zone, or has it already because its CPU keeps it.  False:
@@ -279,6 +332,9 @@ void frame_unlock_all(struct frame_call call, unsigned count);
 
 /* While a CPU is stopped: it keeps no zone now. */
 void frame_let_go(const struct frame_cpu *cpu);
+
+/* While all CPUs are stopped: no zone is open now. */
+void frame_close_all(void);
 
 /* ---- Blocks, in the CPU's section and under the lock of the zone ---- */
 

@@ -50,15 +50,22 @@ static inline bool keep_large(struct frame_cpu *cpu, struct frame_place place,
            frame_large_keep(cpu, &cpu->large[1], place, frame);
 }
 
-/* Whether a 4K was freed into the same 2M just before; not for what may be a 2M
- * itself. */
-static inline bool is_second_in_row(const struct frame_cpu *cpu, paddr_t frame)
+/* Whether the two frees before this one were 4Ks of the same 2M: by chance that
+ * is rare.  Not for what may be a 2M itself. */
+static inline bool is_third_in_row(const struct frame_cpu *cpu, paddr_t frame)
 {
-    return align_down(frame, SIZE_2M) == cpu->last_free &&
+    return align_down(frame, SIZE_2M) == cpu->last_free && cpu->row >= 2 &&
            !is_aligned(frame, SIZE_2M);
 }
 
-/* The second free in a row into one 2M: it becomes the CPU's own, so that the
+static inline void count_row(struct frame_cpu *cpu, paddr_t frame)
+{
+    paddr_t base = align_down(frame, SIZE_2M);
+    cpu->row = cpu->last_free == base ? cpu->row + 1 : 1;
+    cpu->last_free = base;
+}
+
+/* The third free in a row into one 2M: it becomes the CPU's own, so that the
  * next ones stay with it. */
 static __attribute__((noinline)) enum mm_error
 own_and_free(struct frame_call call, struct frame_place place, paddr_t frame)
@@ -123,9 +130,9 @@ free_inside(struct frame_cpu *cpu, paddr_t frame)
     enum mm_error error = frame_find_place(frame, &place);
     bool found = error == MM_OK;
     if (found) {
-        error = is_second_in_row(cpu, frame) ? own_and_free(call, place, frame)
-                                             : free_one(call, place, frame);
-        cpu->last_free = align_down(frame, SIZE_2M);
+        error = is_third_in_row(cpu, frame) ? own_and_free(call, place, frame)
+                                            : free_one(call, place, frame);
+        count_row(cpu, frame);
     }
     cpu_section_leave(&cpu->section);
     if (found && error == MM_BUSY) /* maybe another CPU keeps the zone */
@@ -164,10 +171,8 @@ static inline bool keep_best(struct frame_cpu *cpu, struct frame_place place,
                              paddr_t frame)
 {
     struct frame_block *block = &cpu->alloc;
-    /* relaxed: an entry of a frame that was held is older than its free */
     if (!is_best(cpu, place) || !frame_block_is_empty(block) ||
         frame_ready_pause(cpu) != 0 ||
-        __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0 ||
         (block->zone != NULL && block->zone != place.zone &&
          !frame_keeps(cpu, block->zone)))
         return false;
@@ -175,7 +180,8 @@ static inline bool keep_best(struct frame_cpu *cpu, struct frame_place place,
     return true;
 }
 
-static inline bool put_near(struct frame_cpu *cpu, struct frame_place place,
+static inline __attribute__((always_inline)) bool
+put_near(struct frame_cpu *cpu, struct frame_place place,
                             paddr_t frame)
 {
     if (frame_block_lacks(&cpu->alloc) && keep_best(cpu, place, frame))
@@ -192,25 +198,83 @@ static inline bool put_near(struct frame_cpu *cpu, struct frame_place place,
     return true;
 }
 
+/* The next two: into an open zone.  There zone->kept does not change. */
+
+static inline bool put_open(struct frame_cpu *cpu, struct frame_place place)
+{
+    struct frame_zone *zone = place.zone;
+    uint32_t i = place.number / FRAMES_PER_2M;
+    if (zone->kept[i % FRAME_ZONE_KEPT] != 0 ||
+        !frame_tree_put_shared(&zone->tree, place.number))
+        return false;
+    cpu->freed[zone - frame_zones.zone]++;
+    return true;
+}
+
+/* With its lock; a 4K of whose 2M nothing is kept. */
+static inline bool put_open_locked(struct frame_place place)
+{
+    struct frame_zone *zone = place.zone;
+    if (!frame_tree_put_shared(&zone->tree, place.number) &&
+        !frame_tree_put_at_edge(&zone->tree, place.number))
+        return false;
+    frame_zone_add_free(zone, 1);
+    return true;
+}
+
+/* Where something may be kept of the 2M, or is not ours to give, or no more as
+ * soon as it is free: who frees into an open zone without its lock avoids
+ * those. */
+static __attribute__((noinline)) bool put_beside(struct frame_place place,
+                                                 paddr_t frame)
+{
+    return !frame_is_reserved(place, frame) &&
+           frame_tree_state(&place.zone->tree, place.number) ==
+               FRAME_HELD_4K &&
+           frame_put_locked(place, frame) == MM_OK;
+}
+
+/* In a zone that this CPU does not keep. */
+static __attribute__((noinline)) bool free_shared(struct frame_cpu *cpu,
+                                                  struct frame_place place,
+                                                  paddr_t frame, bool partly)
+{
+    struct frame_zone *zone = place.zone;
+    uint32_t i = place.number / FRAMES_PER_2M;
+    if (frame_is_open(zone) && !partly && put_open(cpu, place))
+        return true;
+    /* the line comes while the lock does */
+    __builtin_prefetch(
+        &zone->tree.free_4k[i].words[place.number / 64 % SET512_WORDS], 1);
+    if (!frame_put_begin(cpu, zone))
+        return false;
+    bool done;
+    if (partly || zone->kept[i % FRAME_ZONE_KEPT] != 0)
+        done = put_beside(place, frame);
+    else if (frame_is_open(zone))
+        done = put_open_locked(place);
+    else
+        done = put_near(cpu, place, frame);
+    frame_put_end(cpu, zone);
+    return done;
+}
+
 static inline bool free_near(struct frame_cpu *cpu, paddr_t frame)
 {
     struct frame_place place = frame_find_boot_zone(frame);
-    if (!is_aligned(frame, SIZE_4K) || place.zone == NULL)
+    /* a 1G is kept the slow way, and then again by keep_again */
+    if (!is_aligned(frame, SIZE_4K) || place.zone == NULL ||
+        is_aligned(frame, SIZE_1G))
         return false;
     uint32_t i = place.number / FRAMES_PER_2M;
-    /* a 1G is kept the slow way, and then again by keep_again */
-    if (frame_is_partly_reserved(place.zone, i) || is_aligned(frame, SIZE_1G))
-        return false;
-    /* the line comes while the lock does */
+    bool partly = frame_is_partly_reserved(place.zone, i);
     if (__builtin_expect(!frame_keeps(cpu, place.zone), 0))
-        __builtin_prefetch(&place.zone->tree.free_4k[i]
-                                .words[place.number / 64 % SET512_WORDS],
-                           1);
-    if (!frame_step_begin(cpu, place.zone))
-        return false;
-    bool done = place.zone->kept[i % FRAME_ZONE_KEPT] == 0 &&
-                put_near(cpu, place, frame);
-    frame_step_end(cpu, place.zone);
+        return free_shared(cpu, place, frame, partly);
+    frame_step_mark(cpu);
+    bool done = partly || place.zone->kept[i % FRAME_ZONE_KEPT] != 0
+                    ? put_beside(place, frame)
+                    : put_near(cpu, place, frame);
+    frame_step_unmark(cpu);
     return done;
 }
 
@@ -236,11 +300,11 @@ static inline bool keep_again(struct frame_cpu *cpu, struct frame_large *large,
 static __attribute__((noinline)) enum mm_error
 free_elsewhere(struct frame_cpu *cpu, paddr_t frame)
 {
-    if (is_second_in_row(cpu, frame) || !free_near(cpu, frame))
+    if (is_third_in_row(cpu, frame) || !free_near(cpu, frame))
         return free_inside(cpu, frame);
     if (frame_block_lacks(&cpu->alloc))
         frame_ready(cpu);
-    cpu->last_free = align_down(frame, SIZE_2M);
+    count_row(cpu, frame);
     cpu_section_leave(&cpu->section);
     frame_free_deferred(cpu);
     return MM_OK;

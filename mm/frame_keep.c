@@ -1,4 +1,4 @@
-/* The locks of zones, and the CPUs that keep one.
+/* The locks of zones, the CPUs that keep one, and zones that are open.
  *
  * Most zones are used by one CPU: their own.  So a CPU that had the lock of a
  * zone a few times in a row does not give it up at the end: it keeps it, and
@@ -7,6 +7,21 @@
  * stop, has all CPUs pass a fence, and waits until the keeper is out
  * (mm/cpu_section.h).  That is slow, so a zone that was taken away must be used
  * the longer by one CPU before one keeps it again.
+ *
+ * Where several CPUs free 4Ks into a zone in any order, its lock would go from
+ * the one to the other with each frame.  If nothing else is done there for a
+ * while, the zone opens: every CPU frees into it, in its section, by a single
+ * compare-and-swap on the word of the leaf, and counts by itself.  The lock is
+ * left for the first and the last frame of a word, where summaries may change,
+ * and for 2Ms of which something is kept or is not ours to give.
+ *
+ *   - In an open zone nothing but free 4Ks is done: bits of leaves become 1 and
+ *     never 0, and zone->kept does not change.
+ *   - A word that has a 1 and another 0 than the one to be freed changes by
+ *     compare-and-swap, any other only under the lock: so who has the lock and
+ *     comes to such a word, or a leaf of such words, has it alone.
+ *   - Who wants anything else closes the zone first: asks all CPUs to stop, waits
+ *     until they are out of their sections, and adds up what they counted.
  *
  * No CPU waits for another's section while it is in its own, or has the lock of
  * a zone: so there is no circle of CPUs that wait.
@@ -20,6 +35,13 @@
  * after each time that it was taken away four times as often. */
 #define KEEP_STEP 64u
 #define KEEP_MOST 1024u
+
+/* How many 4Ks in a row are freed, and nothing else done, before a zone opens:
+ * at first; and at most, as a shift, where it closed again before so many were
+ * freed as make that worth its while. */
+#define OPEN_STEP 64u
+#define OPEN_SHIFT_MOST 10
+#define OPEN_WORTH 1024u
 
 /* Who stops others; taken before any zone's. */
 static struct cpu_lock stopping;
@@ -66,6 +88,48 @@ static bool take_from(struct frame_zone *zone, struct frame_cpu *keeper)
     return out;
 }
 
+/* While all CPUs are stopped: nobody frees into it, with its lock or without. */
+static void close_zone(struct frame_zone *zone)
+{
+    uint64_t freed = 0;
+    for (unsigned i = 0; i < frame_cpus.count; i++) {
+        uint32_t *of_cpu = &frame_cpus.cpu[i].freed[zone - frame_zones.zone];
+        freed += *of_cpu;
+        *of_cpu = 0;
+    }
+    frame_zone_add_free(zone, (int64_t)freed);
+    zone->put_streak = 0;
+    if (freed >= OPEN_WORTH)
+        zone->open_shift = 0;
+    else if (zone->open_shift < OPEN_SHIFT_MOST)
+        zone->open_shift += 2;
+    /* release: with keeper_of */
+    __atomic_store_n(&zone->keeper, 0, __ATOMIC_RELEASE);
+}
+
+/* With `stopping`.  False: some CPU does not come out of its section. */
+static bool stop_and_close(struct frame_zone *zone)
+{
+    bool out = true;
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        cpu_section_ask(&frame_cpus.cpu[i].section);
+    platform_fence_cpus();
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        out = out && cpu_section_wait(&frame_cpus.cpu[i].section);
+    if (out)
+        close_zone(zone);
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        cpu_section_release(&frame_cpus.cpu[i].section);
+    return out;
+}
+
+void frame_close_all(void)
+{
+    for (unsigned i = 0; i < frame_zone_count(); i++)
+        if (frame_is_open(&frame_zones.zone[i]))
+            close_zone(&frame_zones.zone[i]);
+}
+
 enum taken { TAKEN, NOT_TAKEN, NOBODY_KEEPS_IT };
 
 static enum taken take_away(struct frame_zone *zone)
@@ -74,7 +138,9 @@ static enum taken take_away(struct frame_zone *zone)
         return NOT_TAKEN;
     uint32_t keeper = keeper_of(zone);
     enum taken taken = NOBODY_KEEPS_IT;
-    if (keeper != 0)
+    if (keeper == FRAME_OPEN)
+        taken = stop_and_close(zone) ? NOBODY_KEEPS_IT : NOT_TAKEN;
+    else if (keeper != 0)
         taken = take_from(zone, &frame_cpus.cpu[keeper - 1]) ? TAKEN
                                                              : NOT_TAKEN;
     cpu_lock_release(&stopping);
@@ -83,9 +149,22 @@ static enum taken take_away(struct frame_zone *zone)
 
 /* ---- Locking ---- */
 
+/* One look at the lock.  With an open zone's nothing can be done. */
+static bool try(struct frame_zone *zone)
+{
+    if (!cpu_lock_try(&zone->lock))
+        return false;
+    if (keeper_of(zone) == FRAME_OPEN) {
+        cpu_lock_release(&zone->lock);
+        return false;
+    }
+    zone->put_streak = 0;
+    return true;
+}
+
 static bool acquire(struct frame_call call, struct frame_zone *zone)
 {
-    while (!cpu_lock_try(&zone->lock)) {
+    while (!try(zone)) {
         if (!call.may_wait)
             return false;
         if (keeper_of(zone) == 0) {
@@ -154,10 +233,25 @@ bool frame_lock(struct frame_call call, struct frame_zone *zone)
 bool frame_step_lock(struct frame_cpu *cpu, struct frame_zone *zone)
 {
     for (unsigned i = 0; i < STEP_PATIENCE && keeper_of(zone) == 0; i++) {
-        if (cpu_lock_try(&zone->lock))
+        if (try(zone))
             return true;
         if (cpu_lock_is_mine(&zone->lock))
             break;
+        platform_relax();
+    }
+    __atomic_store_n(&cpu->section.busy, 1, __ATOMIC_RELAXED);
+    return false;
+}
+
+bool frame_put_lock(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    for (unsigned i = 0; i < STEP_PATIENCE; i++) {
+        uint32_t keeper = keeper_of(zone);
+        if ((keeper != 0 && keeper != FRAME_OPEN) ||
+            cpu_lock_is_mine(&zone->lock))
+            break;
+        if (cpu_lock_try(&zone->lock))
+            return true;
         platform_relax();
     }
     __atomic_store_n(&cpu->section.busy, 1, __ATOMIC_RELAXED);
@@ -185,6 +279,21 @@ void frame_step_unlock(struct frame_cpu *cpu, struct frame_zone *zone)
     count_turn(zone, cpu);
     if (!keep(cpu, zone))
         cpu_lock_release(&zone->lock);
+}
+
+void frame_put_unlock(struct frame_cpu *cpu, struct frame_zone *zone)
+{
+    if (!frame_is_open(zone)) {
+        count_turn(zone, cpu);
+        if (keep(cpu, zone))
+            return;
+        /* of one CPU alone it would be kept soon */
+        if (++zone->put_streak >= OPEN_STEP << zone->open_shift &&
+            zone->put_streak > zone->streak)
+            /* release: with frame_is_open */
+            __atomic_store_n(&zone->keeper, FRAME_OPEN, __ATOMIC_RELEASE);
+    }
+    cpu_lock_release(&zone->lock);
 }
 
 void frame_unlock(struct frame_call call, struct frame_zone *zone)

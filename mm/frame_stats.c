@@ -265,6 +265,8 @@ bool frame_check(void)
             frame_let_go(&frame_cpus.cpu[c]);
         all_stopped &= stopped;
     }
+    if (all_stopped)
+        frame_close_all();
     for (unsigned i = 0; sound && i < frame_zone_count(); i++) {
         struct frame_zone *zone = &frame_zones.zone[i];
         if (!frame_lock(call, zone)) {

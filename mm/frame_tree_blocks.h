@@ -45,6 +45,15 @@ static inline bool frame_tree_put_among_others(struct frame_tree *tree,
     return true;
 }
 
+/* The same while others do it too, and one of them more than that with
+ * frame_tree_put_at_edge.  Nothing else may be done with that 2M meanwhile. */
+bool frame_tree_put_shared(struct frame_tree *tree, uint32_t n);
+
+/* Frees a 4K into a word that has none yet, or no 0 but this one, while others
+ * use frame_tree_put_shared and none this.  False, and nothing changed: the word
+ * is none such, or the frame is not held as a 4K. */
+bool frame_tree_put_at_edge(struct frame_tree *tree, uint32_t n);
+
 /* Takes every available 4K of 2M number i, in which a 4K is held; they are held
  * as 4Ks now.  Which they are goes to `taken`: maybe none. */
 void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,

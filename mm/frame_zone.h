@@ -34,14 +34,21 @@
 /* A bit for each 2M of a GiB. */
 typedef uint64_t frame_gib_bits[BLOCKS_PER_GIB / 64];
 
+/* In place of a keeper: every CPU may free 4Ks into the zone without its lock,
+ * as mm/frame_keep.c tells, and nobody may do anything else there. */
+#define FRAME_OPEN UINT32_MAX
+
 struct frame_zone {
     struct cpu_lock lock __attribute__((aligned(64)));
 
     /* Under the lock, for mm/frame_keep.c: the number + 1 of the CPU that keeps
-     * the lock between its calls, or 0; and who has had it last, how often in a
-     * row, and how often that must be before it keeps it. */
+     * the lock between its calls, or 0, or FRAME_OPEN; and who has had it last,
+     * how often in a row, and how often that must be before it keeps it. */
     uint32_t keeper;
     uint32_t last, streak, wanted;
+    /* how many 4Ks were freed in a row, and how long that must last before the
+     * zone opens: 64 times 2 to the power of this */
+    uint32_t put_streak, open_shift;
     unsigned node;
 
     /* In 4Ks; stored under the lock.  The free ones in the tree are read

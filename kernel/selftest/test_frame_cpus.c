@@ -119,8 +119,12 @@ SELFTEST(frame, every_frame_on_all_cpus)
  * section 13.1.4); the handler allocates and frees in the middle of whatever
  * the interrupted call has half done. */
 
+#define LEFT_MOST 64
+
 static struct {
     unsigned steps, refused, busy, nothing;
+    unsigned left; /* that could not be freed then: there are other CPUs */
+    paddr_t left_frame[LEFT_MOST];
 } probe;
 
 #define VECTOR_DB 1
@@ -138,7 +142,10 @@ static bool use_frames(struct trap_frame *trap)
             probe.busy++;
         else if (error != MM_OK)
             probe.nothing++;
-        else if (frame_free(frame) != MM_OK)
+        else if ((error = frame_free(frame)) == MM_BUSY &&
+                 probe.left < LEFT_MOST)
+            probe.left_frame[probe.left++] = frame;
+        else if (error != MM_OK)
             probe.refused++;
     }
     return true;
@@ -169,6 +176,7 @@ SELFTEST(frame, a_handler_at_every_instruction)
     struct frame_stats before, after;
     unsigned errors = 0;
     probe.steps = probe.refused = probe.busy = probe.nothing = 0;
+    probe.left = 0;
     frame_stats(&before);
     if (before.free[FRAME_2M] + before.free[FRAME_1G] < 8)
         return; /* a machine of a few megabytes */
@@ -181,11 +189,100 @@ SELFTEST(frame, a_handler_at_every_instruction)
     frame_stats(&after);
     EXPECT(errors == 0, "%u frames were refused back", errors);
     EXPECT(probe.steps > 1000, "only %u steps", probe.steps);
-    EXPECT(probe.refused == 0 && probe.nothing == 0,
+    EXPECT(probe.refused + probe.left == 0 && probe.nothing == 0,
            "of the handler's frames %u were refused back, %u were not there",
-           probe.refused, probe.nothing);
+           probe.refused + probe.left, probe.nothing);
     EXPECT(probe.busy < probe.steps, "the handler was turned away %u times",
            probe.busy);
     EXPECT(after.free_bytes == before.free_bytes, "%lu before, %lu after",
            before.free_bytes, after.free_bytes);
+}
+
+/* ---- What others took, in any order ---- */
+
+/* A power of 2: so steps of an odd number come to each once. */
+#define SCATTERED 8192u
+#define SCATTER_STEP 1187u
+#define PROBED_FREES 100u
+
+static struct {
+    paddr_t *frame;
+    unsigned count;
+    _Atomic unsigned taken, freed, refused, missing;
+} scattered;
+
+static unsigned next_scattered(_Atomic unsigned *next)
+{
+    /* relaxed: which number comes to whom makes no difference */
+    unsigned i = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
+    return i < scattered.count ? i * SCATTER_STEP % scattered.count
+                               : scattered.count;
+}
+
+static void take_scattered(void *argument)
+{
+    (void)argument;
+    for (unsigned n; (n = next_scattered(&scattered.taken)) < scattered.count;)
+        if ((scattered.frame[n] = frame_alloc(FRAME_4K)) == PADDR_NONE)
+            atomic_fetch_add_explicit(&scattered.missing, 1,
+                                      memory_order_relaxed);
+}
+
+/* One of the CPUs has a handler after each instruction of its first frees. */
+static void free_scattered(void *argument)
+{
+    (void)argument;
+    bool first = false;
+    for (unsigned i = 0, n;
+         (n = next_scattered(&scattered.freed)) < scattered.count; i++) {
+        if (n == 0) {
+            first = true;
+            i = 0;
+            step_from_here();
+        }
+        if (first && i == PROBED_FREES)
+            step_no_more();
+        if (frame_free(scattered.frame[n]) != MM_OK)
+            atomic_fetch_add_explicit(&scattered.refused, 1,
+                                      memory_order_relaxed);
+    }
+    if (first)
+        step_no_more();
+}
+
+SELFTEST(frame, all_cpus_free_what_others_took)
+{
+    struct frame_stats before, after;
+    frame_stats(&before);
+    scattered.count = SCATTERED;
+    while (scattered.count * SIZE_4K > before.free_bytes / 4)
+        scattered.count /= 2;
+    scattered.taken = scattered.freed = 0;
+    scattered.refused = scattered.missing = 0;
+    probe.steps = probe.refused = probe.nothing = probe.left = 0;
+    scattered.frame = kmalloc(scattered.count * sizeof(paddr_t));
+    EXPECT(scattered.frame != NULL, "no memory for the list");
+    if (scattered.frame == NULL)
+        return;
+    frame_stats(&before);
+    smp_run_on_all(take_scattered, NULL);
+    smp_run_on_all(free_scattered, NULL);
+    for (unsigned i = 0; i < probe.left; i++)
+        EXPECT(frame_free(probe.left_frame[i]) == MM_OK,
+               "a frame of the handler cannot be freed later");
+    frame_stats(&after);
+    kfree(scattered.frame);
+    EXPECT(frame_check(), "the audit found a fault");
+    EXPECT(scattered.missing == 0, "%u frames were not there",
+           scattered.missing);
+    EXPECT(scattered.refused == 0, "%u frames were refused back",
+           scattered.refused);
+    EXPECT(probe.steps > 500, "only %u steps", probe.steps);
+    EXPECT(probe.refused == 0 && probe.nothing == 0,
+           "of the handler's frames %u were refused back, %u were not there",
+           probe.refused, probe.nothing);
+    for (enum frame_size size = FRAME_4K; size <= FRAME_1G; size++)
+        EXPECT(after.free[size] == before.free[size],
+               "size %u: %lu before, %lu after", size, before.free[size],
+               after.free[size]);
 }

@@ -219,6 +219,128 @@ static void young_zones_change_hands(void **state)
         run_on(2 + i % 3, 4 * GIB, ROUNDS / 200);
 }
 
+/* ---- Zones that are open ---- */
+
+/* Frames of all zones in any order, of which each CPU frees its part. */
+#define SPREAD (4 * ROUNDS)
+
+static paddr_t spread[SPREAD];
+
+static unsigned open_count(void)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < frame_zone_count(); i++)
+        count += frame_is_open(&frame_zones.zone[i]);
+    return count;
+}
+
+static void *free_part(void *argument)
+{
+    struct cpu_state *cpu = argument;
+    platform_thread_cpu = cpu->number;
+    for (unsigned i = cpu->number; i < SPREAD; i += cpu_total) {
+        expect(cpu, frame_free(spread[i]) == MM_OK);
+        cpu->count += open_count();
+        /* nobody allocates meanwhile */
+        if (cpu_rounds == 0 && i % 4096 == cpu->number)
+            expect(cpu, frame_free(spread[i]) == MM_NOT_HELD);
+    }
+    return NULL;
+}
+
+/* What can be done in no open zone. */
+static void *close_often(void *argument)
+{
+    struct cpu_state *cpu = argument;
+    platform_thread_cpu = cpu->number;
+    for (unsigned i = 0; i < cpu_rounds; i++) {
+        paddr_t frame = frame_alloc(i % 3 == 0 ? FRAME_2M : FRAME_4K);
+        expect(cpu, frame != PADDR_NONE);
+        expect(cpu, frame_state(frame) ==
+                        (i % 3 == 0 ? FRAME_HELD_2M : FRAME_HELD_4K));
+        if (i % 8 == 1) {
+            enum mm_error error = frame_reserve(frame, FRAME_4K);
+            expect(cpu, error == MM_NOT_FREE);
+        }
+        expect(cpu, frame_free(frame) == MM_OK);
+        if (i % 32 == 0)
+            expect(cpu, frame_check());
+        struct timespec pause = {0, 50000};
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static void shuffle_spread(uint64_t seed)
+{
+    struct cpu_state random = {.random = seed};
+    for (unsigned i = SPREAD; i > 1; i--) {
+        uint64_t j = random_below(&random, i);
+        paddr_t frame = spread[i - 1];
+        spread[i - 1] = spread[j];
+        spread[j] = frame;
+    }
+}
+
+/* So many CPUs free, and if `closings` is not 0 one more does what closes zones;
+ * how often a zone was seen open. */
+static unsigned free_spread(unsigned count, unsigned closings, uint64_t seed)
+{
+    uint64_t before = free_bytes();
+    for (unsigned i = 0; i < SPREAD; i++) {
+        platform_thread_cpu = i / 512 % count;
+        spread[i] = frame_alloc(FRAME_4K);
+        assert_int_not_equal(spread[i], PADDR_NONE);
+    }
+    platform_thread_cpu = 0;
+    shuffle_spread(seed);
+    cpu_total = count;
+    cpu_rounds = closings;
+    for (unsigned i = 0; i <= count; i++) {
+        cpus[i] = (struct cpu_state){.number = i, .random = i};
+        if (i < count || closings != 0)
+            assert_int_equal(pthread_create(&cpus[i].thread, NULL,
+                                            i < count ? free_part : close_often,
+                                            &cpus[i]),
+                             0);
+    }
+    unsigned seen = 0;
+    for (unsigned i = 0; i <= count; i++) {
+        if (i < count || closings != 0)
+            pthread_join(cpus[i].thread, NULL);
+        assert_int_equal(cpus[i].wrong, 0);
+        seen += cpus[i].count;
+    }
+    assert_true(frame_check());
+    assert_int_equal(open_count(), 0);
+    assert_int_equal(free_bytes(), before);
+    assert_true(frame_check());
+    return seen;
+}
+
+static void many_free_at_once(void **state)
+{
+    (void)state;
+    unsigned seen = 0;
+    for (unsigned round = 0; round < 6; round++) {
+        start(2 * GIB, 4);
+        seen += free_spread(2 + round % 2, 0, round);
+        seen += free_spread(2 + round % 2, 0, round + 100);
+    }
+    assert_true(seen > SPREAD / 10);
+}
+
+static void many_free_while_one_does_more(void **state)
+{
+    (void)state;
+    unsigned seen = 0;
+    for (unsigned round = 0; round < 6; round++) {
+        start(2 * GIB, 4);
+        seen += free_spread(2 + round % 2, 200, round);
+    }
+    assert_true(seen > SPREAD / 10);
+}
+
 /* ---- What another CPU keeps ---- */
 
 /* Runs f as another CPU, to its end. */
@@ -566,6 +688,8 @@ int main(void)
         cmocka_unit_test(young_zones_change_hands),
         cmocka_unit_test(two_cpus_agree_with_the_model),
         cmocka_unit_test(four_cpus_agree_with_the_model),
+        cmocka_unit_test(many_free_at_once),
+        cmocka_unit_test(many_free_while_one_does_more),
         cmocka_unit_test(handlers_may_come_at_any_time),
     };
     return cmocka_run_group_tests_name("frame_threads", tests, NULL, NULL);
