@@ -129,9 +129,9 @@ static inline bool find_word(struct frame_block *block)
  * than a block is made of them.  A word is enough to tell. */
 static inline bool has_many_beside(const struct frame_zone *zone, uint32_t n)
 {
-    uint64_t few = zone->tree.free_4k[n / FRAMES_PER_2M]
-                       .words[n / 64 % SET512_WORDS] &
-                   ~(UINT64_C(1) << n % 64);
+    uint64_t few =
+        zone->tree.free_4k[n / FRAMES_PER_2M].words[n / 64 % SET512_WORDS] &
+        ~(UINT64_C(1) << n % 64);
     for (unsigned i = 0; i < 3; i++)
         few &= few - 1;
     return few != 0;
@@ -218,8 +218,7 @@ static paddr_t refill(struct frame_call call)
     frame_reserve_forget(call);
     for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
         struct frame_zone *zone = frame_zone_number(cpu, FRAME_4K, k);
-        if (zone == NULL ||
-            (!frame_may_have(zone) && cpu->free.zone != zone))
+        if (zone == NULL || (!frame_may_have(zone) && cpu->free.zone != zone))
             continue;
         if (frame_is_open(zone))
             break; /* outside of the section it can be closed */
@@ -300,8 +299,8 @@ static inline uint32_t take_near_4k(struct frame_cpu *cpu,
     uint64_t bits = words[near->word];
     uint32_t first = near->word * 64, i = first + word_lowest(bits);
     /* the next one's line comes meanwhile; the last bit is a sentinel */
-    __builtin_prefetch(&tree->free_4k[first + word_lowest(
-        (bits & (bits - 1)) | UINT64_C(1) << 63)]);
+    __builtin_prefetch(&tree->free_4k[first + word_lowest((bits & (bits - 1)) |
+                                                          UINT64_C(1) << 63)]);
     return take_4k_of(cpu, near->zone, i);
 }
 
@@ -319,8 +318,8 @@ static inline uint32_t take_near_2m(struct frame_tree *tree,
 }
 
 /* With the zone: what is left to do when frame number n was taken. */
-static inline paddr_t finish_take(enum frame_size size,
-                                  struct frame_zone *zone, uint32_t n)
+static inline paddr_t finish_take(enum frame_size size, struct frame_zone *zone,
+                                  uint32_t n)
 {
     frame_zone_add_free(zone, -(INT64_C(1) << 9 * size));
     return frame_address(zone, n);
@@ -378,8 +377,7 @@ static inline uint32_t take_first_4k(struct frame_cpu *cpu,
     uint32_t n;
     if (!set512_is_empty(&tree->some_4k_in_1g)) {
         uint32_t i = frame_tree_lowest_split(tree);
-        set_near(cpu, FRAME_4K,
-                 (struct frame_place){zone, i * FRAMES_PER_2M});
+        set_near(cpu, FRAME_4K, (struct frame_place){zone, i * FRAMES_PER_2M});
         n = take_4k_of(cpu, zone, i);
     } else if (ahead || cpu->free.zone != NULL) {
         n = FRAME_NONE;
@@ -467,8 +465,8 @@ void frame_ready(struct frame_cpu *cpu)
         __atomic_store_n(&cpu->ready_pause, pause - 1, __ATOMIC_RELAXED);
         return;
     }
-    if (give_up_block(cpu) &&
-        alloc_near(cpu, FRAME_4K, true) == PADDR_NONE && give_up_block(cpu))
+    if (give_up_block(cpu) && alloc_near(cpu, FRAME_4K, true) == PADDR_NONE &&
+        give_up_block(cpu))
         (void)alloc_first(cpu, FRAME_4K, true);
 }
 
@@ -554,8 +552,8 @@ static __attribute__((noinline)) paddr_t alloc_slow(struct frame_cpu *cpu,
     return frame;
 }
 
-static __attribute__((noinline)) paddr_t
-alloc_nested(struct frame_cpu *cpu, enum frame_size size)
+static __attribute__((noinline)) paddr_t alloc_nested(struct frame_cpu *cpu,
+                                                      enum frame_size size)
 {
     paddr_t frame;
     (void)alloc_outside(cpu, size, &frame);

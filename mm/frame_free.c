@@ -152,8 +152,8 @@ static inline void finish_put(struct frame_place place, paddr_t frame,
  * false means: the slow way has the answer, and nothing changed. */
 
 /* Whether a frame is held as a 4K, and may as well be the next that goes out:
- * nobody could choose a better one, as there are few others in its zone, or none
- * in its 2M. */
+ * nobody could choose a better one, as there are few others in its zone, or
+ * none in its 2M. */
 static inline bool is_best(const struct frame_cpu *cpu,
                            struct frame_place place)
 {
@@ -181,8 +181,7 @@ static inline bool keep_best(struct frame_cpu *cpu, struct frame_place place,
 }
 
 static inline __attribute__((always_inline)) bool
-put_near(struct frame_cpu *cpu, struct frame_place place,
-                            paddr_t frame)
+put_near(struct frame_cpu *cpu, struct frame_place place, paddr_t frame)
 {
     if (frame_block_lacks(&cpu->alloc) && keep_best(cpu, place, frame))
         return true;
@@ -190,8 +189,7 @@ put_near(struct frame_cpu *cpu, struct frame_place place,
         finish_put(place, frame, FRAME_4K);
         return true;
     }
-    enum frame_freed freed =
-        frame_tree_free(&place.zone->tree, place.number);
+    enum frame_freed freed = frame_tree_free(&place.zone->tree, place.number);
     if (freed > FRAME_FREED_1G)
         return false;
     finish_put(place, frame, (enum frame_size)freed);
@@ -229,8 +227,7 @@ static __attribute__((noinline)) bool put_beside(struct frame_place place,
                                                  paddr_t frame)
 {
     return !frame_is_reserved(place, frame) &&
-           frame_tree_state(&place.zone->tree, place.number) ==
-               FRAME_HELD_4K &&
+           frame_tree_state(&place.zone->tree, place.number) == FRAME_HELD_4K &&
            frame_put_locked(place, frame) == MM_OK;
 }
 

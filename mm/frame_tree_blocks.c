@@ -70,8 +70,8 @@ frame_tree_put_shared(struct frame_tree *tree, uint32_t n)
 
 /* Of the other words it is for good that they are empty or full: only this
  * function makes the first bit of a word 1, or the last.  So if all of them are
- * empty, or full, nobody else is in this leaf, and the core has it alone; and if
- * not, no summary changes. */
+ * empty, or full, nobody else is in this leaf, and the core has it alone; and
+ * if not, no summary changes. */
 bool frame_tree_put_at_edge(struct frame_tree *tree, uint32_t n)
 {
     uint64_t *words = tree->free_4k[n / FRAMES_PER_2M].words;

@@ -201,7 +201,7 @@ SELFTEST(frame, a_handler_at_every_instruction)
 /* ---- What others took, in any order ---- */
 
 /* A power of 2: so steps of an odd number come to each once. */
-#define SCATTERED 8192u
+#define SCATTERED    8192u
 #define SCATTER_STEP 1187u
 #define PROBED_FREES 100u
 

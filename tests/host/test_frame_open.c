@@ -129,7 +129,8 @@ static void frees_by_turns_open_a_zone(void **state)
     end();
 }
 
-/* What is not counted yet is found, though the count says that there is none. */
+/* What is not counted yet is found, though the count says that there is none.
+ */
 static void an_open_zone_is_asked_before_memory_is_out(void **state)
 {
     (void)state;
@@ -181,8 +182,10 @@ static void an_open_zone_refuses_what_cannot_be(void **state)
         paddr_t frame;
         enum mm_error error;
     } wrong[] = {
-        {large + SIZE_4K, MM_INSIDE_LARGER}, {5 * MIB, MM_RESERVED},
-        {6 * MIB + 1, MM_MISALIGNED},        {large + 1, MM_MISALIGNED},
+        {large + SIZE_4K, MM_INSIDE_LARGER},
+        {5 * MIB, MM_RESERVED},
+        {6 * MIB + 1, MM_MISALIGNED},
+        {large + 1, MM_MISALIGNED},
         {70 * MIB, MM_RESERVED}, /* of the same GiB, but no RAM */
     };
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
