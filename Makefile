@@ -68,10 +68,10 @@ endif
 LDFLAGS := -nostdlib -static -z max-page-size=0x1000 -z noexecstack \
     --build-id=none
 
-C_SOURCES   := $(wildcard boot/*.c lib/*.c mm/*.c mm/heap/*.c drivers/*.c \
-    kernel/*.c kernel/selftest/*.c)
+C_SOURCES   := $(wildcard boot/*.c lib/*.c mm/*.c mm/*/*.c mm/heap/slab/*.c \
+    drivers/*.c kernel/*.c kernel/*/*.c)
 C_SOURCES   += $(wildcard bench/*.c)
-ASM_SOURCES := $(wildcard boot/*.asm kernel/*.asm)
+ASM_SOURCES := $(wildcard boot/*.asm kernel/*/*.asm)
 SHARED_TEST_SOURCES := $(wildcard tests/shared/*.c)
 OBJECTS := $(patsubst %,$(BUILD)/kernel/%.o,$(ASM_SOURCES) $(C_SOURCES) \
     $(SHARED_TEST_SOURCES))
@@ -94,7 +94,7 @@ CFLAGS_lib/string += -fno-tree-loop-distribute-patterns
 endif
 
 # A call of the heap is one jump to its back-end: no frame on the way.
-CFLAGS_mm/heap := -momit-leaf-frame-pointer
+CFLAGS_mm/heap/heap := -momit-leaf-frame-pointer
 
 $(BUILD)/kernel/%.asm.o: %.asm Makefile | $(BUILD)/need-build
 	@mkdir -p $(@D)
@@ -102,7 +102,7 @@ $(BUILD)/kernel/%.asm.o: %.asm Makefile | $(BUILD)/need-build
 	$(Q)$(NASM) -f elf64 -g -F dwarf -Wall -I. -MD $(@:.o=.d) -MP $< -o $@
 
 # The version is a file of its own, so that a commit rebuilds little.
-$(BUILD)/kernel/kernel/report.c.o: $(BUILD)/include/version.h
+$(BUILD)/kernel/kernel/prompt/report.c.o: $(BUILD)/include/version.h
 $(BUILD)/include/version.h: FORCE | $(BUILD)/.copse
 	@mkdir -p $(@D)
 	@echo '#define COPSE_VERSION "$(VERSION) ($(COMMIT))"' >$@.new
@@ -201,9 +201,10 @@ TSAN_CFLAGS := $(patsubst -fsanitize=address%,-fsanitize=thread,$(HOST_CFLAGS))
 TSAN_TESTS := $(patsubst tests/host/%.c,$(BUILD)/tsan/%, \
     $(wildcard tests/host/test_*_threads.c))
 
-# Each test names in its first comments the sources that it stands on.
-sources-of = $(1) $(wildcard \
-    $(shell sed -n 's,^/\* sources: \(.*\) \*/$$,\1,p' $(1)))
+# Each test names in its first comments the sources that it stands on; a folder
+# with a slash at its end stands for all in it.
+sources-of = $(1) $(wildcard $(patsubst %/,%/*.c, \
+    $(shell sed -n 's,^/\* sources: \(.*\) \*/$$,\1,p' $(1))))
 host-objects = $(patsubst %,$(BUILD)/host/obj/%.o,$(1))
 tsan-objects = $(patsubst %,$(BUILD)/tsan/obj/%.o,$(1))
 fuzz-objects = $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1))
@@ -307,9 +308,9 @@ prove-guard: prove
 BENCH_CFLAGS := $(filter-out -mcmodel=kernel -fstack-protector-strong \
     -mstack-protector-guard=global,$(CFLAGS)) -DPLATFORM_THREADS
 BENCH_OBJECTS := $(patsubst %,$(BUILD)/bench-host/%.o, \
-    lib/string.c lib/format.c $(wildcard bench/*.c bench/host/*.c mm/heap/*.c) \
-    $(filter-out mm/kernel_space.c mm/heap_range.c mm/page_audit.c, \
-        $(wildcard mm/*.c)))
+    lib/string.c lib/format.c $(wildcard bench/*.c bench/host/*.c) \
+    $(filter-out mm/space/kernel_space.c mm/heap/range.c mm/page/audit.c, \
+        $(wildcard mm/*.c mm/*/*.c mm/heap/slab/*.c)))
 
 $(BUILD)/bench-host/%.c.o: %.c Makefile | $(BUILD)/need-build
 	@mkdir -p $(@D)

@@ -4,7 +4,7 @@
 ; the first C instruction is reported like any other, and calls kernel_main.
 
 %include "boot/layout.inc"
-%include "kernel/trap_stub.inc"
+%include "kernel/trap/trap_stub.inc"
 
 ; AMD64 manual, volume 2, section 4.8.4: a present 64-bit interrupt gate
 GATE_INTERRUPT equ 0x8e00
@@ -36,7 +36,7 @@ start64:
     call kernel_main
     ud2                                 ; it does not return
 
-; One gate a vector, each to its stub in kernel/trap_entry.asm.
+; One gate a vector, each to its stub in kernel/trap/trap_entry.asm.
 fill_idt:
     mov rax, trap_stubs
     mov rdx, idt
@@ -67,7 +67,7 @@ section .bss nobits alloc noexec write align=4096
 global idt, idt_pointer
 idt: resb VECTORS * 16
 
-; See kernel/stacks.h: a guard page below each.
+; See kernel/cpu/stacks.h: a guard page below each.
 section .stacks nobits alloc noexec write align=4096
 
 global stacks, boot_stack_top

@@ -1,7 +1,7 @@
 ; Where the other processors start.
 ;
 ; A startup interrupt names a page below 1 MiB; the processor begins there in
-; real mode, with CS at the page.  kernel/smp.c copies this code to a page that
+; real mode, with CS at the page.  kernel/cpu/smp.c copies this code to a page that
 ; it picks from the memory map, fills in the words at the end, and maps the page
 ; where it lies: so paging can go on in the middle of it.  The code finds out
 ; for itself where it is, and all processors may run it at once: what it writes
@@ -115,7 +115,7 @@ extern idt_pointer, smp_enter, smp_places, smp_place_count, smp_passed
 section .text progbits alloc exec nowrite align=16
 bits 64
 
-; struct smp_place (kernel/smp.c)
+; struct smp_place (kernel/cpu/smp.c)
 PLACE_APIC_ID equ 0
 PLACE_NUMBER  equ 4
 PLACE_STACK   equ 8

@@ -4,7 +4,7 @@
 #include "bench/bench.h"
 #include "bench/heap_peers.h"
 #include "drivers/clock.h"
-#include "kernel/console.h"
+#include "kernel/console/console.h"
 #include "lib/assert.h"
 #include "lib/bits.h"
 #include "lib/string.h"

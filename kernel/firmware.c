@@ -5,7 +5,7 @@
 
 #include "drivers/clock.h"
 #include "drivers/power.h"
-#include "kernel/log.h"
+#include "kernel/console/log.h"
 #include "lib/bits.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"

@@ -3,10 +3,10 @@
 
 #include <stdarg.h>
 
-#include "kernel/console.h"
-#include "kernel/log.h"
+#include "kernel/console/console.h"
+#include "kernel/console/log.h"
 #include "kernel/options.h"
-#include "kernel/panic.h"
+#include "kernel/trap/panic.h"
 #include "lib/bits.h"
 #include "mm/heap/backend.h"
 #include "mm/heap_range.h"

@@ -3,8 +3,8 @@
 
 #include <stdarg.h>
 
-#include "kernel/console.h"
-#include "kernel/log.h"
+#include "kernel/console/console.h"
+#include "kernel/console/log.h"
 #include "lib/assert.h"
 #include "lib/string.h"
 

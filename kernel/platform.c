@@ -4,13 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "kernel/cpu.h"
+#include "kernel/console/log.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/request.h"
+#include "kernel/cpu/x86.h"
 #include "kernel/firmware.h"
-#include "kernel/log.h"
-#include "kernel/percpu.h"
-#include "kernel/request.h"
-#include "kernel/symbols.h"
-#include "kernel/x86.h"
+#include "kernel/trap/symbols.h"
 #include "lib/format.h"
 #include "mm/kernel_space.h"
 

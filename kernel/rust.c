@@ -1,7 +1,7 @@
 /* The way into the Rust library. */
 #include "kernel/rust.h"
 
-#include "kernel/x86.h"
+#include "kernel/cpu/x86.h"
 
 /* Only the move instructions: the library has nothing to do with floating point
  * numbers, so there are no exceptions of theirs to be ready for.  AMD64 manual,

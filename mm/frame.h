@@ -1,10 +1,10 @@
 /* Physical frames for everyone: 4 KiB, 2 MiB and 1 GiB, by address.
  *
- * The machine's GiBs are divided among frame trees (mm/frame_tree.h), a few
- * for each CPU, each under a lock of its own: see mm/frame_zone.h.  A CPU
+ * The machine's GiBs are divided among frame trees (mm/tree/tree.h), a few
+ * for each CPU, each under a lock of its own: see mm/frame/zone.h.  A CPU
  * owns the 2M that it allocates 4K frames from, and the one that it frees them
- * into: see mm/frame_cpu.h.  And it keeps the lock of a tree that nobody else
- * uses: see mm/frame_keep.c.  So the usual call takes no lock.
+ * into: see mm/frame/cpu.h.  And it keeps the lock of a tree that nobody else
+ * uses: see mm/frame/keep.c.  So the usual call takes no lock.
  *
  * A frame that is given out is wholly RAM of a type that is free; frames of
  * the image, of modules or of the metadata are never given out, and freeing
@@ -26,8 +26,8 @@
 
 #include "mm/address.h"
 #include "mm/error.h"
-#include "mm/frame_tree.h"
 #include "mm/memory_map.h"
+#include "mm/tree/tree.h"
 
 /* Builds the trees from the map and makes all memory of its free types
  * available (memory_type_is_free): so after kernel_space_init, which is done
@@ -133,7 +133,7 @@ enum mm_error frame_split(paddr_t frame) __attribute__((warn_unused_result));
  *
  * Rare, and slow: the other CPUs are stopped meanwhile.  Not from a handler in
  * the middle of a call, and not if a CPU does not answer: MM_BUSY.  Together
- * there may be FRAME_CHANGES_MAX (mm/frame_change.h) of them, then
+ * there may be FRAME_CHANGES_MAX (mm/frame/change.h) of them, then
  * MM_TABLE_FULL. */
 
 /* Takes the 4K at that address out for good.

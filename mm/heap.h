@@ -32,7 +32,7 @@
 #include <stdint.h>
 
 #include "mm/address.h"
-#include "mm/cpu_lock.h"
+#include "mm/cpu/cpu_lock.h"
 #include "mm/error.h"
 
 /* Regions, and the blocks in them, start and end on multiples of this. */
@@ -120,7 +120,7 @@ struct heap_class {
 
 struct heap;
 struct heap_backend; /* mm/heap/backend.h */
-struct heap_guard;   /* mm/heap_guard.c */
+struct heap_guard;   /* mm/heap/guard.c */
 
 /* How much a heap looks for mistakes of its callers; what each finds is in
  * docs/heap.md. */
@@ -176,7 +176,7 @@ struct heap_deferrals {
     } entry[HEAP_DEFERRED_MAX];
 };
 
-/* One heap.  Its fields are for mm/heap.c and the back-ends only. */
+/* One heap.  Its fields are for mm/heap/heap.c and the back-ends only. */
 struct heap {
     void *state; /* of a back-end with calls of its own, in the region */
     struct heap_calls calls; /* a copy of *table: one load less for each call */

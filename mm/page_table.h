@@ -7,7 +7,7 @@
  *
  * Invariants, between calls:
  *   - no table but the root is empty, and the entry that points at a table
- *     counts its entries in use (see mm/page_entry.h);
+ *     counts its entries in use (see mm/page/entry.h);
  *   - an entry is 0, a leaf, or points at a table of this page table alone;
  *   - no table is given back before the CPU has forgotten it.
  *
@@ -34,7 +34,7 @@
 
 #include "mm/address.h"
 #include "mm/error.h"
-#include "mm/page_entry.h"
+#include "mm/page/entry.h"
 
 struct page_table {
     paddr_t root; /* the PML4: what CR3 is loaded with */

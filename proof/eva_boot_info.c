@@ -1,5 +1,5 @@
-/* sources: boot/multiboot2.c boot/boot_info.c mm/memory_map.c */
-/* sources: mm/boot_frames.c */
+/* sources: boot/multiboot2.c boot/boot_info.c mm/map/memory_map.c */
+/* sources: mm/map/boot_frames.c */
 /* Every boot there can be, from a block of arbitrary bytes to the first frames.
  * For static analysis only; see proof/eva. */
 #include "boot/boot_info.h"

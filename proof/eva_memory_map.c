@@ -1,4 +1,4 @@
-/* sources: mm/memory_map.c mm/boot_frames.c */
+/* sources: mm/map/memory_map.c mm/map/boot_frames.c */
 /* Any number of calls of the memory map, in any order, with any arguments.
  * For static analysis only; see proof/eva. */
 #include "mm/boot_frames.h"

@@ -1,4 +1,4 @@
-/* A map set by set: what the facts of mm/frame_tree_map_model.h are proved
+/* A map set by set: what the facts of mm/tree/map_model.h are proved
  * from.  Kept from the proof of the functions, as proof/set_by_bits.h is. */
 #ifndef PROOF_MAP_BY_BITS_H
 #define PROOF_MAP_BY_BITS_H

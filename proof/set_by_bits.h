@@ -1,4 +1,4 @@
-/* A set bit by bit: what the facts of mm/set512.h are proved from.  Kept from
+/* A set bit by bit: what the facts of mm/tree/set512.h are proved from.  Kept from
  * the proof of the functions, where it would send the provers round in circles:
  * it makes a new term of the kind it takes. */
 #ifndef PROOF_SET_BY_BITS_H

@@ -1,6 +1,6 @@
 /* Theorems about the frame tree, each stated as a function that any caller
- * could be, and proved from nothing but the contracts of mm/frame_tree.h. */
-#include "mm/frame_tree.h"
+ * could be, and proved from nothing but the contracts of mm/tree/tree.h. */
+#include "mm/tree/tree.h"
 
 /*@ logic integer frames_of(integer size) =
         size == FRAME_4K ? 1 : size == FRAME_2M ? 512 : 262144;

@@ -1,5 +1,5 @@
 /* Facts about one 64-bit word.  Proved in proof/word_facts.c, by going through
- * the 64 bits; used by the proof of mm/set512.h. */
+ * the 64 bits; used by the proof of mm/tree/set512.h. */
 #ifndef PROOF_WORD_FACTS_H
 #define PROOF_WORD_FACTS_H
 

@@ -8,7 +8,7 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
 extern "C" {
-    /// kernel/panic.h
+    /// kernel/trap/panic.h
     #[link_name = "panic"]
     fn kernel_panic(format: *const c_char, ...) -> !;
 }

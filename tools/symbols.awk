@@ -2,7 +2,7 @@
 # Kept: the functions of the higher half, not the marks of linker.ld; a part
 # that the compiler cut off, or a local label, goes by its function's name.
 BEGIN {
-    print "#include \"kernel/symbols.h\""
+    print "#include \"kernel/trap/symbols.h\""
     print "#define SYMBOLS __attribute__((section(\".symbols\")))"
     print "const struct symbol symbol_table[] SYMBOLS = {"
 }

@@ -344,7 +344,7 @@ static void close_file(FILE *file, const char *name)
     }
 }
 
-/* As kernel/cpu.c does. */
+/* As kernel/cpu/cpu.c does. */
 static void tune_strings(void)
 {
     unsigned eax = 0, ebx, ecx, edx = 0, more = 0;

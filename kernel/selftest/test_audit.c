@@ -1,8 +1,8 @@
 /* The auditor, on the live page table: sound as it is, and each kind of offence
  * found when it is planted. */
+#include "kernel/cpu/stacks.h"
 #include "kernel/image.h"
-#include "kernel/selftest.h"
-#include "kernel/stacks.h"
+#include "kernel/selftest/selftest.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
 #include "mm/page_audit.h"

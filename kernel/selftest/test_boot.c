@@ -1,10 +1,10 @@
 /* What the boot must have left behind. */
 #include <stdint.h>
 
-#include "kernel/cpu.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/x86.h"
 #include "kernel/image.h"
-#include "kernel/selftest.h"
-#include "kernel/x86.h"
+#include "kernel/selftest/selftest.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
 

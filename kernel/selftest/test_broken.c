@@ -1,5 +1,5 @@
 /* Failures on purpose, to test how they are told; only by selftest=broken. */
-#include "kernel/selftest.h"
+#include "kernel/selftest/selftest.h"
 #include "mm/frame.h"
 
 SELFTEST(broken, expects_too_much)

@@ -1,5 +1,5 @@
 /* Frames, on all of the machine's memory. */
-#include "kernel/selftest.h"
+#include "kernel/selftest/selftest.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/heap.h"

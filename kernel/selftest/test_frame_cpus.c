@@ -1,11 +1,11 @@
 /* Frames on all CPUs at once, and in handlers that come at any instruction. */
 #include <stdatomic.h>
 
-#include "kernel/percpu.h"
-#include "kernel/selftest.h"
-#include "kernel/smp.h"
-#include "kernel/trap.h"
-#include "kernel/x86.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/selftest/selftest.h"
+#include "kernel/trap/trap.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/heap.h"

@@ -1,5 +1,5 @@
 /* Every heap back-end, on memory of the machine. */
-#include "kernel/selftest.h"
+#include "kernel/selftest/selftest.h"
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/frame.h"

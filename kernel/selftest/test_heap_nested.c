@@ -2,8 +2,8 @@
  * at a time, and after each of them a handler allocates and frees in the same
  * heap.  Every few times it does so one handler further down, as an NMI would.
  */
-#include "kernel/selftest.h"
-#include "kernel/trap.h"
+#include "kernel/selftest/selftest.h"
+#include "kernel/trap/trap.h"
 #include "lib/string.h"
 #include "mm/heap/backend.h"
 #include "mm/heap_range.h"

@@ -1,7 +1,7 @@
 /* The machine's real memory map. */
+#include "kernel/cpu/x86.h"
 #include "kernel/image.h"
-#include "kernel/selftest.h"
-#include "kernel/x86.h"
+#include "kernel/selftest/selftest.h"
 #include "lib/bits.h"
 #include "mm/boot_frames.h"
 #include "mm/frame.h"

@@ -1,6 +1,6 @@
 /* Page tables, as the CPU sees them. */
 #include "kernel/image.h"
-#include "kernel/selftest.h"
+#include "kernel/selftest/selftest.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"

@@ -2,9 +2,9 @@
  * every frame accounted for. */
 #include <stdatomic.h>
 
-#include "kernel/percpu.h"
-#include "kernel/selftest.h"
-#include "kernel/smp.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/selftest/selftest.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/heap.h"

@@ -1,6 +1,6 @@
 /* Rust's collections on the kernel-wide heap. */
 #include "kernel/rust.h"
-#include "kernel/selftest.h"
+#include "kernel/selftest/selftest.h"
 #include "mm/heap.h"
 
 static void run_check(rust_function *check)

@@ -1,16 +1,16 @@
 /* All processors, as far as they have come up. */
 #include <stdatomic.h>
 
-#include "kernel/cpu.h"
-#include "kernel/mtrr.h"
-#include "kernel/percpu.h"
-#include "kernel/request.h"
-#include "kernel/selftest.h"
-#include "kernel/smp.h"
-#include "kernel/x86.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/mtrr.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/request.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/selftest/selftest.h"
 #include "lib/string.h"
-#include "mm/cpu_section.h"
-#include "mm/page_entry.h"
+#include "mm/cpu/cpu_section.h"
+#include "mm/page/entry.h"
 
 static _Atomic unsigned seen[PLATFORM_CPUS_MAX];
 
@@ -123,7 +123,7 @@ SELFTEST(smp, mtrrs_are_those_of_the_first)
     }
 }
 
-/* ---- mm/cpu_section.h with real CPUs ---- */
+/* ---- mm/cpu/cpu_section.h with real CPUs ---- */
 
 /* Each CPU's owner adds to its counters in two steps; CPU 0 stops it and must
  * find them equal. */

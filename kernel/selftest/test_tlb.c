@@ -4,9 +4,9 @@
  * their TLBs hold: QEMU's do. */
 #include <stdatomic.h>
 
-#include "kernel/percpu.h"
-#include "kernel/selftest.h"
-#include "kernel/smp.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/selftest/selftest.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"

@@ -1,8 +1,8 @@
 /* Into the kernel by an exception, and back. */
 #include <stdint.h>
 
-#include "kernel/selftest.h"
-#include "kernel/trap.h"
+#include "kernel/selftest/selftest.h"
+#include "kernel/trap/trap.h"
 #include "lib/string.h"
 
 /* A breakpoint, with a value of its own in each register but rsp, which the

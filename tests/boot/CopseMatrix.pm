@@ -126,7 +126,7 @@ sub cells {
 # The back-ends of the heap, as their sources say.
 sub heaps {
     my %heap;
-    for my $file (glob 'mm/heap/*.c') {
+    for my $file (glob 'mm/heap/{,slab/}*.c') {
         $heap{$1} = 1 if CopseBoot::slurp($file) =~
             /struct heap_backend \w+ = \{\s*\.name = "(\w+)"/;
     }

@@ -52,7 +52,7 @@ my %report = (
     ],
     'divide' => [qr/divide error \(#DE\)/, qr/at +\w+ +divide\+/],
     'assert' => [
-        qr{kernel/fault\.c:\d+: assertion failed: trees == 3},
+        qr{kernel/selftest/fault\.c:\d+: assertion failed: trees == 3},
         qr/a copse of 2 trees/, qr/at +\w+ +assertion\+/,
     ],
 );

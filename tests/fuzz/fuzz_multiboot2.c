@@ -1,7 +1,7 @@
 /* libFuzzer entry: arbitrary bytes as an information block, then everything
  * that the boot does with what was understood. */
-/* sources: boot/multiboot2.c boot/boot_info.c mm/memory_map.c */
-/* sources: mm/boot_frames.c */
+/* sources: boot/multiboot2.c boot/boot_info.c mm/map/memory_map.c */
+/* sources: mm/map/boot_frames.c */
 #include <stdlib.h>
 #include <string.h>
 

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "mm/frame_tree.c"
+#include "mm/tree/tree.c"
 
 #define MEMBERS    SET512_MEMBERS
 #define GIBS_MAX   2
@@ -90,7 +90,7 @@ static void remember(void)
     buckets[b] = (uint32_t)++found;
 }
 
-/* The predicates of mm/frame_tree_model.h, on pictures. */
+/* The predicates of mm/tree/model.h, on pictures. */
 static bool all_are(const struct picture *p, uint32_t first, uint32_t end,
                     enum frame_state state)
 {

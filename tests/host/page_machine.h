@@ -1,7 +1,7 @@
 /* A machine for tests of page tables: frames for tables, and a CPU that walks
  * the raw entries as the manual says, sets A and D, and remembers translations
  * and tables until it is told to forget them.  It knows nothing of
- * mm/page_entry.h. */
+ * mm/page/entry.h. */
 #ifndef TESTS_HOST_PAGE_MACHINE_H
 #define TESTS_HOST_PAGE_MACHINE_H
 

@@ -1,5 +1,5 @@
-/* mm/boot_frames.c: where blocks come from, and that the map keeps account. */
-/* sources: mm/boot_frames.c mm/memory_map.c */
+/* mm/map/boot_frames.c: where blocks come from, and that the map keeps account. */
+/* sources: mm/map/boot_frames.c mm/map/memory_map.c */
 #include "tests/host/platform_host.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* sources: mm/frame*.c mm/memory_map.c mm/boot_frames.c */
+/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
 /* sources: mm/error.c */
-/* mm/frame.c on machines of many shapes, against a plain model: one byte for
+/* mm/frame/alloc.c on machines of many shapes, against a plain model: one byte for
  * each 4K of what the map says is there. */
 #include "tests/host/platform_host.h"
 

@@ -1,4 +1,4 @@
-/* sources: mm/frame*.c mm/memory_map.c mm/boot_frames.c mm/error.c */
+/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c mm/error.c */
 /* What mm/frame.h does beside allocating and freeing: given frames, runs,
  * parts, limits, batches, memory that comes and goes, and figures of it all. */
 #include "tests/host/platform_host.h"
@@ -8,8 +8,8 @@
 
 #include "lib/bits.h"
 #include "mm/frame.h"
-#include "mm/frame_change.h"
-#include "mm/frame_cpu.h"
+#include "mm/frame/change.h"
+#include "mm/frame/cpu.h"
 
 static struct memory_map map;
 

@@ -1,5 +1,5 @@
-/* sources: mm/frame*.c mm/memory_map.c mm/boot_frames.c mm/error.c */
-/* Zones that are open (mm/frame_keep.c), step by step in one thread that plays
+/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c mm/error.c */
+/* Zones that are open (mm/frame/keep.c), step by step in one thread that plays
  * two CPUs; tests/host/test_frame_threads.c has them with threads. */
 #include "tests/host/platform_host.h"
 
@@ -7,7 +7,7 @@
 
 #include "lib/bits.h"
 #include "mm/frame.h"
-#include "mm/frame_cpu.h"
+#include "mm/frame/cpu.h"
 
 static struct memory_map map;
 

@@ -1,6 +1,6 @@
-/* sources: mm/frame*.c mm/memory_map.c */
-/* sources: mm/boot_frames.c mm/error.c */
-/* mm/frame.c on two and four CPUs at once, each a thread: against a model of
+/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c */
+/* sources: mm/map/boot_frames.c mm/error.c */
+/* mm/frame/alloc.c on two and four CPUs at once, each a thread: against a model of
  * one owner for each 4K, and with handlers that come at any time.  Built twice,
  * for AddressSanitizer and for ThreadSanitizer. */
 #include "tests/host/platform_host.h"
@@ -13,7 +13,7 @@
 
 #include "lib/bits.h"
 #include "mm/frame.h"
-#include "mm/frame_cpu.h"
+#include "mm/frame/cpu.h"
 
 #ifdef __SANITIZE_THREAD__
 #define ROUNDS 20000u

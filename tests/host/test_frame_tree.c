@@ -1,8 +1,8 @@
-/* sources: mm/frame_tree.c */
+/* sources: mm/tree/tree.c */
 /* The frame tree against a model that keeps one byte a frame.
  *
  * The model's functions are named after the predicates of the contracts in
- * mm/frame_tree_model.h, and compute them from their definitions: what the
+ * mm/tree/model.h, and compute them from their definitions: what the
  * proof says of all states is checked here on those that turn up.
  */
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "mm/frame_tree.h"
+#include "mm/tree/tree.h"
 
 #define GIBS_MAX 3
 

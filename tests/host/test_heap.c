@@ -1,11 +1,10 @@
-/* sources: mm/heap.c mm/heap/simple.c mm/heap_guard.c */
-/* sources: mm/heap_failing.c mm/error.c lib/format.c */
+/* sources: mm/heap/heap.c mm/heap/simple.c mm/heap/guard.c */
+/* sources: mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
-/* sources: mm/heap/slab*.c mm/heap/large.c */
-/* sources: mm/heap/pages.c mm/heap/size_class.c */
+/* sources: mm/heap/slab/ */
 /* sources: tests/shared/heap_conformance.c */
 /* All back-ends in all kinds of region: the conformance suite, misuse, two
- * threads; and what mm/heap.c does on its own. */
+ * threads; and what mm/heap/heap.c does on its own. */
 #include "tests/host/platform_host.h"
 
 #include <pthread.h>

@@ -1,8 +1,7 @@
-/* sources: mm/heap.c mm/heap/simple.c mm/heap_guard.c */
-/* sources: mm/heap_failing.c mm/error.c lib/format.c */
+/* sources: mm/heap/heap.c mm/heap/simple.c mm/heap/guard.c */
+/* sources: mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
-/* sources: mm/heap/slab*.c mm/heap/large.c */
-/* sources: mm/heap/pages.c mm/heap/size_class.c */
+/* sources: mm/heap/slab/ */
 /* The back-end bump: how its two ends move, and what it finds. */
 #include "tests/host/platform_host.h"
 

@@ -1,9 +1,8 @@
-/* sources: mm/heap_range.c mm/heap.c mm/heap/simple.c mm/heap_guard.c */
-/* sources: mm/heap_failing.c mm/error.c lib/format.c */
+/* sources: mm/heap/range.c mm/heap/heap.c mm/heap/simple.c mm/heap/guard.c */
+/* sources: mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
-/* sources: mm/heap/slab*.c mm/heap/large.c */
-/* sources: mm/heap/pages.c mm/heap/size_class.c */
-/* sources: mm/page_table.c mm/page_walk.c */
+/* sources: mm/heap/slab/ */
+/* sources: mm/page/table.c mm/page/walk.c */
 /* sources: tests/host/page_machine.c */
 /* Frames under a heap: what is mapped where and with what, what comes back,
  * and what happens when there are too few.
@@ -24,7 +23,7 @@
 
 #define RANGE_BYTES (16 * MIB)
 
-/* ---- Frames, in place of mm/frame.c ---- */
+/* ---- Frames, in place of mm/frame/alloc.c ---- */
 
 #define FIRST_FRAME GIB
 #define FRAME_COUNT 8192u /* 32 MiB */

@@ -1,8 +1,7 @@
-/* sources: mm/heap.c mm/heap/simple.c mm/heap_guard.c */
-/* sources: mm/heap_failing.c mm/error.c lib/format.c */
+/* sources: mm/heap/heap.c mm/heap/simple.c mm/heap/guard.c */
+/* sources: mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
-/* sources: mm/heap/slab*.c mm/heap/large.c */
-/* sources: mm/heap/pages.c mm/heap/size_class.c */
+/* sources: mm/heap/slab/ */
 /* The back-end slab with several CPUs: blocks that one allocates and another
  * frees, CPUs that are stopped when memory is short, and signals whose handler
  * allocates in the middle of everything. */
@@ -19,7 +18,7 @@
 
 #include "lib/bits.h"
 #include "mm/heap/backend.h"
-#include "mm/heap/slab.h"
+#include "mm/heap/slab/slab.h"
 
 #define THREADS 4
 #define BLOCKS  64

@@ -1,6 +1,6 @@
-/* sources: mm/kernel_space.c mm/virtual_range.c mm/page_table.c */
-/* sources: mm/page_walk.c mm/frame*.c mm/memory_map.c */
-/* sources: mm/boot_frames.c mm/error.c lib/format.c */
+/* sources: mm/space/kernel_space.c mm/space/virtual_range.c mm/page/table.c */
+/* sources: mm/page/walk.c mm/frame/ mm/tree/ mm/map/memory_map.c */
+/* sources: mm/map/boot_frames.c mm/error.c lib/format.c */
 /* The kernel's address space, built on machines of several shapes. */
 #include "tests/host/platform_host.h"
 

@@ -1,6 +1,6 @@
-/* mm/memory_map.c: tables of awkward maps, and random ones against a model
+/* mm/map/memory_map.c: tables of awkward maps, and random ones against a model
  * that keeps one byte a page. */
-/* sources: mm/memory_map.c */
+/* sources: mm/map/memory_map.c */
 #include "tests/host/platform_host.h"
 
 #include <stdlib.h>

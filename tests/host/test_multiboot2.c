@@ -1,5 +1,5 @@
 /* boot/multiboot2.c: each tag, and each error by name, on blocks built here. */
-/* sources: boot/multiboot2.c mm/memory_map.c tests/host/boot_block.c */
+/* sources: boot/multiboot2.c mm/map/memory_map.c tests/host/boot_block.c */
 #include "tests/host/boot_block.h"
 
 #include <string.h>

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kernel/console.h"
-#include "kernel/log.h"
+#include "kernel/console/console.h"
+#include "kernel/console/log.h"
 #include "kernel/options.h"
 
 /* What options.c stands on in the kernel. */

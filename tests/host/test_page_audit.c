@@ -1,6 +1,6 @@
-/* sources: mm/page_audit.c mm/kernel_space.c mm/virtual_range.c */
-/* sources: mm/page_table.c mm/page_walk.c mm/frame*.c */
-/* sources: mm/memory_map.c mm/boot_frames.c mm/error.c lib/format.c */
+/* sources: mm/page/audit.c mm/space/kernel_space.c mm/space/virtual_range.c */
+/* sources: mm/page/table.c mm/page/walk.c mm/frame/ mm/tree/ */
+/* sources: mm/map/memory_map.c mm/map/boot_frames.c mm/error.c lib/format.c */
 /* The auditor, on a space that is sound and on one with an offence planted. */
 #include "tests/host/platform_host.h"
 

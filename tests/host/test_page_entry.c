@@ -2,7 +2,7 @@
 /* The arithmetic of page-table entries, against numbers from the manual. */
 #include "tests/host/platform_host.h"
 
-#include "mm/page_entry.h"
+#include "mm/page/entry.h"
 
 static void test_an_address_splits_into_indices(void **state)
 {

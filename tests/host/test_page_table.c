@@ -1,4 +1,4 @@
-/* sources: mm/page_table.c mm/page_walk.c mm/error.c lib/format.c */
+/* sources: mm/page/table.c mm/page/walk.c mm/error.c lib/format.c */
 /* sources: tests/host/page_machine.c */
 /* mm/page_table by tables of cases: what is mapped, split, joined, freed and
  * invalidated, and what each error leaves as it was. */

@@ -1,4 +1,4 @@
-/* sources: mm/page_table.c mm/page_walk.c mm/error.c lib/format.c */
+/* sources: mm/page/table.c mm/page/walk.c mm/error.c lib/format.c */
 /* sources: tests/host/page_machine.c */
 /* mm/page_table against a flat model, one word a page, by random operations:
  * leaves of all sizes mixed, ranges that end anywhere, tables that run out of

@@ -1,4 +1,4 @@
-/* sources: mm/page_table.c mm/page_walk.c mm/error.c lib/format.c */
+/* sources: mm/page/table.c mm/page/walk.c mm/error.c lib/format.c */
 /* sources: tests/host/page_machine.c */
 /* mm/page_walk: what a walk shows and prints, and what a visit sees. */
 #include "tests/host/page_machine.h"

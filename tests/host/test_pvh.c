@@ -1,6 +1,6 @@
 /* boot/pvh.c on start infos of every shape, and damaged at every byte: it names
  * an error or survives, and never reads outside of what it may. */
-/* sources: boot/pvh.c boot/boot_info.c mm/memory_map.c */
+/* sources: boot/pvh.c boot/boot_info.c mm/map/memory_map.c */
 #include "tests/host/platform_host.h"
 
 #include <stdlib.h>

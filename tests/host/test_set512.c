@@ -1,5 +1,5 @@
 /* sources: */
-/* mm/set512.h against one bool a member. */
+/* mm/tree/set512.h against one bool a member. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "mm/set512.h"
+#include "mm/tree/set512.h"
 
 static uint64_t random_state;
 

@@ -1,4 +1,4 @@
-/* sources: mm/heap/size_class.c */
+/* sources: mm/heap/slab/size_class.c */
 /* Size classes against what they are to be: the smallest that hold a size. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "mm/heap/size_class.h"
+#include "mm/heap/slab/size_class.h"
 
 static void the_smallest_that_holds_a_size(void **state)
 {

@@ -1,4 +1,4 @@
-/* sources: mm/virtual_range.c mm/error.c */
+/* sources: mm/space/virtual_range.c mm/error.c */
 /* Ranges of virtual addresses against a flat model: an array of pages. */
 #include "tests/host/platform_host.h"
 

@@ -110,7 +110,7 @@ static size_t first_not_zero(const unsigned char *start, size_t size)
 }
 
 /* Whether the heap knows no more of a block than its slot: see
- * mm/heap/slab_trust.c. */
+ * mm/heap/slab/trust.c. */
 static bool knows_slots_only(const struct heap *heap)
 {
     return heap->checks == HEAP_CHECKS_OFF && heap->backend == &heap_slab;

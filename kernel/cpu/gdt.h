@@ -1,0 +1,42 @@
+/* Segments: what is left of them in long mode, and the task state segment.
+ *
+ * The TSS gives double fault, NMI and machine check a stack of their own each,
+ * so that they are reported even when the kernel's stack is what is broken.
+ * Each CPU has its own.
+ */
+#ifndef KERNEL_GDT_H
+#define KERNEL_GDT_H
+
+#include <stdint.h>
+
+#include "kernel/cpu/stacks.h"
+#include "mm/address.h"
+
+enum {
+    SELECTOR_CODE = 0x08, /* both as in boot/layout.inc */
+    SELECTOR_DATA = 0x10,
+    SELECTOR_TSS = 0x18,
+};
+
+/* AMD64 manual, volume 2, section 12.2.5. */
+struct tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3, io_map_base;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct tss) == 104, "as the manual draws it");
+
+struct gdt {
+    uint64_t entry[SELECTOR_TSS / 8 + 2]; /* that of the TSS is a double one */
+    struct tss tss;
+};
+
+/* Fills in the GDT and its TSS, with these stacks (their upper ends), and loads
+ * both on the CPU it runs on.  They stay in use. */
+void gdt_init(struct gdt *gdt, const vaddr_t stack_top[STACK_COUNT]);
+
+#endif

@@ -1,0 +1,290 @@
+/* Rounds of requests by NMI: see kernel/cpu/request.h. */
+#include "kernel/cpu/request.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "drivers/clock.h"
+#include "drivers/lapic.h"
+#include "kernel/console/log.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/trap/panic.h"
+#include "lib/assert.h"
+#include "mm/cpu/cpu_lock.h"
+
+/* An answer takes microseconds; but a virtual machine's CPU may not run for as
+ * long as its host likes: an emulator with one thread lets them run in turn, a
+ * tenth of a second each, and its own turn comes when it comes. */
+#define PATIENCE_MS         10000
+#define PATIENCE_MS_PER_CPU 1000
+
+enum request {
+    REQUEST_ROUND = 1 << 0,
+    REQUEST_STOP = 1 << 1,
+    REQUEST_NEVER = 1 << 2, /* fault=deaf-cpu */
+};
+
+enum errand { ERRAND_FENCE, ERRAND_PAGES, ERRAND_FLUSH };
+
+/* The round that is on: written before the requests are made. */
+static struct {
+    struct cpu_lock lock;
+    uint64_t number;
+    enum errand errand;
+    const vaddr_t *pages;
+    unsigned count;
+    struct request_stats stats;
+} round;
+
+static bool forgetful; /* fault=stale-tlb */
+
+static void do_errand(void)
+{
+    if (round.errand == ERRAND_FLUSH)
+        tlb_flush_local();
+    else if (round.errand == ERRAND_PAGES)
+        for (unsigned i = 0; i < round.count; i++)
+            invlpg(round.pages[i]);
+}
+
+/* ---- Asking ---- */
+
+/* False if its APIC does not send. */
+static bool ask(struct percpu *other, enum request request)
+{
+    /* seq_cst, for the fence that a round is: what was written before is seen
+     * by the other CPU when it takes the request, and 0 means that no NMI is
+     * on its way */
+    if (atomic_fetch_or(&other->requests, request) != 0)
+        return true;
+    return lapic_send_nmi(other->apic_id);
+}
+
+/* Whether the CPU has to be asked: it runs, or it has gone on while it was told
+ * to flush later. */
+static bool must_be_asked(struct percpu *other)
+{
+    /* seq_cst: with the exchange in request_resume.  Either this CPU sees that
+     * the other runs, or the other sees all that was written before. */
+    uint32_t state = atomic_load(&other->state);
+    if (state == PERCPU_IDLE && round.errand != ERRAND_FENCE)
+        /* where it fails, state is set to what the other does by now */
+        atomic_compare_exchange_strong(&other->state, &state,
+                                       PERCPU_IDLE_STALE);
+    return state == PERCPU_RUNNING;
+}
+
+static bool has_answered(const struct percpu *other)
+{
+    /* acquire: what the other did before it answered has been done */
+    return atomic_load_explicit(&other->answered, memory_order_acquire) ==
+           round.number;
+}
+
+/* The next round's CPUs are marked in `asked`, one bit each. */
+#define WORDS (PLATFORM_CPUS_MAX / 64)
+
+static void ask_all(uint64_t asked[WORDS])
+{
+    unsigned self = platform_cpu();
+    for (unsigned i = 0; i < percpu_count(); i++) {
+        struct percpu *other = percpu_get(i);
+        if (i == self || other == NULL)
+            continue;
+        if (must_be_asked(other)) {
+            asked[i / 64] |= UINT64_C(1) << i % 64;
+            round.stats.asked++;
+            if (!ask(other, REQUEST_ROUND))
+                log_line(LOG_ERROR, "smp",
+                         "the local APIC sends no NMI to CPU %u", i);
+        } else {
+            round.stats.left++;
+        }
+    }
+}
+
+static uint64_t patience_ms(void)
+{
+    return PATIENCE_MS + percpu_count_up() * PATIENCE_MS_PER_CPU;
+}
+
+/* The number of a CPU that does not answer, or -1. */
+static int wait_for_all(const uint64_t asked[WORDS])
+{
+    struct clock_limit limit = clock_limit_in_ms(patience_ms());
+    for (unsigned i = 0; i < percpu_count(); i++) {
+        if (!(asked[i / 64] >> i % 64 & 1))
+            continue;
+        while (!has_answered(percpu_get(i))) {
+            if (clock_has_passed(&limit))
+                return (int)i;
+            platform_relax();
+        }
+    }
+    return -1;
+}
+
+/* Does an errand on all CPUs; the number of one that did not answer, or -1. */
+static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
+{
+    uint64_t asked[WORDS] = {0};
+    bool locked = cpu_lock_acquire(&round.lock);
+    ASSERT(locked, "CPU %u asks in the middle of asking", platform_cpu());
+    round.number++;
+    round.errand = errand;
+    round.pages = pages;
+    round.count = count;
+    round.stats.rounds++;
+    ask_all(asked);
+    do_errand();
+    int silent = wait_for_all(asked);
+    cpu_lock_release(&round.lock);
+    return silent;
+}
+
+/* Before the second CPU is started there is nobody to ask, nor a lock to take;
+ * what that CPU's TLB will hold is newer than any change before it. */
+static bool is_alone(void)
+{
+    /* relaxed: another CPU's start comes after this CPU's own stores */
+    return percpu_count() == 1 || percpu_count_up() == 1;
+}
+
+void request_invalidate(const vaddr_t *pages, unsigned count)
+{
+    enum errand errand = count == 0 ? ERRAND_FLUSH : ERRAND_PAGES;
+    if (is_alone() || forgetful) {
+        for (unsigned i = 0; i < count; i++)
+            invlpg(pages[i]);
+        if (count == 0)
+            tlb_flush_local();
+        return;
+    }
+    int silent = make_round(errand, pages, count);
+    if (silent >= 0)
+        panic("CPU %d did not forget its TLB's entries within %lu ms", silent,
+              patience_ms());
+}
+
+void request_fence(void)
+{
+    /* for the case of idle CPUs, and of none: this CPU's own fence */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (is_alone())
+        return;
+    int silent = make_round(ERRAND_FENCE, NULL, 0);
+    if (silent >= 0)
+        log_line(LOG_ERROR, "smp", "CPU %d did not answer within %lu ms",
+                 silent, patience_ms());
+}
+
+/* ---- Answering ---- */
+
+void request_stop_self(void)
+{
+    atomic_store(&percpu_this()->stopped, true);
+    halt_for_ever();
+}
+
+bool request_answer(void)
+{
+    struct percpu *this = percpu_this();
+    /* seq_cst: the fence of a round; 0 from here on lets the next NMI be sent
+     */
+    uint32_t requests = atomic_exchange(&this->requests, 0);
+    if (requests & REQUEST_STOP)
+        request_stop_self();
+    if (requests & REQUEST_ROUND) {
+        uint64_t number = round.number;
+        do_errand();
+        /* release: the errand is done */
+        atomic_store_explicit(&this->answered, number, memory_order_release);
+    }
+    return requests != 0;
+}
+
+/* ---- Idle ---- */
+
+void request_idle(void)
+{
+    /* seq_cst: all that this CPU did with memory is over */
+    atomic_store(&percpu_this()->state, PERCPU_IDLE);
+}
+
+void request_resume(void)
+{
+    /* seq_cst: see must_be_asked */
+    if (atomic_exchange(&percpu_this()->state, PERCPU_RUNNING) != PERCPU_IDLE)
+        tlb_flush_local();
+}
+
+struct request_interrupted request_interrupt(void)
+{
+    struct percpu *this = percpu_this();
+    /* relaxed: what is asked for is stored by this CPU alone */
+    struct request_interrupted interrupted = {
+        .may_ask = !cpu_lock_is_mine(&round.lock),
+        .was_idle = atomic_load_explicit(&this->state, memory_order_relaxed) !=
+                    PERCPU_RUNNING,
+    };
+    if (interrupted.was_idle)
+        request_resume();
+    return interrupted;
+}
+
+void request_return(struct request_interrupted interrupted)
+{
+    if (interrupted.was_idle)
+        request_idle();
+}
+
+/* ---- The end ---- */
+
+#define STOP_PATIENCE_MS 1000
+
+unsigned request_stop(unsigned *first)
+{
+    unsigned silent = 0, self = platform_cpu();
+    if (is_alone())
+        return 0;
+    struct clock_limit limit = clock_limit_in_ms(STOP_PATIENCE_MS);
+    for (unsigned i = 0; i < percpu_count(); i++) {
+        struct percpu *other = percpu_get(i);
+        if (i != self && other != NULL &&
+            atomic_load(&other->state) != PERCPU_OFF)
+            ask(other, REQUEST_STOP);
+    }
+    for (unsigned i = 0; i < percpu_count(); i++) {
+        struct percpu *other = percpu_get(i);
+        if (i == self || other == NULL ||
+            atomic_load(&other->state) == PERCPU_OFF)
+            continue;
+        while (!atomic_load(&other->stopped) && !clock_has_passed(&limit))
+            platform_relax();
+        if (!atomic_load(&other->stopped) && silent++ == 0)
+            *first = i;
+    }
+    return silent;
+}
+
+/* Whoever asks finds a request there, and thinks that the NMI is on its way. */
+void request_be_deaf(void)
+{
+    atomic_store(&percpu_this()->requests, REQUEST_NEVER);
+    for (;;)
+        platform_relax();
+}
+
+void request_forget_others(void)
+{
+    forgetful = true;
+}
+
+void request_stats(struct request_stats *stats)
+{
+    bool locked = cpu_lock_acquire(&round.lock);
+    *stats = round.stats;
+    if (locked)
+        cpu_lock_release(&round.lock);
+}

@@ -1,0 +1,475 @@
+/* Starting the other processors: Intel SDM, volume 3, section 8.4. */
+#include "kernel/cpu/smp.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "drivers/clock.h"
+#include "drivers/lapic.h"
+#include "kernel/console/log.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/mtrr.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/request.h"
+#include "kernel/cpu/x86.h"
+#include "kernel/trap/machine_check.h"
+#include "kernel/trap/panic.h"
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/kernel_space.h"
+
+/* Wakes a CPU that waits for work. */
+#define WAKE_VECTOR 0xf0
+
+/* The manual's waits: 10 ms after INIT, 200 us after the first STARTUP. */
+#define INIT_WAIT_US    10000
+#define STARTUP_WAIT_US 200
+
+/* No CPU comes up for so long: then no more is waited. */
+#define PATIENCE_MS 500
+/* For one that is tried again alone. */
+#define ALONE_MS 100
+/* Until a CPU that is up takes its work: see PATIENCE_MS in request.c. */
+#define WORK_PATIENCE_MS         10000
+#define WORK_PATIENCE_MS_PER_CPU 1000
+
+static const struct acpi *acpi;
+static uint64_t start_us;
+
+/* ---- The plan ---- */
+
+/* Which of acpi->cpu is CPU `number`; [0] is not used. */
+static uint16_t index_of[PLATFORM_CPUS_MAX];
+
+/* The identifier that this CPU was born with; the APIC need not be mapped. */
+static uint32_t own_apic_id(void)
+{
+    if (cpuid(0, 0).eax >= 0xb && (cpuid(0xb, 0).ebx & 0xffff) != 0)
+        return cpuid(0xb, 0).edx;
+    return cpuid(1, 0).ebx >> 24;
+}
+
+void smp_plan(const struct acpi *tables, unsigned at_most)
+{
+    uint32_t self = own_apic_id();
+    unsigned count = 1, left = 0, node_of_first = 0;
+    acpi = tables;
+    if (at_most > PLATFORM_CPUS_MAX)
+        at_most = PLATFORM_CPUS_MAX;
+    percpu_get(0)->apic_id = self;
+    for (unsigned i = 0; i < acpi->cpu_count; i++) {
+        const struct acpi_cpu *cpu = &acpi->cpu[i];
+        if (cpu->apic_id == self) {
+            node_of_first = cpu->node;
+        } else if (count < at_most) {
+            index_of[count++] = (uint16_t)i;
+        } else {
+            log_line(LOG_WARNING, "smp",
+                     "the processor with APIC ID %u is left: %u are taken",
+                     cpu->apic_id, at_most);
+            left++;
+        }
+    }
+    if (left + acpi->cpus_left > 0)
+        log_line(LOG_WARNING, "smp", "%u processors are left",
+                 left + acpi->cpus_left);
+    percpu_set_count(count);
+    percpu_set_node(0, node_of_first);
+    for (unsigned i = 1; i < count; i++)
+        percpu_set_node(i, acpi->cpu[index_of[i]].node);
+}
+
+/* ---- The local APIC ---- */
+
+#define CPUID_X2APIC (1u << 21) /* of leaf 1, ecx */
+
+/* False, with a line in the log, if it cannot be reached. */
+static bool map_lapic(void)
+{
+    void *registers = NULL;
+    if (!(cpuid(1, 0).ecx & CPUID_X2APIC)) {
+        enum mm_error error = kernel_space_map_device(
+            acpi->lapic, LAPIC_BYTES, PAGE_UNCACHED, "local APIC", &registers);
+        if (error != MM_OK) {
+            log_line(LOG_ERROR, "smp", "cannot map the local APIC at 0x%lx: %s",
+                     acpi->lapic, mm_error_text(error));
+            return false;
+        }
+    }
+    lapic_init(registers);
+    lapic_enable();
+    return true;
+}
+
+/* MADT, flags of an interrupt: bits 0 and 1 (section 5.2.12.5). */
+#define POLARITY_MASK 3
+#define ACTIVE_LOW    3
+
+/* The pins that the tables say are NMI, on a CPU other than the first, whose
+ * firmware has done it. */
+static void connect_nmi(uint32_t uid)
+{
+    for (unsigned i = 0; i < acpi->nmi_count; i++) {
+        const struct acpi_nmi *nmi = &acpi->nmi[i];
+        if (nmi->uid == ACPI_ALL_CPUS || nmi->uid == uid)
+            lapic_set_nmi_pin(nmi->pin,
+                              (nmi->flags & POLARITY_MASK) == ACTIVE_LOW);
+    }
+}
+
+/* ---- The trampoline ---- */
+
+extern const char trampoline_start[], trampoline_end[];
+extern const char trampoline_cr0[], trampoline_cr3[];
+extern const char trampoline_entered[], trampoline_closed[];
+
+/* CPUs that have left the trampoline for the kernel's text. */
+_Atomic uint32_t smp_passed;
+
+/* A startup interrupt's vector is a page number, and 0xa0 and up are not
+ * allowed (section 8.4.3). */
+#define TRAMPOLINE_LIMIT 0xa0000
+
+/* The highest page of free memory that a startup interrupt can name, or
+ * PADDR_NONE.  It is MEMORY_LOW, which nobody else is given, and stays so:
+ * a CPU that comes late must still find the code. */
+static paddr_t find_page(const struct memory_map *map)
+{
+    for (unsigned i = map->count; i > 0; i--) {
+        const struct memory_range *range = &map->range[i - 1];
+        paddr_t end =
+            range->end < TRAMPOLINE_LIMIT ? range->end : TRAMPOLINE_LIMIT;
+        /* page 0 has the BIOS data area */
+        paddr_t start = range->start > PAGE_SIZE ? range->start : PAGE_SIZE;
+        if (range->type == MEMORY_LOW && end >= start + PAGE_SIZE)
+            return end - PAGE_SIZE;
+    }
+    return PADDR_NONE;
+}
+
+static void fill_in(char *page, const char *word, uint64_t value)
+{
+    ASSERT(value <= UINT32_MAX, "0x%lx is past 4 GiB", value);
+    uint32_t short_value = (uint32_t)value;
+    memcpy(page + (word - trampoline_start), &short_value, sizeof(uint32_t));
+}
+
+static void copy_trampoline(paddr_t where)
+{
+    char *page = phys_to_virt(where);
+    memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    fill_in(page, trampoline_cr0, read_cr0());
+    fill_in(page, trampoline_cr3, kernel_space_table()->root);
+}
+
+/* Where it lies is where it is mapped, for as long as CPUs are started: the one
+ * time that anything is in the low half. */
+static enum mm_error show_trampoline(paddr_t where)
+{
+    return page_map(kernel_space_table(), where, where, PAGE_SIZE,
+                    PAGE_EXECUTE);
+}
+
+static _Atomic uint32_t *trampoline_word(paddr_t where, const char *word)
+{
+    char *page = phys_to_virt(where);
+    return (_Atomic uint32_t *)(void *)(page + (word - trampoline_start));
+}
+
+/* Nobody gets into the page any more, and all who were in it have left: also
+ * those that are not taken, and come when they like.  A CPU counts itself in
+ * and then looks whether it is closed, and this closes it and then looks who is
+ * in: both in sequentially consistent order, so one sees the other. */
+static bool close_trampoline(paddr_t where)
+{
+    _Atomic uint32_t *entered = trampoline_word(where, trampoline_entered);
+    struct clock_limit limit = clock_limit_in_ms(PATIENCE_MS);
+    atomic_store(trampoline_word(where, trampoline_closed), 1);
+    while (atomic_load(entered) != atomic_load(&smp_passed)) {
+        if (clock_has_passed(&limit))
+            return false;
+        platform_relax();
+    }
+    return true;
+}
+
+static void hide_trampoline(paddr_t where)
+{
+    if (!close_trampoline(where)) {
+        log_line(LOG_WARNING, "smp",
+                 "page 0x%lx stays mapped: a CPU is on its way there", where);
+        return;
+    }
+    enum mm_error error = page_unmap(kernel_space_table(), where, PAGE_SIZE);
+    ASSERT(error == MM_OK, "%s", mm_error_name(error));
+}
+
+/* ---- On the CPU that starts ---- */
+
+/* What boot/trampoline.asm looks itself up in. */
+struct smp_place {
+    uint32_t apic_id, number;
+    vaddr_t stack;
+};
+
+_Static_assert(sizeof(struct smp_place) == 16, "as in boot/trampoline.asm");
+
+struct smp_place smp_places[PLATFORM_CPUS_MAX];
+uint32_t smp_place_count;
+
+static struct percpu_controls read_controls(void)
+{
+    return (struct percpu_controls){
+        .cr0 = read_cr0(),
+        .cr4 = read_cr4(),
+        .efer = read_msr(MSR_EFER),
+        .pat = cpu_get()->has[CPU_PAT] ? read_msr(PAGE_PAT_MSR) : 0,
+    };
+}
+
+_Noreturn static void wait_for_work(struct percpu *this)
+{
+    for (;;) {
+        /* acquire: the argument, and what it points at, was written before */
+        void (*work)(void *) =
+            atomic_load_explicit(&this->work, memory_order_acquire);
+        if (work == NULL) {
+            /* sti takes effect after the next instruction: no interrupt can
+             * come between the look and the hlt */
+            __asm__ volatile("sti; hlt; cli" : : : "memory");
+            continue;
+        }
+        request_resume();
+        /* relaxed: only that the work was taken */
+        atomic_store_explicit(&this->working, true, memory_order_relaxed);
+        work(this->argument);
+        request_idle();
+        atomic_store_explicit(&this->working, false, memory_order_relaxed);
+        /* release: all that the function wrote is seen by who waits */
+        atomic_store_explicit(&this->work, NULL, memory_order_release);
+    }
+}
+
+void smp_enter(uint32_t number)
+{
+    struct percpu *this = percpu_get(number);
+    percpu_enter(this);
+    percpu_load_gdt();
+    cpu_init();
+    machine_check_init();
+    lapic_enable();
+    connect_nmi(acpi->cpu[index_of[number]].uid);
+    this->mtrrs_were_set = mtrr_adopt();
+    this->controls = read_controls();
+    request_resume();
+    request_idle();
+    wait_for_work(this);
+}
+
+/* ---- On CPU 0 ---- */
+
+static bool is_up(unsigned number)
+{
+    const struct percpu *percpu = percpu_get(number);
+    /* acquire: its control registers were written before */
+    return percpu != NULL &&
+           atomic_load_explicit(&percpu->state, memory_order_acquire) !=
+               PERCPU_OFF;
+}
+
+static void make_all(void)
+{
+    smp_place_count = 0;
+    for (unsigned i = 1; i < percpu_count(); i++) {
+        const struct acpi_cpu *cpu = &acpi->cpu[index_of[i]];
+        enum mm_error error = percpu_create(i, cpu->apic_id);
+        if (error != MM_OK) {
+            log_line(LOG_ERROR, "smp", "no stacks for CPU %u: %s", i,
+                     mm_error_text(error));
+            continue;
+        }
+        smp_places[smp_place_count++] = (struct smp_place){
+            cpu->apic_id, i, percpu_get(i)->stack_top[STACK_BOOT]};
+    }
+}
+
+/* Until all are up, or none came for so long. */
+static void wait_for_all(uint64_t patience_ms)
+{
+    unsigned seen = 0;
+    struct clock_limit limit = clock_limit_in_ms(patience_ms);
+    while (!clock_has_passed(&limit)) {
+        unsigned up = percpu_count_up();
+        if (up == smp_place_count + 1)
+            return;
+        if (up > seen)
+            limit = clock_limit_in_ms(patience_ms);
+        seen = up;
+        platform_relax();
+    }
+}
+
+/* The second STARTUP is for CPUs that missed the first; a CPU that runs does
+ * not hear it. */
+static void start_all(uint8_t page)
+{
+    lapic_send_init_to_others();
+    clock_wait_us(INIT_WAIT_US);
+    lapic_send_startup_to_others(page);
+    clock_wait_us(STARTUP_WAIT_US);
+    if (percpu_count_up() < smp_place_count + 1)
+        lapic_send_startup_to_others(page);
+    wait_for_all(PATIENCE_MS);
+}
+
+static void start_alone(unsigned number, uint8_t page)
+{
+    uint32_t id = percpu_get(number)->apic_id;
+    lapic_send_init(id);
+    clock_wait_us(INIT_WAIT_US);
+    for (unsigned i = 0; i < 2 && !is_up(number); i++) {
+        lapic_send_startup(id, page);
+        clock_wait_us(STARTUP_WAIT_US);
+    }
+    struct clock_limit limit = clock_limit_in_ms(ALONE_MS);
+    while (!is_up(number) && !clock_has_passed(&limit))
+        platform_relax();
+    if (is_up(number))
+        log_line(LOG_WARNING, "smp", "CPU %u came up at the second try",
+                 number);
+    else
+        log_line(LOG_ERROR, "smp",
+                 "CPU %u, APIC ID %u, does not start; going on without it",
+                 number, id);
+}
+
+static void compare(unsigned number, const char *name, uint64_t its,
+                    uint64_t ours)
+{
+    if (its != ours)
+        log_line(LOG_ERROR, "smp", "CPU %u: %s is 0x%lx, CPU 0 has 0x%lx",
+                 number, name, its, ours);
+}
+
+static void check_controls(unsigned number)
+{
+    const struct percpu_controls *its = &percpu_get(number)->controls;
+    const struct percpu_controls *ours = &percpu_get(0)->controls;
+    compare(number, "CR0", its->cr0, ours->cr0);
+    compare(number, "CR4", its->cr4, ours->cr4);
+    compare(number, "EFER", its->efer, ours->efer);
+    compare(number, "PAT", its->pat, ours->pat);
+}
+
+static void start_and_check(paddr_t where)
+{
+    uint8_t page = (uint8_t)(where / PAGE_SIZE);
+    unsigned mtrrs_set = 0;
+    copy_trampoline(where);
+    start_all(page);
+    for (unsigned i = 1; i < percpu_count(); i++) {
+        if (percpu_get(i) == NULL)
+            continue;
+        if (!is_up(i))
+            start_alone(i, page);
+        if (!is_up(i))
+            continue;
+        check_controls(i);
+        mtrrs_set += percpu_get(i)->mtrrs_were_set;
+    }
+    if (mtrrs_set > 0)
+        log_line(LOG_INFO, "smp", "%u CPUs were given the MTRRs of CPU 0",
+                 mtrrs_set);
+}
+
+void smp_start(const struct memory_map *map)
+{
+    percpu_get(0)->controls = read_controls();
+    if (percpu_count() == 1)
+        return;
+    mtrr_take();
+    uint64_t per_ms = clock_ticks_per_ms(), begin = clock_ticks();
+    paddr_t where = find_page(map);
+    if (where == PADDR_NONE) {
+        log_line(LOG_ERROR, "smp",
+                 "no free page below 1 MiB: only one CPU is used");
+        return;
+    }
+    if (!map_lapic())
+        return;
+    make_all();
+    enum mm_error error = show_trampoline(where);
+    if (error != MM_OK) {
+        log_line(LOG_ERROR, "smp", "cannot map page 0x%lx: %s", where,
+                 mm_error_text(error));
+        return;
+    }
+    start_and_check(where);
+    hide_trampoline(where);
+    if (per_ms != 0)
+        start_us = (clock_ticks() - begin) * 1000 / per_ms;
+    log_line(LOG_INFO, "smp",
+             "%u of %u CPUs are up after %lu us, %s, start "
+             "page 0x%lx",
+             percpu_count_up(), percpu_count(), start_us,
+             lapic_is_x2apic() ? "x2APIC" : "xAPIC", where);
+}
+
+void smp_stats(struct smp_stats *stats)
+{
+    stats->planned = percpu_count();
+    stats->up = percpu_count_up();
+    stats->start_us = start_us;
+}
+
+/* ---- Work ---- */
+
+static void give_work(struct percpu *percpu, void (*function)(void *),
+                      void *argument)
+{
+    percpu->argument = argument;
+    /* release: the argument, and what it points at, comes before */
+    atomic_store_explicit(&percpu->work, function, memory_order_release);
+    if (!lapic_send(percpu->apic_id, WAKE_VECTOR))
+        panic("the local APIC does not wake CPU %u", percpu->number);
+}
+
+static bool is_working(const struct percpu *percpu)
+{
+    /* acquire: what the function wrote is seen here once it has ended */
+    return atomic_load_explicit(&percpu->work, memory_order_acquire) != NULL;
+}
+
+/* The time until it begins is bounded; how long it works is its own affair. */
+static void wait_for_end(const struct percpu *percpu)
+{
+    struct clock_limit limit = clock_limit_in_ms(
+        WORK_PATIENCE_MS + percpu_count() * WORK_PATIENCE_MS_PER_CPU);
+    while (is_working(percpu)) {
+        /* relaxed: a flag for this message alone */
+        if (!atomic_load_explicit(&percpu->working, memory_order_relaxed) &&
+            clock_has_passed(&limit) && is_working(percpu))
+            panic("CPU %u does not take its work", percpu->number);
+        platform_relax();
+    }
+}
+
+void smp_run_on_all(void (*function)(void *argument), void *argument)
+{
+    ASSERT(platform_cpu() == 0, "CPU %u", platform_cpu());
+    for (unsigned i = 1; i < percpu_count(); i++)
+        if (is_up(i))
+            give_work(percpu_get(i), function, argument);
+    function(argument);
+    for (unsigned i = 1; i < percpu_count(); i++)
+        if (is_up(i))
+            wait_for_end(percpu_get(i));
+}
+
+bool smp_interrupt(uint64_t vector)
+{
+    if (vector == WAKE_VECTOR)
+        lapic_end_of_interrupt();
+    return vector == WAKE_VECTOR || vector == LAPIC_SPURIOUS_VECTOR;
+}

@@ -1,0 +1,19 @@
+/* The end: what went wrong, where, and how the kernel got there.
+ *
+ * Callable in any context.  Leaves QEMU by its debug exit, so that a test run
+ * fails at once; any other machine halts with the report on its console.
+ */
+#ifndef KERNEL_PANIC_H
+#define KERNEL_PANIC_H
+
+#include "kernel/trap/trap.h"
+
+_Noreturn void panic(const char *format, ...)
+    __attribute__((format(printf, 1, 2), cold));
+
+/* The same for an exception: explain prints what the vector means. */
+_Noreturn void panic_trap(const struct trap_frame *frame,
+                          void (*explain)(const struct trap_frame *))
+    __attribute__((cold));
+
+#endif

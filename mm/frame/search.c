@@ -1,0 +1,76 @@
+#include "mm/frame/search.h"
+
+bool frame_search(struct frame_call call, enum frame_size size,
+                  frame_attempt *attempt, void *context)
+{
+    for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
+        struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
+        if (zone == NULL || !frame_may_have(zone) ||
+            !frame_lock(call, zone))
+            continue;
+        bool served = attempt(zone, context);
+        frame_unlock(call, zone);
+        if (served)
+            return true;
+    }
+    return false;
+}
+
+static bool search_locked(struct frame_call call, enum frame_size size,
+                          frame_attempt *attempt, void *context)
+{
+    for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
+        struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
+        if (zone != NULL && attempt(zone, context))
+            return true;
+    }
+    return false;
+}
+
+/* What CPUs got ready was in the way: they do without for a while. */
+static void pause_ready(void)
+{
+    /* relaxed: a CPU that did not stop may miss it */
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        __atomic_store_n(&frame_cpus.cpu[i].ready_pause, FRAME_READY_PAUSE,
+                         __ATOMIC_RELAXED);
+}
+
+enum mm_error frame_search_all(struct frame_call call, enum frame_size size,
+                               frame_attempt *attempt, void *context)
+{
+    if (!frame_stop_cpus(call))
+        return MM_BUSY;
+    bool all = frame_give_all_back(call), served = false;
+    pause_ready();
+    unsigned count;
+    if (frame_lock_all(call, &count)) {
+        served = search_locked(call, size, attempt, context);
+        frame_unlock_all(call, count);
+    } else {
+        all = false;
+    }
+    frame_start_cpus(call);
+    if (served)
+        return MM_OK;
+    return all ? MM_OUT_OF_MEMORY : MM_BUSY;
+}
+
+enum mm_error frame_no_cpu(void)
+{
+    return frame_cpus.count == 0 ? MM_NOT_READY : MM_BAD_ARGUMENT;
+}
+
+enum mm_error frame_find(enum frame_size size, frame_attempt *attempt,
+                         void *context)
+{
+    struct frame_cpu *cpu = frame_this_cpu();
+    if (cpu == NULL)
+        return frame_no_cpu();
+    struct frame_call call = frame_call_begin(cpu);
+    enum mm_error error = MM_OK;
+    if (!frame_search(call, size, attempt, context))
+        error = frame_search_all(call, size, attempt, context);
+    frame_call_end(call);
+    return error;
+}

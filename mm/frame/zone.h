@@ -1,0 +1,227 @@
+/* The machine's GiBs, divided among trees: for the files mm/frame/ only.
+ *
+ * Only GiBs that hold RAM are counted.  Those of one node are cut into runs of
+ * about the same length, up to four for each of its CPUs (one, if there is
+ * one CPU), and each run is a zone: a frame tree, the lock around it, and what
+ * all CPUs must know of it.
+ *
+ *   physical GiB   0   1   2   3   4   5  ...        a hole costs nothing
+ *                RAM RAM  -   -  RAM RAM
+ *   zone, GiB    0,0 1,0         2,0 3,0             two CPUs, a zone a GiB
+ *
+ * So CPUs that each work in their own zones never meet; any of them may use any
+ * zone.
+ */
+#ifndef MM_FRAME_ZONE_H
+#define MM_FRAME_ZONE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mm/address.h"
+#include "mm/cpu/cpu_lock.h"
+#include "mm/error.h"
+#include "mm/memory_map.h"
+#include "mm/tree/tree.h"
+
+#define BLOCKS_PER_GIB (SIZE_1G / SIZE_2M)
+
+/* Of the 2Ms that CPUs keep something of, how many have a number that is this
+ * one modulo 256: so a free need seldom look at what CPUs keep. */
+#define FRAME_ZONE_KEPT 256
+
+/* A bit for each 2M of a GiB. */
+typedef uint64_t frame_gib_bits[BLOCKS_PER_GIB / 64];
+
+/* In place of a keeper: every CPU may free 4Ks into the zone without its lock,
+ * as mm/frame/keep.c tells, and nobody may do anything else there. */
+#define FRAME_OPEN UINT32_MAX
+
+struct frame_zone {
+    struct cpu_lock lock __attribute__((aligned(64)));
+
+    /* Under the lock, for mm/frame/keep.c: the number + 1 of the CPU that keeps
+     * the lock between its calls, or 0, or FRAME_OPEN; and who has had it last,
+     * how often in a row, and how often that must be before it keeps it. */
+    uint32_t keeper;
+    uint32_t last, streak, wanted;
+    /* how many 4Ks were freed in a row, and how long that must last before the
+     * zone opens: 64 times 2 to the power of this */
+    uint32_t put_streak, open_shift;
+    unsigned node;
+
+    /* In 4Ks; stored under the lock.  The free ones in the tree are read
+     * without it too, as a hint. */
+    uint64_t free_frames;
+    uint64_t managed_frames;
+
+    uint64_t first_gib; /* of a zone that was added: they are in a row */
+
+    /* Under the lock. */
+    struct frame_tree tree;
+    uint32_t run_block; /* the 2M of the last run, as a hint */
+    uint16_t kept[FRAME_ZONE_KEPT];
+
+    /* Of each GiB of the tree: its physical number, and which of its 2Ms are
+     * partly or wholly not ours to give: there the map is asked before a frame
+     * is freed. */
+    uint32_t *gibs;
+    frame_gib_bits *partly_reserved;
+};
+
+/* A frame by its zone and its number in the zone's tree. */
+struct frame_place {
+    struct frame_zone *zone;
+    uint32_t number;
+};
+
+/* All that is known of memory.  Read-only after frame_init, but for what is in
+ * the zones. */
+struct frame_zones {
+    struct frame_zone *zone;
+    unsigned count;
+    unsigned gib_count; /* that hold RAM */
+
+    const struct memory_map *map;
+    uint64_t gib_end;       /* GiBs that place_of_gib tells of */
+    uint32_t *place_of_gib; /* zone * FRAME_TREE_GIBS + GiB in it */
+
+    uint64_t metadata_bytes;
+    unsigned boot_count; /* zones after those were added later */
+};
+
+/* So many zones can be added after the boot. */
+#define FRAME_ZONES_LATER 4
+
+extern struct frame_zones frame_zones;
+
+/* A GiB that holds no RAM has this in place of its zone. */
+#define FRAME_NO_PLACE UINT32_MAX
+
+/* Makes the zones; nothing in them is available yet.  Errors as in
+ * frame_init. */
+enum mm_error frame_zones_init(struct memory_map *map, paddr_t limit);
+
+/* Takes memory for good, after frame_zones_init and before frame_zones_give:
+ * whole pages, with arbitrary contents; NULL if there are none. */
+void *frame_zones_take(struct memory_map *map, uint64_t bytes, paddr_t limit);
+
+/* Makes all memory available that is free in the map. */
+void frame_zones_give(void);
+
+/* Where a CPU looks first, for 4Ks and for larger frames: the lowest and the
+ * highest of its share of its node's zones. */
+struct frame_home {
+    uint16_t small, large;
+};
+
+/* After frame_zones_init. */
+struct frame_home frame_zones_home(unsigned cpu);
+
+/* The zones that there are: only those that were added after the boot change
+ * their number. */
+static inline unsigned frame_zone_count(void)
+{
+    /* acquire: a zone that is counted is there */
+    return __atomic_load_n(&frame_zones.count, __ATOMIC_ACQUIRE);
+}
+
+/* Among the zones that were added after the boot. */
+bool frame_find_added(paddr_t address, struct frame_place *place);
+
+/* Where an address is; zone is NULL if its GiB held no RAM at the boot. */
+static inline struct frame_place frame_find_boot_zone(paddr_t address)
+{
+    uint64_t gib = address >> SHIFT_1G;
+    uint32_t entry = __builtin_expect(gib < frame_zones.gib_end, 1)
+                         ? frame_zones.place_of_gib[gib]
+                         : FRAME_NO_PLACE;
+    if (__builtin_expect(entry == FRAME_NO_PLACE, 0))
+        return (struct frame_place){NULL, 0};
+    return (struct frame_place){
+        &frame_zones.zone[entry / FRAME_TREE_GIBS],
+        (uint32_t)(entry % FRAME_TREE_GIBS * FRAMES_PER_1G +
+                   address % SIZE_1G / SIZE_4K)};
+}
+
+/* Where an address is; false if its GiB holds no RAM. */
+static inline bool frame_find_zone(paddr_t address, struct frame_place *place)
+{
+    *place = frame_find_boot_zone(address);
+    return __builtin_expect(place->zone != NULL, 1) ||
+           frame_find_added(address, place);
+}
+
+/* The address's GiB must hold RAM. */
+static inline struct frame_place frame_place_of(paddr_t address)
+{
+    struct frame_place place = {NULL, 0};
+    (void)frame_find_zone(address, &place);
+    return place;
+}
+
+static inline paddr_t frame_address(const struct frame_zone *zone,
+                                    uint32_t number)
+{
+    return ((paddr_t)zone->gibs[number / FRAMES_PER_1G] << SHIFT_1G) +
+           number % FRAMES_PER_1G * SIZE_4K;
+}
+
+/* Whether some of that 2M is not ours to give. */
+static inline bool frame_is_partly_reserved(const struct frame_zone *zone,
+                                            uint32_t block)
+{
+    const uint64_t *bits = zone->partly_reserved[block / BLOCKS_PER_GIB];
+    /* relaxed: who asks about a frame has been told of it since */
+    return __atomic_load_n(&bits[block % BLOCKS_PER_GIB / 64],
+                           __ATOMIC_RELAXED) >>
+               block % 64 &
+           1;
+}
+
+/* A zone for the GiBs of a range in which there was no RAM, of at most 512 GiB.
+ * Its metadata lies at the beginning of the range, *usable is what is left.
+ * Nothing in it is available, and nobody finds it before frame_zones_publish.
+ * MM_TOO_SMALL or MM_TABLE_FULL: there is none. */
+enum mm_error frame_zones_add(paddr_t start, paddr_t end,
+                              struct frame_zone **zone, paddr_t *usable);
+void frame_zones_publish(const struct frame_zone *zone);
+
+/* Forgets a zone that was added: all of it is held. */
+void frame_zones_remove(struct frame_zone *zone);
+
+/* Makes start..end, which has RAM, available: under the locks of the zones. */
+void frame_zones_give_range(paddr_t start, paddr_t end);
+
+/* What the map says, of a frame in such a 2M. */
+bool frame_is_reserved_in_map(paddr_t frame);
+
+/* The trees count what is reserved as held, so that it is never handed out;
+ * here the two are told apart. */
+static inline bool frame_is_reserved(struct frame_place place, paddr_t frame)
+{
+    return __builtin_expect(
+        frame_is_partly_reserved(place.zone, place.number / FRAMES_PER_2M) &&
+            frame_is_reserved_in_map(frame),
+        0);
+}
+
+/* Which frames of the 2M at that address are not ours to give. */
+void frame_find_reserved(paddr_t base, struct set512 *reserved);
+
+/* Only under the zone's lock. */
+static inline void frame_zone_add_free(struct frame_zone *zone, int64_t frames)
+{
+    /* relaxed: the lock orders those who count; others take it as a hint */
+    __atomic_store_n(&zone->free_frames, zone->free_frames + (uint64_t)frames,
+                     __ATOMIC_RELAXED);
+}
+
+/* Any time; exact under the zone's lock. */
+static inline uint64_t frame_zone_free(const struct frame_zone *zone)
+{
+    return __atomic_load_n(&zone->free_frames, __ATOMIC_RELAXED);
+}
+
+#endif

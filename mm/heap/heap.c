@@ -1,0 +1,528 @@
+/* The heap's public functions: making and ending heaps, and the way from each
+ * name to the calls of the heap's back-end. */
+#include "mm/heap.h"
+
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "lib/format.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+#include "mm/heap/backend.h"
+#include "mm/heap/guard.h"
+#include "mm/platform.h"
+
+/* Where the public function that this stands in was called from.  A macro: a
+ * function would have a return address of its own. */
+#define CALLER __builtin_return_address(0)
+
+const struct heap_backend *const heap_backends[] = {
+    &heap_slab, &heap_bins, &heap_buddy, &heap_list, &heap_bump, NULL,
+};
+
+/* All heaps there are, to see which regions are taken. */
+static struct heap *heaps;
+static struct spinlock heaps_lock;
+
+const struct heap_backend *heap_backend_find(const char *name)
+{
+    for (size_t i = 0; heap_backends[i]; i++)
+        if (strcmp(heap_backends[i]->name, name) == 0)
+            return heap_backends[i];
+    return NULL;
+}
+
+enum mm_error layout_error(struct layout layout)
+{
+    if (layout.size == 0)
+        return MM_EMPTY_RANGE;
+    if (!is_power_of_two(layout.align) || layout.align > HEAP_ALIGN_MAX)
+        return MM_BAD_ALIGNMENT;
+    if (layout.size > (size_t)PTRDIFF_MAX - (layout.align - 1))
+        return MM_RANGE_WRAPS;
+    return MM_OK;
+}
+
+/* Making and ending a heap. */
+
+static const char *const checks_names[] = {"off", "basic", "full"};
+
+#define CHECKS_COUNT (sizeof(checks_names) / sizeof(checks_names[0]))
+
+static enum heap_checks checks_from_now_on = HEAP_CHECKS_BASIC;
+
+const char *heap_checks_name(enum heap_checks checks)
+{
+    return (size_t)checks < CHECKS_COUNT ? checks_names[checks] : NULL;
+}
+
+bool heap_checks_find(const char *name, enum heap_checks *checks)
+{
+    for (size_t i = 0; i < CHECKS_COUNT; i++)
+        if (strcmp(checks_names[i], name) == 0) {
+            *checks = (enum heap_checks)i;
+            return true;
+        }
+    return false;
+}
+
+void heap_set_checks(enum heap_checks checks)
+{
+    checks_from_now_on = checks;
+}
+
+static enum mm_error region_error(const struct heap_backend *backend,
+                                  const struct heap_region *region)
+{
+    vaddr_t start = (vaddr_t)region->start;
+
+    if (!is_aligned(start | region->size | region->limit, HEAP_GRANULE))
+        return MM_MISALIGNED;
+    if (region->limit > UINTPTR_MAX - start)
+        return MM_RANGE_WRAPS;
+    if (start == 0 || region->size > region->limit ||
+        (!region->grow && region->size < region->limit))
+        return MM_BAD_ARGUMENT;
+    if (region->limit < backend->region_min)
+        return MM_TOO_SMALL;
+    return MM_OK;
+}
+
+/* The heap that is this one, or has some of this region; or NULL. */
+static const struct heap *rival(const struct heap *heap,
+                                const struct heap_region *region)
+{
+    vaddr_t start = (vaddr_t)region->start;
+    const struct heap *other;
+
+    for (other = heaps; other; other = other->next) {
+        vaddr_t taken = (vaddr_t)other->region.start;
+
+        if (other == heap || (start < taken + other->region.limit &&
+                              taken < start + region->limit))
+            break;
+    }
+    return other;
+}
+
+void heap_use_calls(struct heap *heap, const struct heap_calls *table)
+{
+    struct heap_calls *calls = &heap->calls;
+
+    heap->table = table;
+    /* release: as heap_fail_allocation needs it */
+#define HEAP_USE(name)                                                         \
+    __atomic_store_n(&calls->name, table->name, __ATOMIC_RELEASE)
+    HEAP_USE(alloc);
+    HEAP_USE(alloc_zeroed);
+    HEAP_USE(alloc_back);
+    HEAP_USE(dealloc);
+    HEAP_USE(free);
+    HEAP_USE(realloc);
+    HEAP_USE(resize);
+    HEAP_USE(usable_size);
+    HEAP_USE(stats);
+    HEAP_USE(class);
+    HEAP_USE(check);
+#undef HEAP_USE
+    _Static_assert(sizeof(*calls) == 11 * sizeof(calls->alloc),
+                   "all calls are copied above");
+}
+
+/* Enters the heap in the list of all, or returns why it cannot be. */
+static enum mm_error enter(struct heap *heap,
+                           const struct heap_backend *backend,
+                           const struct heap_region *region)
+{
+    enum mm_error error = region_error(backend, region);
+
+    if (error)
+        return error;
+    spinlock_lock(&heaps_lock);
+    if (rival(heap, region)) {
+        error = MM_OVERLAP;
+    } else {
+        *heap = (struct heap){
+            .backend = backend,
+            .checks = checks_from_now_on,
+            .region = *region,
+            .next = heaps,
+        };
+        heap_use_calls(heap, backend->calls ? backend->calls
+                                            : &heap_simple_calls);
+        heaps = heap;
+    }
+    spinlock_unlock(&heaps_lock);
+    return error;
+}
+
+/* Sets up a heap that is entered. */
+static enum mm_error set_up(struct heap *heap)
+{
+    const struct heap_backend *backend = heap->backend;
+    const struct heap_region *region = &heap->region;
+
+    if (region->size < backend->region_min &&
+        !heap_grow(heap, backend->region_min - region->size))
+        return MM_OUT_OF_MEMORY;
+    backend->init(heap);
+    return heap->checks == HEAP_CHECKS_FULL ? heap_guard_init(heap) : MM_OK;
+}
+
+enum mm_error heap_init(struct heap *heap, const struct heap_backend *backend,
+                        struct heap_region region)
+{
+    enum mm_error error = enter(heap, backend, &region);
+
+    if (!error) {
+        error = set_up(heap);
+        if (!error)
+            return MM_OK;
+        heap_fini(heap);
+    }
+    platform_log("heap: no %s heap at %p, %zu of %zu bytes: %s", backend->name,
+                 region.start, region.size, region.limit, mm_error_text(error));
+    return error;
+}
+
+void heap_fini(struct heap *heap)
+{
+    struct heap **link = &heaps;
+
+    /* a heap that was not made has no state */
+    if (heap->state && heap->backend->fini)
+        heap->backend->fini(heap);
+    heap->state = NULL;
+    spinlock_lock(&heaps_lock);
+    while (*link && *link != heap)
+        link = &(*link)->next;
+    bool in_use = *link != NULL;
+    if (in_use)
+        *link = heap->next;
+    spinlock_unlock(&heaps_lock);
+    ASSERT(in_use, "heap %p ended without having been made", (void *)heap);
+}
+
+bool heap_grow(struct heap *heap, size_t bytes)
+{
+    struct heap_region *region = &heap->region;
+    size_t room = region->limit - region->size;
+
+    if (!region->grow || bytes > room)
+        return false;
+
+    size_t added = region->grow(region->context, bytes);
+    if (added == 0)
+        return false;
+    ASSERT(added >= bytes && added <= room && is_aligned(added, HEAP_GRANULE),
+           "grew by %zu bytes, asked for %zu of %zu", added, bytes, room);
+    region->size += added;
+    return true;
+}
+
+/* Reporting. */
+
+void heap_refuse(struct heap *heap, enum mm_error error)
+{
+    /* relaxed: a count, and the last of several errors at once is any of them
+     */
+    __atomic_fetch_add(&heap->stats.failures, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->error, error, __ATOMIC_RELAXED);
+}
+
+static const char *const fault_names[] = {
+#define HEAP_FAULT_NAME(name, sentence) #name,
+    HEAP_FAULTS(HEAP_FAULT_NAME)
+#undef HEAP_FAULT_NAME
+};
+
+/* One part of a report. */
+#define REPORT_PART (HEAP_NAME_MAX + 16)
+
+static const char *const fault_texts[] = {
+#define HEAP_FAULT_TEXT(name, sentence) sentence,
+    HEAP_FAULTS(HEAP_FAULT_TEXT)
+#undef HEAP_FAULT_TEXT
+};
+
+const char *heap_fault_text(enum heap_fault fault)
+{
+    return fault_texts[fault];
+}
+
+/* ", freed by ..." if somebody is known; returns the buffer. */
+static const char *by(const char *what, const void *caller, char *buffer)
+{
+    char name[HEAP_NAME_MAX];
+
+    buffer[0] = '\0';
+    if (caller) {
+        platform_name_code(caller, name, sizeof(name));
+        format_string(buffer, REPORT_PART, ", %s %s", what, name);
+    }
+    return buffer;
+}
+
+_Noreturn void heap_report(const struct heap *heap, enum heap_fault fault,
+                           const struct heap_claim *claim,
+                           const struct heap_block *block)
+{
+    struct layout claimed = claim->layout ? *claim->layout : block->layout;
+    char allocated[REPORT_PART], freed[REPORT_PART], called[REPORT_PART];
+    char damage[REPORT_PART] = "";
+
+    if (block->damage)
+        format_string(damage, sizeof(damage), ", byte %ld of it is 0x%02x",
+                      (long)((vaddr_t)block->damage - (vaddr_t)block->start),
+                      block->damage_byte);
+    assert_failed(__FILE__, __LINE__, fault_names[fault],
+                  "heap %s: %s: pointer %p of %zu bytes aligned to %zu, block "
+                  "%p of %zu bytes aligned to %zu%s%s%s%s",
+                  heap->backend->name, fault_texts[fault], claim->pointer,
+                  claimed.size, claimed.align, block->start, block->layout.size,
+                  block->layout.align, damage,
+                  by("allocated by", block->allocated_by, allocated),
+                  by("freed by", block->freed_by, freed),
+                  by("called from", claim->caller, called));
+}
+
+void *heap_realloc_by_resize(struct heap *heap, void *pointer,
+                             struct layout layout, size_t new_size,
+                             const void *caller)
+{
+    return heap->calls.resize(heap,
+                              &(struct heap_claim){pointer, &layout, caller},
+                              (struct layout){new_size, layout.align});
+}
+
+/* A heap of the caller's choice. */
+
+ALIGNED_TO_LINE void *heap_alloc_in(struct heap *heap, struct layout layout)
+{
+    return heap->calls.alloc(heap, layout, CALLER);
+}
+
+void *heap_alloc_zeroed_in(struct heap *heap, struct layout layout)
+{
+    return heap->calls.alloc_zeroed(heap, layout, CALLER);
+}
+
+void *heap_alloc_back_in(struct heap *heap, struct layout layout)
+{
+    return heap->calls.alloc_back(heap, layout, CALLER);
+}
+
+ALIGNED_TO_LINE void heap_dealloc_in(struct heap *heap, void *pointer,
+                                     struct layout layout)
+{
+    heap->calls.dealloc(heap, pointer, layout, CALLER);
+}
+
+ALIGNED_TO_LINE void *heap_realloc_in(struct heap *heap, void *pointer,
+                                      struct layout layout, size_t new_size)
+{
+    return heap->calls.realloc(heap, pointer, layout, new_size, CALLER);
+}
+
+void heap_free_in(struct heap *heap, void *pointer)
+{
+    if (pointer)
+        heap->calls.free(heap, pointer, CALLER);
+}
+
+size_t heap_usable_size_in(struct heap *heap, const void *pointer)
+{
+    return heap->calls.usable_size(
+        heap, &(struct heap_claim){pointer, NULL, CALLER});
+}
+
+enum mm_error heap_error_in(struct heap *heap)
+{
+    /* relaxed: one of those that calls at the same time left */
+    return __atomic_load_n(&heap->error, __ATOMIC_RELAXED);
+}
+
+struct heap_stats heap_stats(struct heap *heap)
+{
+    return heap->calls.stats(heap);
+}
+
+void heap_trim(struct heap *heap)
+{
+    if (heap->guard)
+        heap_guard_trim(heap, CALLER);
+    if (heap->backend->trim)
+        heap->backend->trim(heap);
+}
+
+bool heap_class(struct heap *heap, unsigned number, struct heap_class *class)
+{
+    return heap->calls.class && heap->calls.class(heap, number, class);
+}
+
+struct heap_flaw heap_check(struct heap *heap)
+{
+    return heap->calls.check(heap);
+}
+
+size_t heap_report_leaks(struct heap *heap,
+                         int (*print)(const char *format, ...))
+{
+    return heap->guard ? heap_guard_leaks(heap, print) : 0;
+}
+
+/* The kernel-wide heap. */
+
+static void *no_alloc(struct heap *heap, struct layout layout,
+                      const void *caller)
+{
+    (void)heap;
+    (void)layout;
+    (void)caller;
+    return NULL;
+}
+
+_Noreturn static void no_free(struct heap *heap, void *pointer,
+                              const void *caller)
+{
+    (void)heap;
+    assert_failed(__FILE__, __LINE__, "no heap",
+                  "%p freed before there is a heap, called from %p", pointer,
+                  caller);
+}
+
+static void no_dealloc(struct heap *heap, void *pointer, struct layout layout,
+                       const void *caller)
+{
+    (void)layout;
+    no_free(heap, pointer, caller);
+}
+
+static void *no_resize(struct heap *heap, const struct heap_claim *claim,
+                       struct layout layout)
+{
+    no_dealloc(heap, (void *)(vaddr_t)claim->pointer, layout, claim->caller);
+    return NULL;
+}
+
+static size_t no_size(struct heap *heap, const struct heap_claim *claim)
+{
+    no_free(heap, (void *)(vaddr_t)claim->pointer, claim->caller);
+}
+
+/* In place of the kernel's heap before there is one, so that no call has to
+ * ask. */
+static struct heap no_heap = {
+    .calls =
+        {
+            .alloc = no_alloc,
+            .alloc_zeroed = no_alloc,
+            .alloc_back = no_alloc,
+            .dealloc = no_dealloc,
+            .free = no_free,
+            .realloc = heap_realloc_by_resize,
+            .resize = no_resize,
+            .usable_size = no_size,
+        },
+    .error = MM_NOT_READY,
+};
+
+static struct heap *kernel_heap = &no_heap;
+
+void heap_set_kernel(struct heap *heap)
+{
+    kernel_heap = heap ? heap : &no_heap;
+}
+
+struct heap *heap_kernel(void)
+{
+    return kernel_heap != &no_heap ? kernel_heap : NULL;
+}
+
+void *heap_alloc(struct layout layout)
+{
+    return kernel_heap->calls.alloc(kernel_heap, layout, CALLER);
+}
+
+void *heap_alloc_zeroed(struct layout layout)
+{
+    return kernel_heap->calls.alloc_zeroed(kernel_heap, layout, CALLER);
+}
+
+void heap_dealloc(void *pointer, struct layout layout)
+{
+    kernel_heap->calls.dealloc(kernel_heap, pointer, layout, CALLER);
+}
+
+void *heap_realloc(void *pointer, struct layout layout, size_t new_size)
+{
+    return kernel_heap->calls.realloc(kernel_heap, pointer, layout, new_size,
+                                      CALLER);
+}
+
+enum mm_error heap_last_error(void)
+{
+    return heap_error_in(kernel_heap);
+}
+
+/* The layout that kmalloc promises: natural alignment for powers of two. */
+static struct layout natural_layout(size_t size)
+{
+    struct layout layout = {size, HEAP_GRANULE};
+
+    if (is_power_of_two(size) && size > layout.align)
+        layout.align = size < HEAP_ALIGN_MAX ? size : HEAP_ALIGN_MAX;
+    return layout;
+}
+
+void *kmalloc(size_t size)
+{
+    return kernel_heap->calls.alloc(kernel_heap, natural_layout(size), CALLER);
+}
+
+void *kzalloc(size_t size)
+{
+    return kernel_heap->calls.alloc_zeroed(kernel_heap, natural_layout(size),
+                                            CALLER);
+}
+
+void *kmalloc_array(size_t count, size_t size)
+{
+    size_t bytes;
+
+    /* no layout passes with SIZE_MAX bytes: it is the error wanted here */
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX;
+    return kernel_heap->calls.alloc(kernel_heap, natural_layout(bytes),
+                                     CALLER);
+}
+
+void *krealloc(void *pointer, size_t size)
+{
+    if (!pointer)
+        return kernel_heap->calls.alloc(kernel_heap, natural_layout(size),
+                                         CALLER);
+    return kernel_heap->calls.resize(
+        kernel_heap, &(struct heap_claim){pointer, NULL, CALLER},
+        natural_layout(size));
+}
+
+void kfree(void *pointer)
+{
+    if (pointer)
+        kernel_heap->calls.free(kernel_heap, pointer, CALLER);
+}
+
+void kfree_sized(void *pointer, size_t size)
+{
+    if (pointer)
+        kernel_heap->calls.dealloc(kernel_heap, pointer, natural_layout(size),
+                                    CALLER);
+}
+
+size_t kmalloc_usable_size(const void *pointer)
+{
+    if (!pointer)
+        return 0;
+    return kernel_heap->calls.usable_size(
+        kernel_heap, &(struct heap_claim){pointer, NULL, CALLER});
+}

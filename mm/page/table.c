@@ -1,0 +1,800 @@
+/* 4-level page tables.
+ *
+ * A range is worked on in runs: the neighbouring entries of one table that the
+ * range covers.  Each run costs one walk from the root, each page of it a few
+ * instructions.  What can fail is done before anything changes, except in
+ * page_map, which takes its own leaves back out.
+ */
+#include "mm/page_table.h"
+
+#include <stdatomic.h>
+
+#include "lib/assert.h"
+#include "lib/string.h"
+#include "mm/page/slot.h"
+#include "mm/platform.h"
+
+/* ---- Runs ---- */
+
+/* Neighbouring leaves of one table: path[level] is the slot of the first. */
+struct run {
+    page_path path;
+    unsigned level, count;
+};
+
+/* So many slots from that of vaddr on, but none past the end of the table. */
+static inline unsigned slots_within(vaddr_t vaddr, unsigned level,
+                                    uint64_t slots)
+{
+    unsigned to_end = PAGE_TABLE_ENTRIES - page_index(vaddr, level);
+    return slots < to_end ? (unsigned)slots : to_end;
+}
+
+/* The leaves that the bytes from vaddr on touch, up to the end of the table or
+ * the first slot that is no leaf; count is 0 if vaddr is not mapped. */
+static void find_run(const struct page_table *table, vaddr_t vaddr,
+                     uint64_t bytes, struct run *run)
+{
+    unsigned level = page_descend(table, vaddr, LEVEL_PT, run->path);
+    uint64_t reach = (vaddr & (page_level_size(level) - 1)) + bytes;
+    uint64_t touched =
+        (reach + page_level_size(level) - 1) >> page_level_shift(level);
+    unsigned most = slots_within(vaddr, level, touched);
+    const page_slot *slot = run->path[level];
+    uint64_t leaf = page_leaf_bits(level);
+    unsigned count = 0;
+
+    while (count < most && (slot_load(&slot[count]) & leaf) == leaf)
+        count++;
+    run->level = level;
+    run->count = count;
+}
+
+/* ---- Ranges and flags ---- */
+
+static enum mm_error check_range(const struct page_table *table, vaddr_t vaddr,
+                                 uint64_t bytes)
+{
+    vaddr_t last = vaddr + (bytes - 1);
+
+    if (table->alloc == NULL)
+        return MM_NOT_READY;
+    if (bytes == 0)
+        return MM_EMPTY_RANGE;
+    if (!is_aligned(vaddr | bytes, PAGE_SIZE))
+        return MM_MISALIGNED;
+    if (last < vaddr)
+        return MM_RANGE_WRAPS;
+    if (!page_range_is_canonical(vaddr, last))
+        return MM_NON_CANONICAL;
+    return MM_OK;
+}
+
+static enum mm_error check_flags(unsigned flags, unsigned allowed)
+{
+    const unsigned caching = PAGE_UNCACHED | PAGE_WRITE_COMBINING;
+
+    if ((flags & ~allowed) != 0 || (flags & caching) == caching)
+        return MM_BAD_ARGUMENT;
+    return MM_OK;
+}
+
+/* ---- Single pages ----
+ *
+ * One 4K page whose table stands is what is asked for most: it takes one walk
+ * and two stores.  Whatever else is found, nothing is done, and the general way
+ * has to see to it: it knows the errors by name. */
+
+struct single {
+    page_slot *leaf, *parent; /* parent: what points at the leaf's table */
+};
+
+static inline bool find_single(const struct page_table *table, vaddr_t vaddr,
+                               struct single *single)
+{
+    paddr_t frame = table->root;
+
+    if (table->alloc == NULL || !is_aligned(vaddr, PAGE_SIZE) ||
+        !page_is_canonical(vaddr))
+        return false;
+#pragma GCC unroll 4 /* so that every shift is by a constant */
+    for (unsigned level = LEVEL_PML4; level > LEVEL_PT; level--) {
+        single->parent = slot_of(frame, vaddr, level);
+        uint64_t entry = slot_load(single->parent);
+        if (!page_entry_is_table(entry, level))
+            return false;
+        frame = page_entry_table(entry);
+    }
+    single->leaf = slot_of(frame, vaddr, LEVEL_PT);
+    return true;
+}
+
+static inline bool map_single(struct page_table *table, vaddr_t vaddr,
+                              paddr_t paddr, unsigned flags)
+{
+    struct single single;
+
+    if (check_flags(flags, PAGE_FLAGS_MAP) != MM_OK ||
+        !is_aligned(paddr, PAGE_SIZE) || paddr >> table->paddr_bits != 0 ||
+        !find_single(table, vaddr, &single) || slot_load(single.leaf) != 0)
+        return false;
+    slot_store(single.leaf, page_leaf(paddr, LEVEL_PT, flags));
+    slot_store(single.parent, slot_load(single.parent) + ENTRY_COUNT_ONE);
+    return true;
+}
+
+/* Not the last page of its table, which goes then. */
+static inline bool unmap_single(struct page_table *table, vaddr_t vaddr)
+{
+    struct single single;
+
+    if (!find_single(table, vaddr, &single) ||
+        !page_entry_is_leaf(slot_load(single.leaf), LEVEL_PT))
+        return false;
+    uint64_t parent = slot_load(single.parent);
+    if (page_entry_count(parent) <= 1)
+        return false;
+    slot_store(single.leaf, 0);
+    slot_store(single.parent, parent - ENTRY_COUNT_ONE);
+    if (table->live)
+        platform_tlb_invalidate(&vaddr, 1);
+    return true;
+}
+
+/* ---- What has to follow a change ---- */
+
+/* Beyond so many pages, one flush and the misses that follow it cost less than
+ * forgetting one page after the other. */
+#define INVALIDATIONS_MAX 32
+
+/* What one operation leaves to do when its entries are written: pages for the
+ * TLB to forget, and the tables that came empty.
+ *
+ * The dead tables are a list through their own first entries.  A CPU may still
+ * walk them; a frame's address read as an entry has P = 0, as it should. */
+struct aftermath {
+    uint64_t changed;
+    vaddr_t pages[INVALIDATIONS_MAX];
+    paddr_t dead;
+    uint64_t dead_count;
+};
+
+static inline void aftermath_begin(struct aftermath *after)
+{
+    after->changed = 0;
+    after->dead = 0;
+    after->dead_count = 0;
+}
+
+/* `count` neighbouring leaves of this level have changed. */
+static inline void note_changed(struct aftermath *after, vaddr_t vaddr,
+                                unsigned level, unsigned count)
+{
+    uint64_t first = after->changed;
+
+    after->changed += count;
+    if (after->changed > INVALIDATIONS_MAX)
+        return;
+    for (uint64_t i = first; i < after->changed; i++) {
+        after->pages[i] = vaddr;
+        vaddr += page_level_size(level);
+    }
+}
+
+static void note_dead(struct aftermath *after, paddr_t frame)
+{
+    slot_store(slot_of(frame, 0, LEVEL_PT), after->dead);
+    after->dead = frame;
+    after->dead_count++;
+}
+
+/* One invalidation of any address in a leaf is enough, whatever sizes the TLB
+ * holds it in, and makes the CPU forget the tables above it as well (AMD64
+ * volume 2, section 5.5; Intel SDM volume 3, section 4.10.4.1).  Entries that
+ * were not present were never held. */
+static void aftermath_end(struct page_table *table, struct aftermath *after)
+{
+    if (table->live && after->changed > INVALIDATIONS_MAX)
+        platform_tlb_flush();
+    else if (table->live && after->changed > 0)
+        platform_tlb_invalidate(after->pages, (unsigned)after->changed);
+
+    for (; after->dead_count > 0; after->dead_count--) {
+        paddr_t frame = after->dead;
+        after->dead = slot_load(slot_of(frame, 0, LEVEL_PT));
+        table->free(table->context, frame);
+    }
+}
+
+/* ---- Tables ---- */
+
+/* A frame for a table, not cleared. */
+static paddr_t take_frame(struct page_table *table)
+{
+    paddr_t frame = table->alloc(table->context);
+    ASSERT(frame == PADDR_NONE || is_aligned(frame, PAGE_SIZE),
+           "frame for a table at %#llx", (unsigned long long)frame);
+    return frame;
+}
+
+static paddr_t take_empty_table(struct page_table *table)
+{
+    paddr_t frame = take_frame(table);
+    if (frame != PADDR_NONE)
+        memset(phys_to_virt(frame), 0, PAGE_SIZE);
+    return frame;
+}
+
+/* The table that holds path[level] has this many more entries in use.  The root
+ * is not counted: no entry points at it. */
+static inline void count_more(page_path path, unsigned level, unsigned count)
+{
+    if (level < LEVEL_PML4)
+        slot_store(path[level + 1],
+                   slot_load(path[level + 1]) + count * ENTRY_COUNT_ONE);
+}
+
+/* And this many less: unlinks it if none is left, and so on upward. */
+static void count_less(page_path path, unsigned level, unsigned count,
+                       struct aftermath *after)
+{
+    for (; level < LEVEL_PML4; level++) {
+        page_slot *parent = path[level + 1];
+        uint64_t entry = slot_load(parent);
+        unsigned used = page_entry_count(entry);
+
+        ASSERT(used >= count, "%u entries in use, %u leave", used, count);
+        if (used > count) {
+            slot_store(parent, entry - count * ENTRY_COUNT_ONE);
+            return;
+        }
+        slot_store(parent, 0);
+        note_dead(after, page_entry_table(entry));
+        count = 1;
+    }
+}
+
+static void clear_run(struct run *run, struct aftermath *after)
+{
+    page_slot *slot = run->path[run->level];
+    unsigned count = run->count; /* a store may not make it be read again */
+
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < count; i++)
+        slot_store(&slot[i], 0);
+    count_less(run->path, run->level, count, after);
+}
+
+/* Empties whatever is mapped in the range, in which every leaf lies whole.  The
+ * run is the first one of the range. */
+static void clear_range(struct page_table *table, vaddr_t vaddr, uint64_t bytes,
+                        struct run *run)
+{
+    struct aftermath after;
+    uint64_t done = 0;
+
+    aftermath_begin(&after);
+    for (;;) {
+        vaddr_t at = vaddr + done;
+        uint64_t size = page_level_size(run->level);
+
+        clear_run(run, &after);
+        note_changed(&after, at, run->level, run->count);
+        if (run->count > 0)
+            done += run->count * size;
+        else
+            done += size - (at & (size - 1)); /* nothing here: the next slot */
+        if (done >= bytes)
+            break;
+        find_run(table, vaddr + done, bytes - done, run);
+    }
+    aftermath_end(table, &after);
+}
+
+enum mm_error page_table_init(struct page_table *table,
+                              paddr_t (*alloc)(void *context),
+                              void (*free)(void *context, paddr_t frame),
+                              void *context)
+{
+    *table = (struct page_table){
+        .alloc = alloc,
+        .free = free,
+        .context = context,
+        .largest_level = platform_has_1g_pages() ? LEVEL_PDPT : LEVEL_PD,
+        .paddr_bits = platform_paddr_bits(),
+    };
+    ASSERT(table->paddr_bits <= PADDR_BITS_MAX, "%u physical address bits",
+           table->paddr_bits);
+
+    table->root = take_empty_table(table);
+    if (table->root == PADDR_NONE) {
+        table->alloc = NULL;
+        return MM_OUT_OF_MEMORY;
+    }
+    return MM_OK;
+}
+
+void page_table_load(struct page_table *table)
+{
+    ASSERT(table->alloc != NULL, "root %#llx", (unsigned long long)table->root);
+    table->live = true;
+    platform_load_page_table(table->root);
+}
+
+void page_table_destroy(struct page_table *table)
+{
+    const uint64_t half = UINT64_C(1) << (VADDR_BITS - 1);
+    struct run run;
+
+    ASSERT(table->alloc != NULL && !table->live, "live %d", table->live);
+    find_run(table, 0, half, &run);
+    clear_range(table, 0, half, &run);
+    find_run(table, page_canonical(half), half, &run);
+    clear_range(table, page_canonical(half), half, &run);
+    table->free(table->context, table->root);
+    table->alloc = NULL;
+}
+
+/* ---- Map ---- */
+
+/* Frees the tables of a branch that never was linked. */
+static void drop_branch(struct page_table *table, vaddr_t vaddr, unsigned level,
+                        uint64_t entry)
+{
+    while (entry != 0) {
+        paddr_t frame = page_entry_table(entry);
+        entry = slot_load(slot_of(frame, vaddr, --level));
+        table->free(table->context, frame);
+    }
+}
+
+/* New tables for a slot of level `from` that is empty, down to one of level
+ * `to` whose `count` entries from vaddr on the caller will write.  Sets *branch
+ * to the entry for the slot; returns the first of those entries, or NULL. */
+static page_slot *grow_branch(struct page_table *table, vaddr_t vaddr,
+                              unsigned from, unsigned to, unsigned count,
+                              uint64_t *branch)
+{
+    page_slot root = 0;
+    page_slot *link = &root;
+
+    for (unsigned level = from; level > to; level--) {
+        unsigned used = level - 1 == to ? count : 1;
+        paddr_t frame = used == PAGE_TABLE_ENTRIES ? take_frame(table)
+                                                   : take_empty_table(table);
+        if (frame == PADDR_NONE) {
+            drop_branch(table, vaddr, from, slot_load(&root));
+            return NULL;
+        }
+        slot_store(link, page_table_entry(frame, used));
+        link = slot_of(frame, vaddr, level - 1);
+    }
+    *branch = slot_load(&root);
+    return link;
+}
+
+/* Writes entries until the first that is in use; returns how many. */
+static inline unsigned fill(page_slot *slot, unsigned count, uint64_t entry,
+                            uint64_t step)
+{
+    unsigned done = 0;
+
+    while (done < count && slot_load(slot) == 0) {
+        slot_store(slot++, entry);
+        entry += step;
+        done++;
+    }
+    return done;
+}
+
+/* Maps `count` leaves, all of one table; *mapped is how many it did. */
+static enum mm_error map_run(struct page_table *table, vaddr_t vaddr,
+                             uint64_t entry, unsigned level, unsigned count,
+                             unsigned *mapped)
+{
+    page_path path;
+    uint64_t branch = 0;
+    uint64_t step = page_level_size(level);
+    unsigned end = page_descend(table, vaddr, level, path);
+
+    *mapped = 0;
+    if (end == level) {
+        *mapped = fill(path[level], count, entry, step);
+        count_more(path, level, *mapped);
+        return *mapped == count ? MM_OK : MM_ALREADY_MAPPED;
+    }
+    if (slot_load(path[end]) != 0)
+        return MM_ALREADY_MAPPED;
+
+    page_slot *slot = grow_branch(table, vaddr, end, level, count, &branch);
+    if (slot == NULL)
+        return MM_OUT_OF_MEMORY;
+    for (unsigned i = 0; i < count; i++)
+        slot_store(&slot[i], entry + i * step);
+    *mapped = count;
+    slot_store(path[end], branch);
+    count_more(path, end, 1);
+    return MM_OK;
+}
+
+/* Apart from page_map, so that a single page need not save registers for it. */
+static __attribute__((noinline)) enum mm_error
+map_range(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
+          uint64_t bytes, unsigned flags)
+{
+    enum mm_error error = check_range(table, vaddr, bytes);
+
+    if (error == MM_OK)
+        error = check_flags(flags, PAGE_FLAGS_MAP);
+    if (error != MM_OK)
+        return error;
+    if (!is_aligned(paddr, PAGE_SIZE))
+        return MM_MISALIGNED;
+    if (!page_is_physical(paddr, bytes, table->paddr_bits))
+        return MM_OUT_OF_RANGE;
+
+    unsigned top = flags & PAGE_SMALL ? LEVEL_PT : table->largest_level;
+    for (uint64_t done = 0; done < bytes && error == MM_OK;) {
+        vaddr_t at = vaddr + done;
+        unsigned level =
+            page_largest_level(at, paddr + done, bytes - done, top);
+        unsigned count =
+            slots_within(at, level, (bytes - done) >> page_level_shift(level));
+        unsigned mapped;
+
+        error = map_run(table, at, page_leaf(paddr + done, level, flags), level,
+                        count, &mapped);
+        done += mapped * page_level_size(level);
+        if (error != MM_OK && done > 0) {
+            struct run run;
+            find_run(table, vaddr, done, &run);
+            clear_range(table, vaddr, done, &run);
+        }
+    }
+    return error;
+}
+
+enum mm_error page_map(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
+                       uint64_t bytes, unsigned flags)
+{
+    if (bytes == PAGE_SIZE && map_single(table, vaddr, paddr, flags))
+        return MM_OK;
+    return map_range(table, vaddr, paddr, bytes, flags);
+}
+
+/* ---- Unmap and protect ---- */
+
+/* The levels of the large leaves that the ends of a range cut in two; LEVEL_PT
+ * stands for an end that cuts none. */
+struct cuts {
+    unsigned first, last;
+};
+
+/* Whether all of the range is mapped, and where its ends cut.  Sets *run to the
+ * first run of it. */
+static enum mm_error check_mapped(struct page_table *table, vaddr_t vaddr,
+                                  uint64_t bytes, struct run *run,
+                                  struct cuts *cuts)
+{
+    struct run next;
+    struct run *found = run;
+
+    *cuts = (struct cuts){LEVEL_PT, LEVEL_PT};
+    for (uint64_t done = 0; done < bytes; found = &next) {
+        find_run(table, vaddr + done, bytes - done, found);
+        if (found->count == 0)
+            return MM_NOT_MAPPED;
+        uint64_t size = page_level_size(found->level);
+        uint64_t offset = (vaddr + done) & (size - 1);
+        if (offset != 0)
+            cuts->first = found->level;
+        done += found->count * size - offset;
+        if (done > bytes)
+            cuts->last = found->level;
+    }
+    return MM_OK;
+}
+
+/* Makes a large leaf a table of 512 leaves with the same meaning. */
+static void split(page_slot *slot, unsigned level, paddr_t frame)
+{
+    page_slot *children = slot_of(frame, 0, level - 1);
+    uint64_t entry = slot_load(slot);
+
+    /* The CPU may set A or D meanwhile, and the children must have them too.
+     * acq_rel: they are filled before the CPU can find them. */
+    do {
+        unsigned flags = page_leaf_flags(entry, level);
+        uint64_t child =
+            page_leaf(page_leaf_address(entry, level), level - 1, flags);
+        for (unsigned i = 0; i < PAGE_TABLE_ENTRIES; i++) {
+            slot_store(&children[i], child);
+            child += page_level_size(level - 1);
+        }
+    } while (!atomic_compare_exchange_strong_explicit(
+        slot, &entry, page_table_entry(frame, PAGE_TABLE_ENTRIES),
+        memory_order_acq_rel, memory_order_relaxed));
+}
+
+/* Frames for splits, taken before the first one: one for each of two levels at
+ * each end of a range. */
+struct spares {
+    unsigned count;
+    paddr_t frames[4];
+};
+
+static bool take_spares(struct page_table *table, struct spares *spares,
+                        unsigned count)
+{
+    for (spares->count = 0; spares->count < count; spares->count++) {
+        paddr_t frame = take_frame(table);
+        if (frame == PADDR_NONE) {
+            while (spares->count > 0)
+                table->free(table->context, spares->frames[--spares->count]);
+            return false;
+        }
+        spares->frames[spares->count] = frame;
+    }
+    return true;
+}
+
+/* How many splits free both ends; a leaf that holds both is split once. */
+static unsigned splits_needed(vaddr_t first, vaddr_t last, struct cuts cuts)
+{
+    unsigned splits = 0;
+
+    for (unsigned level = LEVEL_PD; level <= LEVEL_PDPT; level++) {
+        uint64_t size = page_level_size(level);
+        bool at_first = level <= cuts.first && !is_aligned(first, size);
+        bool at_last = level <= cuts.last && !is_aligned(last, size);
+        bool one_leaf = align_down(first, size) == align_down(last, size);
+        if (at_first || at_last)
+            splits += at_first && at_last && !one_leaf ? 2 : 1;
+    }
+    return splits;
+}
+
+/* Splits until no leaf lies on both sides of this address. */
+static void split_at(struct page_table *table, vaddr_t vaddr,
+                     struct spares *spares)
+{
+    for (;;) {
+        page_path path;
+        unsigned level = page_descend(table, vaddr, LEVEL_PT, path);
+        if (is_aligned(vaddr, page_level_size(level)))
+            return;
+        ASSERT(spares->count > 0, "splits of a leaf at %#llx, level %u",
+               (unsigned long long)vaddr, level);
+        split(path[level], level, spares->frames[--spares->count]);
+    }
+}
+
+/* Sees to it that the range is mapped by leaves that lie in it whole, and sets
+ * *run to the first run of it.  Nothing has to be invalidated: what the TLB
+ * holds of a split leaf stays true until a part of it changes, and the
+ * invalidation of that part drops all of it. */
+static enum mm_error isolate(struct page_table *table, vaddr_t vaddr,
+                             uint64_t bytes, struct run *run)
+{
+    struct cuts cuts;
+    struct spares spares;
+    enum mm_error error = check_mapped(table, vaddr, bytes, run, &cuts);
+
+    if (error != MM_OK || (cuts.first == LEVEL_PT && cuts.last == LEVEL_PT))
+        return error;
+    if (!take_spares(table, &spares, splits_needed(vaddr, vaddr + bytes, cuts)))
+        return MM_OUT_OF_MEMORY;
+    if (cuts.first != LEVEL_PT)
+        split_at(table, vaddr, &spares);
+    if (cuts.last != LEVEL_PT)
+        split_at(table, vaddr + bytes, &spares);
+    ASSERT(spares.count == 0, "%u spare frames are left", spares.count);
+    find_run(table, vaddr, bytes, run);
+    return MM_OK;
+}
+
+/* Apart from page_unmap for the same reason as map_range. */
+static __attribute__((noinline)) enum mm_error
+unmap_range(struct page_table *table, vaddr_t vaddr, uint64_t bytes)
+{
+    struct run run;
+    enum mm_error error = check_range(table, vaddr, bytes);
+
+    if (error == MM_OK)
+        error = isolate(table, vaddr, bytes, &run);
+    if (error == MM_OK)
+        clear_range(table, vaddr, bytes, &run);
+    return error;
+}
+
+enum mm_error page_unmap(struct page_table *table, vaddr_t vaddr,
+                         uint64_t bytes)
+{
+    if (bytes == PAGE_SIZE && unmap_single(table, vaddr))
+        return MM_OK;
+    return unmap_range(table, vaddr, bytes);
+}
+
+/* Gives a leaf other bits where `kept` has 0. */
+static void replace_bits(page_slot *slot, uint64_t kept, uint64_t bits)
+{
+    uint64_t entry = slot_load(slot);
+
+    /* In one step, lest an A or D that the CPU sets is lost; relaxed: memory
+     * behind the mapping is not ordered by it, the invalidation does that. */
+    while (!atomic_compare_exchange_weak_explicit(
+        slot, &entry, (entry & kept) | bits, memory_order_relaxed,
+        memory_order_relaxed))
+        ;
+}
+
+static void protect_run(const struct run *run, unsigned flags)
+{
+    uint64_t kept = page_leaf_address_bits(run->level) | ENTRY_A | ENTRY_D;
+    uint64_t bits = page_leaf(0, run->level, flags);
+    page_slot *slot = run->path[run->level];
+
+    for (unsigned i = 0; i < run->count; i++)
+        replace_bits(&slot[i], kept, bits);
+}
+
+enum mm_error page_protect(struct page_table *table, vaddr_t vaddr,
+                           uint64_t bytes, unsigned flags)
+{
+    struct aftermath after;
+    struct run run;
+    enum mm_error error = check_range(table, vaddr, bytes);
+
+    if (error == MM_OK)
+        error = check_flags(flags, PAGE_FLAGS_PROTECT);
+    if (error == MM_OK)
+        error = isolate(table, vaddr, bytes, &run);
+    if (error != MM_OK)
+        return error;
+
+    aftermath_begin(&after);
+    for (uint64_t done = 0;;) {
+        protect_run(&run, flags);
+        note_changed(&after, vaddr + done, run.level, run.count);
+        done += run.count * page_level_size(run.level);
+        if (done >= bytes)
+            break;
+        find_run(table, vaddr + done, bytes - done, &run);
+    }
+    aftermath_end(table, &after);
+    return MM_OK;
+}
+
+/* ---- Join ---- */
+
+/* Joins that the TLB does not know of yet: the CPU may still translate with the
+ * tables they replace, and set A and D in them. */
+#define JOINS_MAX 32
+
+struct joins {
+    unsigned count;
+    struct {
+        page_slot *leaf;
+        paddr_t table;
+    } join[JOINS_MAX];
+};
+
+/* The bits of A and D that some entry of the table has. */
+static uint64_t noted_in(paddr_t frame)
+{
+    const page_slot *slots = slot_of(frame, 0, LEVEL_PT);
+    uint64_t noted = 0;
+
+    for (unsigned i = 0; i < PAGE_TABLE_ENTRIES; i++)
+        noted |= slot_load(&slots[i]);
+    return noted & (ENTRY_A | ENTRY_D);
+}
+
+/* In the order of the joins, for a joined leaf may have been joined again.  A
+ * flush, because the TLB may hold any of the small pages. */
+static void joins_end(struct page_table *table, struct joins *joins)
+{
+    if (table->live && joins->count > 0)
+        platform_tlb_flush();
+    for (unsigned i = 0; i < joins->count; i++) {
+        paddr_t frame = joins->join[i].table;
+        /* relaxed: A and D order nothing */
+        atomic_fetch_or_explicit(joins->join[i].leaf, noted_in(frame),
+                                 memory_order_relaxed);
+        table->free(table->context, frame);
+    }
+    joins->count = 0;
+}
+
+/* The leaf of this level that means the same as the table, or 0. */
+static uint64_t joined_leaf(paddr_t frame, unsigned level)
+{
+    const page_slot *slots = slot_of(frame, 0, LEVEL_PT);
+    const uint64_t noted = ENTRY_A | ENTRY_D;
+    uint64_t first = slot_load(&slots[0]) & ~noted;
+    paddr_t paddr = page_leaf_address(first, level - 1);
+
+    if (!page_entry_is_leaf(first, level - 1) ||
+        !is_aligned(paddr, page_level_size(level)))
+        return 0;
+    for (unsigned i = 1; i < PAGE_TABLE_ENTRIES; i++)
+        if ((slot_load(&slots[i]) & ~noted) !=
+            first + i * page_level_size(level - 1))
+            return 0;
+    return page_leaf(paddr, level, page_leaf_flags(first, level - 1));
+}
+
+/* Joins what a slot of this level points at, if it can be. */
+static void try_join(struct page_table *table, page_slot *slot, unsigned level,
+                     struct joins *joins)
+{
+    uint64_t entry = slot_load(slot);
+
+    if (!page_entry_is_table(entry, level) ||
+        page_entry_count(entry) != PAGE_TABLE_ENTRIES)
+        return;
+    uint64_t leaf = joined_leaf(page_entry_table(entry), level);
+    if (leaf == 0)
+        return;
+    slot_store(slot, leaf);
+    joins->join[joins->count].leaf = slot;
+    joins->join[joins->count].table = page_entry_table(entry);
+    if (++joins->count == JOINS_MAX)
+        joins_end(table, joins);
+}
+
+enum mm_error page_join(struct page_table *table, vaddr_t vaddr, uint64_t bytes)
+{
+    struct joins joins = {.count = 0};
+    enum mm_error error = check_range(table, vaddr, bytes);
+
+    if (error != MM_OK)
+        return error;
+    for (unsigned level = LEVEL_PD; level <= table->largest_level; level++) {
+        uint64_t size = page_level_size(level);
+        uint64_t done = -vaddr & (size - 1);
+
+        while (done + size <= bytes) {
+            page_path path;
+            vaddr_t at = vaddr + done;
+            unsigned end = page_descend(table, at, level, path);
+            if (end == level)
+                try_join(table, path[level], level, &joins);
+            done += page_level_size(end) - (at & (page_level_size(end) - 1));
+        }
+    }
+    joins_end(table, &joins);
+    return MM_OK;
+}
+
+/* ---- Accessed and dirty ---- */
+
+enum mm_error page_test_and_clear(struct page_table *table, vaddr_t vaddr,
+                                  unsigned flags, unsigned *was)
+{
+    page_path path;
+
+    *was = 0;
+    if (table->alloc == NULL)
+        return MM_NOT_READY;
+    if ((flags & ~(unsigned)(PAGE_ACCESSED | PAGE_DIRTY)) != 0)
+        return MM_BAD_ARGUMENT;
+    if (!page_is_canonical(vaddr))
+        return MM_NON_CANONICAL;
+    unsigned level = page_descend(table, vaddr, LEVEL_PT, path);
+    if (!page_entry_is_leaf(slot_load(path[level]), level))
+        return MM_NOT_MAPPED;
+
+    uint64_t cleared = (flags & PAGE_ACCESSED ? ENTRY_A : 0) |
+                       (flags & PAGE_DIRTY ? ENTRY_D : 0);
+    /* relaxed: A and D order nothing */
+    uint64_t entry =
+        atomic_fetch_and_explicit(path[level], ~cleared, memory_order_relaxed);
+    *was = page_leaf_flags(entry, level) & flags;
+    /* The CPU sets a bit again only when it no longer remembers having done so
+     * (Intel SDM volume 3, section 4.8). */
+    vaddr_t page = vaddr & ~(PAGE_SIZE - 1);
+    if (*was != 0 && table->live)
+        platform_tlb_invalidate(&page, 1);
+    return MM_OK;
+}

@@ -1,0 +1,839 @@
+#include "mm/tree/maps.h"
+#include "mm/tree/tree.h"
+
+size_t frame_tree_bytes(unsigned gib_count)
+{
+    return (size_t)gib_count * (2 + SET512_MEMBERS) * sizeof(struct set512);
+}
+
+/*@ requires valid_tree(tree);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  held: \forall integer n; 0 <= n < frames(tree) ==>
+                       held_4k(tree, n);
+*/
+static void clear_all(struct frame_tree *tree)
+{
+    map_clear(tree, FREE_1G, 0);
+    map_clear(tree, SOME_2M_IN_1G, 0);
+    map_clear(tree, SOME_4K_IN_1G, 0);
+    /*@ loop invariant 0 <= g <= gibs(tree);
+        loop invariant top: top_is_clear(tree);
+        loop invariant middle: middle_is_clear(tree, g);
+        loop assigns g, TREE_BITS(tree);
+        loop variant tree->gib_count - g; */
+    for (uint32_t g = 0; g < tree->gib_count; g++) {
+        map_clear(tree, FREE_2M, g);
+        map_clear(tree, SOME_4K_IN_2M, g);
+    }
+    //@ assert middle: middle_is_clear(tree, gibs(tree));
+    /*@ loop invariant 0 <= i <= 512 * gibs(tree);
+        loop invariant top: top_is_clear(tree);
+        loop invariant middle: middle_is_clear(tree, gibs(tree));
+        loop invariant leaves: leaves_are_clear(tree, i);
+        loop assigns i, TREE_BITS(tree);
+        loop variant 512 * tree->gib_count - i; */
+    for (uint32_t i = 0; i < tree->gib_count * SET512_MEMBERS; i++)
+        map_clear(tree, FREE_4K, i);
+    //@ assert leaves: leaves_are_clear(tree, 512 * gibs(tree));
+    /*@ assert numbers: \forall integer n; 0 <= n < frames(tree) ==>
+            0 <= n / 512 < 512 * gibs(tree) && is_member(tree, FREE_4K, n); */
+    /*@ assert bits_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            is_set(tree, FREE_4K, j) && set_is_clear(tree, FREE_4K, j) &&
+            !in(tree, FREE_2M, j) && !in(tree, SOME_4K_IN_2M, j); */
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+}
+
+/*@ requires valid_tree(tree);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  held: \forall integer n; 0 <= n < frames(tree) ==>
+                       held_1g(tree, n);
+*/
+static void hold_all_1g(struct frame_tree *tree)
+{
+    map_clear(tree, FREE_1G, 0);
+    map_clear(tree, SOME_2M_IN_1G, 0);
+    map_clear(tree, SOME_4K_IN_1G, 0);
+    /*@ loop invariant 0 <= g <= gibs(tree);
+        loop invariant top: top_is_clear(tree);
+        loop invariant middle: middle_is_whole(tree, g);
+        loop assigns g, TREE_BITS(tree);
+        loop variant tree->gib_count - g; */
+    for (uint32_t g = 0; g < tree->gib_count; g++) {
+        map_fill(tree, FREE_2M, g);
+        map_clear(tree, SOME_4K_IN_2M, g);
+    }
+    //@ assert middle: middle_is_whole(tree, gibs(tree));
+    map_fill_all(tree, FREE_4K, tree->gib_count * SET512_MEMBERS);
+    /*@ assert numbers: \forall integer n; 0 <= n < frames(tree) ==>
+            0 <= n / 262144 < gibs(tree); */
+    /*@ assert bits_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            is_set(tree, FREE_4K, j) && full_set(tree, FREE_4K, j) &&
+            0 <= j / 512 < gibs(tree) && is_member(tree, SOME_4K_IN_2M, j) &&
+            !in(tree, SOME_4K_IN_2M, j); */
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+    /*@ assert owned: \forall integer h; 0 <= h < gibs(tree) ==>
+            own_1g(tree, h); */
+}
+
+/*@ requires 1 <= gib_count <= 512;
+    requires \valid(tree) && \valid(levels + (0 .. 514 * gib_count - 1));
+    requires \separated(tree, levels + (0 .. 514 * gib_count - 1));
+    assigns  tree->free_2m, tree->some_4k_in_2m, tree->free_4k,
+             tree->gib_count;
+    ensures  valid: valid_tree(tree) && tree->gib_count == gib_count;
+    ensures  layout: tree->free_2m == levels &&
+                 tree->some_4k_in_2m == levels + gib_count &&
+                 tree->free_4k == levels + 2 * gib_count;
+*/
+static inline void lay_out(struct frame_tree *tree, struct set512 *levels,
+                           unsigned gib_count)
+{
+    tree->free_2m = levels;
+    tree->some_4k_in_2m = levels + gib_count;
+    tree->free_4k = levels + 2 * gib_count;
+    tree->gib_count = gib_count;
+}
+
+void frame_tree_init(struct frame_tree *tree, struct set512 *levels,
+                     unsigned gib_count)
+{
+    lay_out(tree, levels, gib_count);
+    clear_all(tree);
+}
+
+void frame_tree_init_held_1g(struct frame_tree *tree, struct set512 *levels,
+                             unsigned gib_count)
+{
+    lay_out(tree, levels, gib_count);
+    hold_all_1g(tree);
+}
+
+/* Each step below keeps the invariant, and changes what its name says. */
+
+/* An available 4K of a split 2M becomes a held 4K. */
+/*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);
+    requires in(tree, FREE_4K, n) && in(tree, SOME_4K_IN_2M, n / 512);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken: held_4k(tree, n);
+    ensures  others: only_frames_changed{Pre, Post}(tree, n, n + 1);
+*/
+static inline void take_4k(struct frame_tree *tree, uint32_t n)
+{
+    uint32_t i = n / FRAMES_PER_2M, g = n / FRAMES_PER_1G;
+
+    //@ assert split: i / 512 == g && !full_set(tree, FREE_2M, g);
+    if (map_remove(tree, FREE_4K, n))
+        if (map_remove(tree, SOME_4K_IN_2M, i))
+            map_remove(tree, SOME_4K_IN_1G, g);
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    //@ assert rule_1g: rule_1g(tree, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+    /*@ assert outside: \forall integer h; gibs(tree) <= h < 512 ==>
+            rule_outside(tree, h); */
+}
+
+/* A whole 2M of a split GiB becomes a held 2M. */
+/*@ requires valid_tree(tree) && invariant(tree) && i < 512 * gibs(tree);
+    requires in(tree, FREE_2M, i) && !full_set(tree, FREE_2M, i / 512);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken: all_held_2m(tree, 512 * i, 512 * i + 512);
+    ensures  others:
+        only_frames_changed{Pre, Post}(tree, 512 * i, 512 * i + 512);
+*/
+static inline void take_2m(struct frame_tree *tree, uint32_t i)
+{
+    if (map_remove(tree, FREE_2M, i))
+        map_remove(tree, SOME_2M_IN_1G, i / SET512_MEMBERS);
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+}
+
+/* A whole GiB becomes a held GiB. */
+/*@ requires valid_tree(tree) && invariant(tree) && g < gibs(tree);
+    requires in(tree, FREE_1G, g);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken: own_1g(tree, g);
+    ensures  others: only_frames_changed{Pre, Post}(
+        tree, 262144 * g, 262144 * g + 262144);
+*/
+static inline void take_1g(struct frame_tree *tree, uint32_t g)
+{
+    map_remove(tree, FREE_1G, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+}
+
+/* A held GiB becomes 2Ms: i is held, the others are available. */
+/*@ requires valid_tree(tree) && invariant(tree) && i < 512 * gibs(tree);
+    requires own_1g(tree, i / 512);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken: own_2m(tree, i) &&
+                    all_held_2m(tree, 512 * i, 512 * i + 512);
+    ensures  given: \forall integer n; 0 <= n < frames(tree) &&
+                 n / 262144 == i / 512 && n / 512 != i ==> available(tree, n);
+    ensures  others: \forall integer n; 0 <= n < frames(tree) ==>
+                 n / 262144 != i / 512 ==> same_state{Pre, Post}(tree, n);
+*/
+static inline void split_1g(struct frame_tree *tree, uint32_t i)
+{
+    uint32_t g = i / SET512_MEMBERS;
+
+    /*@ assert full: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
+            j / 512 == g && in(tree, FREE_2M, j); */
+    //@ assert no_4k: empty_set(tree, SOME_4K_IN_2M, g);
+    map_remove(tree, FREE_2M, i);
+    //@ assert rest: in(tree, FREE_2M, i % 512 == 0 ? i + 1 : i - 1);
+    //@ assert some: !empty_set(tree, FREE_2M, g);
+    map_add(tree, SOME_2M_IN_1G, g);
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    //@ assert rule_1g: rule_1g(tree, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+}
+
+/* A held 2M becomes 4Ks: n is held, the others are available. */
+/*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);
+    requires own_2m(tree, n / 512);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken: held_4k(tree, n);
+    ensures  given: \forall integer m; 0 <= m < frames(tree) &&
+                 m / 512 == n / 512 && m != n ==> available(tree, m);
+    ensures  others: \forall integer m; 0 <= m < frames(tree) ==>
+                 m / 512 != n / 512 ==> same_state{Pre, Post}(tree, m);
+*/
+static inline void split_2m(struct frame_tree *tree, uint32_t n)
+{
+    uint32_t i = n / FRAMES_PER_2M, g = n / FRAMES_PER_1G;
+
+    //@ assert split: i / 512 == g && !full_set(tree, FREE_2M, g);
+    map_remove(tree, FREE_4K, n);
+    //@ assert rest: in(tree, FREE_4K, n % 512 == 0 ? n + 1 : n - 1);
+    //@ assert some: !empty_set(tree, FREE_4K, i);
+    if (map_add(tree, SOME_4K_IN_2M, i) == SET512_FIRST)
+        map_add(tree, SOME_4K_IN_1G, g);
+    //@ assert rule_2m: rule_2m(tree, i);
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    //@ assert rule_1g: rule_1g(tree, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+}
+
+void frame_tree_take_4k(struct frame_tree *tree, uint32_t n)
+{
+    take_4k(tree, n);
+}
+
+void frame_tree_take_2m(struct frame_tree *tree, uint32_t i)
+{
+    take_2m(tree, i);
+}
+
+uint32_t frame_tree_alloc_1g(struct frame_tree *tree)
+{
+    if (map_is_empty(tree, FREE_1G, 0)) {
+        /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
+                !in(tree, FREE_1G, g); */
+        //@ assert no_1g: no_whole_1g(tree);
+        return FRAME_NONE;
+    }
+
+    uint32_t g = map_highest(tree, FREE_1G, 0);
+
+    //@ assert highest: g < gibs(tree) && highest_whole_1g(tree, g);
+    take_1g(tree, g);
+    return g * FRAMES_PER_1G;
+}
+
+uint32_t frame_tree_alloc_2m(struct frame_tree *tree)
+{
+    if (!map_is_empty(tree, SOME_2M_IN_1G, 0)) {
+        uint32_t g = map_highest(tree, SOME_2M_IN_1G, 0);
+        uint32_t i = map_highest(tree, FREE_2M, g);
+
+        //@ assert fragment: i < 512 * gibs(tree) && fragment_2m(tree, i);
+        //@ assert highest: highest_fragment_2m(tree, i);
+        take_2m(tree, i);
+        return i * FRAMES_PER_2M;
+    }
+    //@ assert no_2m: no_fragment_2m(tree);
+    if (!map_is_empty(tree, FREE_1G, 0)) {
+        uint32_t g = map_highest(tree, FREE_1G, 0);
+        uint32_t i = g * SET512_MEMBERS + SET512_MEMBERS - 1;
+
+        //@ assert highest: g < gibs(tree) && highest_whole_1g(tree, g);
+        //@ assert last: i / 512 == g && i % 512 == 511;
+        take_1g(tree, g);
+        split_1g(tree, i);
+        return i * FRAMES_PER_2M;
+    }
+    /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
+            !in(tree, FREE_1G, g); */
+    //@ assert no_1g: no_whole_1g(tree);
+    return FRAME_NONE;
+}
+
+uint32_t frame_tree_alloc_4k(struct frame_tree *tree)
+{
+    if (!map_is_empty(tree, SOME_4K_IN_1G, 0)) {
+        uint32_t g = map_lowest(tree, SOME_4K_IN_1G, 0);
+        uint32_t i = map_lowest(tree, SOME_4K_IN_2M, g);
+        uint32_t n = map_lowest(tree, FREE_4K, i);
+
+        //@ assert fragment: n < frames(tree) && fragment_4k(tree, n);
+        //@ assert lowest: lowest_fragment_4k(tree, n);
+        take_4k(tree, n);
+        return n;
+    }
+    //@ assert no_4k: no_fragment_4k(tree);
+    if (!map_is_empty(tree, SOME_2M_IN_1G, 0)) {
+        uint32_t g = map_lowest(tree, SOME_2M_IN_1G, 0);
+        uint32_t i = map_lowest(tree, FREE_2M, g);
+
+        //@ assert fragment: i < 512 * gibs(tree) && fragment_2m(tree, i);
+        //@ assert lowest: lowest_fragment_2m(tree, i);
+        take_2m(tree, i);
+        split_2m(tree, i * FRAMES_PER_2M);
+        return i * FRAMES_PER_2M;
+    }
+    //@ assert no_2m: no_fragment_2m(tree);
+    if (!map_is_empty(tree, FREE_1G, 0)) {
+        uint32_t g = map_lowest(tree, FREE_1G, 0);
+
+        //@ assert lowest: g < gibs(tree) && lowest_whole_1g(tree, g);
+        take_1g(tree, g);
+        split_1g(tree, g * SET512_MEMBERS);
+        split_2m(tree, g * FRAMES_PER_1G);
+        return g * FRAMES_PER_1G;
+    }
+    /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
+            !in(tree, FREE_1G, g); */
+    //@ assert no_1g: no_whole_1g(tree);
+    return FRAME_NONE;
+}
+
+/* A held GiB becomes available. */
+/*@ requires valid_tree(tree) && invariant(tree) && g < gibs(tree);
+    requires own_1g(tree, g);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  given: whole_1g(tree, g);
+    ensures  others: only_frames_changed{Pre, Post}(
+        tree, 262144 * g, 262144 * g + 262144);
+*/
+static inline void put_1g(struct frame_tree *tree, uint32_t g)
+{
+    map_add(tree, FREE_1G, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+}
+
+/* A held 2M becomes available. */
+/*@ requires valid_tree(tree) && invariant(tree) && i < 512 * gibs(tree);
+    requires own_2m(tree, i);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  given: whole_2m(tree, i);
+    ensures  others:
+        only_frames_changed{Pre, Post}(tree, 512 * i, 512 * i + 512);
+*/
+static inline void put_2m(struct frame_tree *tree, uint32_t i)
+{
+    uint32_t g = i / SET512_MEMBERS;
+
+    switch (map_add(tree, FREE_2M, i)) {
+    case SET512_FULL:
+        map_remove(tree, SOME_2M_IN_1G, g);
+        map_remove(tree, SOME_4K_IN_1G, g);
+        map_add(tree, FREE_1G, g);
+        break;
+    case SET512_FIRST:
+        map_add(tree, SOME_2M_IN_1G, g);
+        break;
+    case SET512_GREW:
+        break;
+    }
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+    //@ assert invariant: invariant(tree);
+    //@ assert bit: in(tree, FREE_2M, i) && !own_1g(tree, g);
+}
+
+void frame_tree_put_2m(struct frame_tree *tree, uint32_t i)
+{
+    put_2m(tree, i);
+}
+
+/* The leaf of 2M i went from empty to neither empty nor full; this makes its
+ * summaries say so. */
+/*@ requires valid_tree(tree) && i < 512 * gibs(tree);
+    requires invariant_but_2m(tree, i) && !in(tree, FREE_2M, i);
+    requires !full_set(tree, FREE_4K, i) && !empty_set(tree, FREE_4K, i);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  others: only_frames_changed{Pre, Post}(tree, 0, 0);
+*/
+static inline void leaf_has_some(struct frame_tree *tree, uint32_t i)
+{
+    uint32_t g = i / SET512_MEMBERS;
+
+    //@ assert split: !full_set(tree, FREE_2M, g);
+    if (map_add(tree, SOME_4K_IN_2M, i) == SET512_FIRST)
+        map_add(tree, SOME_4K_IN_1G, g);
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    //@ assert rule_1g: rule_1g(tree, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+}
+
+/* The leaf of 2M i became full, which reads as a held 2M; this makes it an
+ * available one. */
+/*@ requires valid_tree(tree) && i < 512 * gibs(tree);
+    requires invariant_but_2m(tree, i) && own_2m(tree, i);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  given: whole_2m(tree, i);
+    ensures  others:
+        only_frames_changed{Pre, Post}(tree, 512 * i, 512 * i + 512);
+*/
+static inline void leaf_is_full(struct frame_tree *tree, uint32_t i)
+{
+    uint32_t g = i / SET512_MEMBERS;
+
+    //@ assert split: !full_set(tree, FREE_2M, g);
+    if (map_remove(tree, SOME_4K_IN_2M, i))
+        map_remove(tree, SOME_4K_IN_1G, g);
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    //@ assert rule_1g: rule_1g(tree, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+    /*@ assert unchanged: only_frames_changed{Pre, Here}(tree, 0, 0); */
+    put_2m(tree, i);
+}
+
+/* A held 4K becomes available. */
+/*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);
+    requires held_4k(tree, n);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  given: available(tree, n);
+    ensures  others: only_frames_changed{Pre, Post}(tree, n, n + 1);
+*/
+static inline void put_4k(struct frame_tree *tree, uint32_t n)
+{
+    uint32_t i = n / FRAMES_PER_2M;
+
+    //@ assert split: !in(tree, FREE_2M, i) && !full_set(tree, FREE_4K, i);
+    enum set512_growth growth = map_add(tree, FREE_4K, n);
+    //@ assert above: invariant_but_2m(tree, i) && !in(tree, FREE_2M, i);
+    //@ assert gib: !own_1g(tree, i / 512) && !own_1g{Pre}(tree, i / 512);
+
+    switch (growth) {
+    case SET512_FULL:
+        /*@ assert rest: \forall integer m; 512 * i <= m < 512 * i + 512 ==>
+                m != n ==> available{Pre}(tree, m); */
+        leaf_is_full(tree, i);
+        break;
+    case SET512_FIRST:
+        leaf_has_some(tree, i);
+        break;
+    case SET512_GREW:
+        break;
+    }
+}
+
+/* A frame whose leaf bit is 0 is held as a 4K whatever the levels above say:
+ * the usual free reads one line. */
+enum frame_state frame_tree_state(const struct frame_tree *tree, uint32_t n)
+{
+    uint32_t i = n / FRAMES_PER_2M, g = n / FRAMES_PER_1G;
+
+    if (g >= tree->gib_count)
+        return FRAME_OUTSIDE;
+    if (!map_has(tree, FREE_4K, n))
+        return FRAME_HELD_4K;
+    if (!map_has(tree, FREE_2M, i))
+        return map_is_full(tree, FREE_4K, i) ? FRAME_HELD_2M : FRAME_AVAILABLE;
+    if (!map_has(tree, FREE_1G, g))
+        return map_is_full(tree, FREE_2M, g) ? FRAME_HELD_1G : FRAME_AVAILABLE;
+    return FRAME_AVAILABLE;
+}
+
+enum frame_freed frame_tree_free(struct frame_tree *tree, uint32_t n)
+{
+    switch (frame_tree_state(tree, n)) {
+    case FRAME_HELD_4K:
+        put_4k(tree, n);
+        return FRAME_FREED_4K;
+    case FRAME_HELD_2M:
+        if (n % FRAMES_PER_2M != 0)
+            return FRAME_INSIDE_2M;
+        put_2m(tree, n / FRAMES_PER_2M);
+        return FRAME_FREED_2M;
+    case FRAME_HELD_1G:
+        if (n % FRAMES_PER_1G != 0)
+            return FRAME_INSIDE_1G;
+        put_1g(tree, n / FRAMES_PER_1G);
+        return FRAME_FREED_1G;
+    case FRAME_AVAILABLE:
+        return FRAME_NOT_HELD;
+    default:
+        return FRAME_OUT_OF_RANGE;
+    }
+}
+
+bool frame_tree_reserve(struct frame_tree *tree, uint32_t n,
+                        enum frame_size size)
+{
+    uint32_t i = n / FRAMES_PER_2M, g = n / FRAMES_PER_1G;
+
+    if (frame_tree_state(tree, n) != FRAME_AVAILABLE)
+        return false;
+    if (map_has(tree, FREE_1G, g)) {
+        take_1g(tree, g);
+        if (size == FRAME_1G)
+            return true;
+        split_1g(tree, i);
+        if (size == FRAME_4K)
+            split_2m(tree, n);
+        return true;
+    }
+    if (size == FRAME_1G)
+        return false;
+    if (map_has(tree, FREE_2M, i)) {
+        take_2m(tree, i);
+        if (size == FRAME_4K)
+            split_2m(tree, n);
+        return true;
+    }
+    if (size == FRAME_2M)
+        return false;
+    take_4k(tree, n);
+    return true;
+}
+
+/* A held 2M becomes 512 held 4Ks. */
+/*@ requires valid_tree(tree) && invariant(tree) && i < 512 * gibs(tree);
+    requires own_2m(tree, i);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  parts: \forall integer m; 512 * i <= m < 512 * i + 512 ==>
+                 held_4k(tree, m);
+    ensures  others:
+        only_frames_changed{Pre, Post}(tree, 512 * i, 512 * i + 512);
+*/
+static inline void part_2m(struct frame_tree *tree, uint32_t i)
+{
+    map_clear(tree, FREE_4K, i);
+}
+
+/* A held 1G becomes 512 held 2Ms. */
+/*@ requires valid_tree(tree) && invariant(tree) && g < gibs(tree);
+    requires own_1g(tree, g);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  parts: all_held_2m(tree, 262144 * g, 262144 * g + 262144);
+    ensures  others: only_frames_changed{Pre, Post}(
+        tree, 262144 * g, 262144 * g + 262144);
+*/
+static inline void part_1g(struct frame_tree *tree, uint32_t g)
+{
+    /*@ assert full: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
+            j / 512 == g && in(tree, FREE_2M, j) &&
+            full_set(tree, FREE_4K, j) && !in(tree, SOME_4K_IN_2M, j); */
+    //@ assert no_4k: empty_set(tree, SOME_4K_IN_2M, g);
+    map_clear(tree, FREE_2M, g);
+    /*@ assert owned: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
+            j / 512 == g && own_2m(tree, j); */
+    //@ assert not_full: !full_set(tree, FREE_2M, g);
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    //@ assert rule_1g: rule_1g(tree, g);
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+    /*@ assert numbers: \forall integer n;
+            262144 * g <= n < 262144 * g + 262144 ==>
+            512 * g <= n / 512 < 512 * g + 512; */
+}
+
+bool frame_tree_split(struct frame_tree *tree, uint32_t n)
+{
+    switch (frame_tree_state(tree, n)) {
+    case FRAME_HELD_2M:
+        if (n % FRAMES_PER_2M != 0)
+            return false;
+        part_2m(tree, n / FRAMES_PER_2M);
+        return true;
+    case FRAME_HELD_1G:
+        if (n % FRAMES_PER_1G != 0)
+            return false;
+        part_1g(tree, n / FRAMES_PER_1G);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The frames first to end - 1, which are in one 2M, become available. */
+/*@ requires valid_tree(tree) && invariant(tree);
+    requires first < end <= 512 * (first / 512) + 512 && end <= frames(tree);
+    requires !own_2m(tree, first / 512) && !own_1g(tree, first / 262144);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  given: all_available(tree, first, end);
+    ensures  others: only_frames_changed{Pre, Post}(tree, first, end);
+*/
+static void give_in_2m(struct frame_tree *tree, uint32_t first, uint32_t end)
+{
+    uint32_t i = first / FRAMES_PER_2M;
+
+    //@ assert gib: i / 512 == first / 262144 && i < 512 * gibs(tree);
+    if (map_is_full(tree, FREE_4K, i)) {
+        //@ assert whole: whole_2m(tree, i);
+        return;
+    }
+    //@ assert split: !in(tree, FREE_2M, i);
+    map_add_range(tree, FREE_4K, first, end);
+    //@ assert above: invariant_but_2m(tree, i) && !in(tree, FREE_2M, i);
+    //@ assert not_1g: !own_1g(tree, i / 512) && !own_1g{Pre}(tree, i / 512);
+    if (map_is_full(tree, FREE_4K, i)) {
+        /*@ assert rest: \forall integer m; 512 * i <= m < 512 * i + 512 ==>
+                !(first <= m < end) ==> available{Pre}(tree, m); */
+        leaf_is_full(tree, i);
+    } else {
+        leaf_has_some(tree, i);
+    }
+}
+
+/* All frames of GiB g become available. */
+/*@ requires valid_tree(tree) && invariant(tree) && g < gibs(tree);
+    requires !own_1g(tree, g);
+    requires \forall integer i; 512 * g <= i < 512 * g + 512 ==>
+                 !own_2m(tree, i);
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  given: whole_1g(tree, g);
+    ensures  others: only_frames_changed{Pre, Post}(
+        tree, 262144 * g, 262144 * g + 262144);
+*/
+static void give_1g(struct frame_tree *tree, uint32_t g)
+{
+    /*@ loop invariant 512 * g <= i <= 512 * g + 512;
+        loop invariant filled: \forall integer j; 512 * g <= j < i ==>
+            full_set(tree, FREE_4K, j);
+        loop invariant others: only_leaves_changed{Pre, Here}(tree, g);
+        loop assigns i, TREE_BITS(tree);
+        loop variant 512 * g + 512 - i; */
+    for (uint32_t i = g * SET512_MEMBERS; i < (g + 1) * SET512_MEMBERS; i++)
+        map_fill(tree, FREE_4K, i);
+    map_fill(tree, FREE_2M, g);
+    map_clear(tree, SOME_4K_IN_2M, g);
+    map_remove(tree, SOME_4K_IN_1G, g);
+    map_remove(tree, SOME_2M_IN_1G, g);
+    map_add(tree, FREE_1G, g);
+    /*@ assert inside: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
+            j / 512 == g && rule_2m(tree, j); */
+    /*@ assert others_4k: \forall integer n; 0 <= n < frames(tree) ==>
+            n / 262144 != g ==>
+            (held_4k(tree, n) <==> held_4k{Pre}(tree, n)); */
+    /*@ assert others_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            j / 512 != g ==> (own_2m(tree, j) <==> own_2m{Pre}(tree, j)); */
+    /*@ assert others_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            h != g ==> (own_1g(tree, h) <==> own_1g{Pre}(tree, h)); */
+    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
+            rule_2m(tree, j); */
+    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
+            rule_1g(tree, h); */
+    //@ assert invariant: invariant(tree);
+}
+
+void frame_tree_give(struct frame_tree *tree, uint32_t first, uint32_t count)
+{
+    uint32_t end = first + count;
+    uint32_t next;
+
+    /*@ loop invariant \at(first, Pre) <= first <= end;
+        loop invariant invariant: invariant(tree);
+        loop invariant given: all_available(tree, \at(first, Pre), first);
+        loop invariant others:
+            only_frames_changed{Pre, Here}(tree, \at(first, Pre), first);
+        loop invariant rest: \forall integer n; first <= n < end ==>
+            !held_2m(tree, n) && !held_1g(tree, n);
+        loop assigns first, next, TREE_BITS(tree);
+        loop variant end - first; */
+    for (; first < end; first = next) {
+        //@ ghost Step:;
+        if (first % FRAMES_PER_1G == 0 && end - first >= FRAMES_PER_1G) {
+            next = first + FRAMES_PER_1G;
+            /*@ assert first: 512 * (first / 512) == first &&
+                    512 * (first / 262144) == first / 512; */
+            /*@ assert inside: \forall integer i;
+                    first / 512 <= i < first / 512 + 512 ==>
+                    (512 * i) / 512 == i && first <= 512 * i < end; */
+            /*@ assert none_held: \forall integer i;
+                    first / 512 <= i < first / 512 + 512 ==>
+                    !held_2m(tree, 512 * i); */
+            /*@ assert none_owned: \forall integer i;
+                    first / 512 <= i < first / 512 + 512 ==>
+                    !own_2m(tree, i); */
+            give_1g(tree, first / FRAMES_PER_1G);
+        } else {
+            next = (first / FRAMES_PER_2M + 1) * FRAMES_PER_2M;
+            if (next > end)
+                next = end;
+            give_in_2m(tree, first, next);
+        }
+        //@ assert step: only_frames_changed{Step, Here}(tree, first, next);
+        //@ assert step_given: all_available(tree, first, next);
+    }
+}
+
+struct frame_tree_count frame_tree_count(const struct frame_tree *tree)
+{
+    struct frame_tree_count count = {set512_count(&tree->free_1g), 0, 0};
+
+    /*@ loop invariant 0 <= g <= tree->gib_count;
+        loop assigns g, count;
+        loop variant tree->gib_count - g; */
+    for (uint32_t g = 0; g < tree->gib_count; g++) {
+        if (map_has(tree, SOME_2M_IN_1G, g))
+            count.whole_2m += set512_count(&tree->free_2m[g]);
+        if (map_has(tree, SOME_4K_IN_1G, g))
+            count.split_2m += set512_count(&tree->some_4k_in_2m[g]);
+    }
+    return count;
+}
+
+uint32_t frame_tree_count_4k(const struct frame_tree *tree)
+{
+    uint32_t count = 0;
+
+    /*@ loop invariant 0 <= i <= 512 * tree->gib_count;
+        loop assigns i, count;
+        loop variant 512 * tree->gib_count - i; */
+    for (uint32_t i = 0; i < tree->gib_count * SET512_MEMBERS; i++)
+        if (map_has(tree, SOME_4K_IN_2M, i))
+            count += set512_count(&tree->free_4k[i]);
+    return count;
+}
+
+/* The rule that 2M i breaks, or a null pointer. */
+/*@ requires valid_tree(tree) && i < 512 * gibs(tree);
+    assigns  \result \from tree, i;
+    ensures  \result == \null <==> rule_2m(tree, i);
+*/
+static const char *broken_rule_of_2m(const struct frame_tree *tree, uint32_t i)
+{
+    bool full = map_is_full(tree, FREE_4K, i);
+    bool some = !full && !map_is_empty(tree, FREE_4K, i);
+
+    if (map_has(tree, FREE_2M, i) && !full)
+        return "a 2M is free as a whole, but not all of its 4Ks are";
+    if (map_has(tree, SOME_4K_IN_2M, i) != some)
+        return "some_4k_in_2m does not say what the 4Ks of this 2M say";
+    return NULL;
+}
+
+/* The same for GiB g. */
+/*@ requires valid_tree(tree) && g < gibs(tree);
+    assigns  \result \from tree, g;
+    ensures  \result == \null <==> rule_1g(tree, g);
+*/
+static const char *broken_rule_of_1g(const struct frame_tree *tree, uint32_t g)
+{
+    bool full = map_is_full(tree, FREE_2M, g);
+    bool some_2m = !full && !map_is_empty(tree, FREE_2M, g);
+    bool some_4k = !full && !map_is_empty(tree, SOME_4K_IN_2M, g);
+
+    if (map_has(tree, FREE_1G, g) && !full)
+        return "a GiB is free as a whole, but not all of its 2Ms are";
+    if (map_has(tree, SOME_2M_IN_1G, g) != some_2m)
+        return "some_2m_in_1g does not say what the 2Ms of this GiB say";
+    if (map_has(tree, SOME_4K_IN_1G, g) != some_4k)
+        return "some_4k_in_1g does not say what the 2Ms of this GiB say";
+    return NULL;
+}
+
+/* The same for GiB g, which is beyond the last. */
+/*@ requires valid_tree(tree) && g < 512;
+    assigns  \result \from tree, g;
+    ensures  \result == \null <==> rule_outside(tree, g);
+*/
+static const char *broken_rule_outside(const struct frame_tree *tree,
+                                       uint32_t g)
+{
+    if (map_has(tree, FREE_1G, g) || map_has(tree, SOME_2M_IN_1G, g) ||
+        map_has(tree, SOME_4K_IN_1G, g))
+        return "a GiB beyond the last has something available";
+    return NULL;
+}
+
+/*@ requires \valid(fault);
+    assigns  *fault;
+    ensures  \result == \false;
+*/
+static bool found_fault(struct frame_tree_fault *fault, const char *rule,
+                        uint32_t frame)
+{
+    fault->rule = rule;
+    fault->frame = frame;
+    return false;
+}
+
+bool frame_tree_check(const struct frame_tree *tree,
+                      struct frame_tree_fault *fault)
+{
+    const char *rule;
+
+    /*@ loop invariant 0 <= i <= 512 * gibs(tree);
+        loop invariant \forall integer j; 0 <= j < i ==> rule_2m(tree, j);
+        loop assigns i, rule;
+        loop variant 512 * tree->gib_count - i; */
+    for (uint32_t i = 0; i < tree->gib_count * SET512_MEMBERS; i++) {
+        rule = broken_rule_of_2m(tree, i);
+        if (rule != NULL)
+            return found_fault(fault, rule, i * FRAMES_PER_2M);
+    }
+    /*@ loop invariant 0 <= g <= gibs(tree);
+        loop invariant \forall integer h; 0 <= h < g ==> rule_1g(tree, h);
+        loop assigns g, rule;
+        loop variant tree->gib_count - g; */
+    for (uint32_t g = 0; g < tree->gib_count; g++) {
+        rule = broken_rule_of_1g(tree, g);
+        if (rule != NULL)
+            return found_fault(fault, rule, g * FRAMES_PER_1G);
+    }
+    /*@ loop invariant gibs(tree) <= g <= 512;
+        loop invariant \forall integer h; gibs(tree) <= h < g ==>
+            rule_outside(tree, h);
+        loop assigns g, rule;
+        loop variant 512 - g; */
+    for (uint32_t g = tree->gib_count; g < FRAME_TREE_GIBS; g++) {
+        rule = broken_rule_outside(tree, g);
+        if (rule != NULL)
+            return found_fault(fault, rule, FRAME_NONE);
+    }
+    return true;
+}
