@@ -95,6 +95,7 @@ endif
 
 # A call of the heap is one jump to its back-end: no frame on the way.
 CFLAGS_mm/heap/heap := -momit-leaf-frame-pointer
+CFLAGS_mm/heap/backend := $(CFLAGS_mm/heap/heap)
 
 $(BUILD)/kernel/%.asm.o: %.asm Makefile | $(BUILD)/need-build
 	@mkdir -p $(@D)
@@ -237,6 +238,8 @@ $(BUILD)/tsan/obj/%.c.o: %.c Makefile | $(BUILD)/need-test
 	$(call say,TSAN,$<)
 	$(Q)$(CC) $(TSAN_CFLAGS) -I. -MMD -MP -c $< -o $@
 
+# What is said of the sources and the book, and of the ISO in QEMU.
+HOUSE_TESTS := $(sort $(wildcard tests/house/*.t))
 BOOT_TESTS := $(sort $(wildcard tests/boot/*.t))
 
 # The fuzzers' sources are only compiled here, so that they stay compilable.
@@ -245,7 +248,8 @@ test: $(BUILD)/copse.iso $(HOST_TESTS) $(TSAN_TESTS) \
     $(call host-objects,$(FUZZ_SOURCES)) | $(BUILD)/need-test
 	@BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP PERL5LIB=tests/boot \
 	    ASAN_OPTIONS=detect_leaks=1 \
-	    tools/run-tests -j 2 $(HOST_TESTS) $(TSAN_TESTS) $(BOOT_TESTS)
+	    tools/run-tests -j 2 $(HOST_TESTS) $(TSAN_TESTS) \
+	        $(HOUSE_TESTS) $(BOOT_TESTS)
 
 # The self-tests on every kind of machine: a table of them.  What is part of
 # `make test` is tests/boot/selftest.t.  CELLS is a pattern of lines to run.
@@ -309,7 +313,8 @@ BENCH_CFLAGS := $(filter-out -mcmodel=kernel -fstack-protector-strong \
     -mstack-protector-guard=global,$(CFLAGS)) -DPLATFORM_THREADS
 BENCH_OBJECTS := $(patsubst %,$(BUILD)/bench-host/%.o, \
     lib/string.c lib/format.c $(wildcard bench/*.c bench/host/*.c) \
-    $(filter-out mm/space/kernel_space.c mm/heap/range.c mm/page/audit.c, \
+    $(filter-out mm/space/kernel_space.c mm/space/plan.c mm/heap/range.c \
+        mm/page/audit.c, \
         $(wildcard mm/*.c mm/*/*.c mm/heap/slab/*.c)))
 
 $(BUILD)/bench-host/%.c.o: %.c Makefile | $(BUILD)/need-build

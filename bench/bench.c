@@ -40,13 +40,6 @@ struct bench_run {
 };
 
 static struct bench_run *bench;
-static const char *cannot; /* said by the row that is being set up */
-
-void bench_cannot(const char *why)
-{
-    cannot = why;
-}
-
 /* ---- One group ---- */
 
 static unsigned threads_of(const struct bench *row)
@@ -82,10 +75,10 @@ static void add_case(const struct bench *row, const char *subject,
     c->subject = subject;
     if (row->begin == NULL)
         return;
-    cannot = "could not run here";
+    bench_cannot("could not run here");
     c->state = row->begin(row, variant);
     if (c->state == NULL)
-        c->cannot = cannot;
+        c->cannot = bench_why_not();
 }
 
 static void add_row(const struct bench *row)

@@ -156,6 +156,9 @@ extern const vaddr_t bench_scratch;
  * live on. */
 void bench_cannot(const char *why);
 
+/* What was said last. */
+const char *bench_why_not(void);
+
 /* The time-stamp counter, read when all that stands before it is done: for
  * single calls, which are too short for bench_ticks.  AMD64 manual 3, RDTSC. */
 static inline uint64_t bench_stamp(void)

@@ -65,8 +65,15 @@ bool acpi_next_entry(struct acpi *out, const char *table,
 bool acpi_entry_has(struct acpi *out, const char *table, struct acpi_view entry,
                     uint32_t bytes);
 
+/* Notes a problem of the table with that name, while there is room for it. */
 void acpi_note(struct acpi *out, const char *name, enum acpi_error error,
                uint64_t value);
+
+/* Copies a signature, with ? in place of what cannot be printed. */
+void acpi_set_name(char name[ACPI_SIGNATURE], const char *from);
+
+/* Whether all bytes add up to 0, as sections 5.2.5.3 and 5.2.6 want it. */
+bool acpi_adds_up(const uint8_t *bytes, uint32_t length);
 
 /* A table by its address, whole and with its checksum verified; bytes is NULL,
  * and a problem noted, if it is no good.  The name is what it has to be. */

@@ -8,7 +8,7 @@
 #include "kernel/options.h"
 #include "kernel/trap/panic.h"
 #include "lib/bits.h"
-#include "mm/heap/backend.h"
+#include "mm/heap.h"
 #include "mm/heap_range.h"
 #include "mm/kernel_space.h"
 
@@ -27,8 +27,9 @@ static const struct heap_backend *choose_backend(void)
              "there is no back-end '%s'; taking '%s' of:", name,
              BACKEND_DEFAULT);
     for (unsigned i = 0; heap_backends[i] != NULL; i++)
-        log_line(LOG_WARNING, "heap", "  %-8s %s", heap_backends[i]->name,
-                 heap_backends[i]->help);
+        log_line(LOG_WARNING, "heap", "  %-8s %s",
+                 heap_backend_name(heap_backends[i]),
+                 heap_backend_help(heap_backends[i]));
     return heap_backend_find(BACKEND_DEFAULT);
 }
 
@@ -71,10 +72,10 @@ void kernel_heap_build(void)
     heap_set_checks(checks);
     enum mm_error error = heap_range_init_kernel(backend);
     if (error != MM_OK)
-        panic("cannot set up the heap '%s': %s", backend->name,
+        panic("cannot set up the heap '%s': %s", heap_backend_name(backend),
               mm_error_text(error));
     log_line(LOG_INFO, "heap", "back-end '%s' at 0x%lx, checks: %s",
-             backend->name, HEAP_BASE, heap_checks_name(checks));
+             heap_backend_name(backend), HEAP_BASE, heap_checks_name(checks));
     choose_failure();
 }
 
@@ -109,7 +110,7 @@ void kernel_heap_print(void)
            "asked for %8zu     %8zu bytes\n"
            "held      %8zu     %8zu bytes\n"
            "memory    %8zu bytes, %zu frames of 4 KiB\n",
-           heap->backend->name, heap->backend->help,
+           heap_backend_name(heap->backend), heap_backend_help(heap->backend),
            heap_checks_name(heap->checks), stats.allocations, stats.failures,
            stats.blocks, stats.peak_blocks, stats.requested,
            stats.peak_requested, stats.held, stats.peak_held, stats.region,

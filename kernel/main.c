@@ -29,7 +29,6 @@
 #include "lib/string.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
-#include "mm/page_audit.h"
 #include "mm/platform.h"
 
 /* What boot/start32.asm mapped: the loader's information lies below it. */
@@ -133,7 +132,7 @@ static void audit(const char *step)
 {
 #ifdef COPSE_DEBUG
     static struct page_offence offence;
-    if (!page_audit(&offence))
+    if (!kernel_space_audit(&offence))
         panic("after %s: %s", step, offence.sentence);
     log_line(LOG_INFO, "audit", "every mapping is as planned after %s", step);
 #else

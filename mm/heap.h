@@ -176,7 +176,7 @@ struct heap_deferrals {
     } entry[HEAP_DEFERRED_MAX];
 };
 
-/* One heap.  Its fields are for mm/heap/heap.c and the back-ends only. */
+/* One heap.  Its fields are for mm/heap/ only. */
 struct heap {
     void *state; /* of a back-end with calls of its own, in the region */
     struct heap_calls calls; /* a copy of *table: one load less for each call */
@@ -197,6 +197,10 @@ struct heap {
 
 /* All back-ends; ends with NULL. */
 extern const struct heap_backend *const heap_backends[];
+
+/* The name of a back-end, and one sentence about it; both live for ever. */
+const char *heap_backend_name(const struct heap_backend *backend);
+const char *heap_backend_help(const struct heap_backend *backend);
 
 /* The back-end of this name ("list"), or NULL. */
 const struct heap_backend *heap_backend_find(const char *name);

@@ -18,12 +18,14 @@
 #ifndef MM_KERNEL_SPACE_H
 #define MM_KERNEL_SPACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "mm/address.h"
 #include "mm/error.h"
 #include "mm/memory_map.h"
+#include "mm/page_audit.h"
 #include "mm/page_table.h"
 #include "mm/virtual_range.h"
 
@@ -101,6 +103,14 @@ const struct region *kernel_space_find(vaddr_t address);
 /* The ranges that were given out in the region "ranges". */
 struct virtual_space *kernel_space_ranges(void);
 
+/* Whether the live page table keeps all the rules of mm/page_audit.h and of the
+ * regions: each leaf lies wholly in one, with its rights and its caching, and
+ * shows the memory that the region is for; a leaf of "ranges" lies wholly in a
+ * range that is live, so not over a guard page, and not left behind when its
+ * range was freed.  Called as page_audit is, after kernel_space_init. */
+bool kernel_space_audit(struct page_offence *offence)
+    __attribute__((warn_unused_result));
+
 /* ---- Pages and devices ----
  *
  * From any CPU, and from any handler: one that interrupted such a call on the
@@ -158,7 +168,7 @@ void kernel_space_print(int (*print)(const char *format, ...)
 /* What an address is, as part of a sentence: "guard page behind range 'log'".
  * Returns as snprintf does; KERNEL_SPACE_SENTENCE bytes suffice unless a name
  * is long.  Any context, the fault handler above all: it waits for nothing. */
-#define KERNEL_SPACE_SENTENCE 128
+#define KERNEL_SPACE_SENTENCE PAGE_PLAN_WORDS
 size_t kernel_space_explain(vaddr_t address, char *buffer, size_t size);
 
 #endif

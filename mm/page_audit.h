@@ -1,39 +1,56 @@
-/* The auditor: holds the live page table against the plan.
+/* The audit of a page table: every leaf is compared with a plan.
  *
- * It fails on any leaf that
+ * It fails on the first leaf that
  *   - is writable and executable;
- *   - lies outside the regions of mm/kernel_space.h, or runs out of one;
- *   - has other rights or other caching than its region allows;
- *   - shows other memory than its region is for: the direct map and the image
- *     lie at a fixed distance from physical memory;
- *   - lies in "ranges", but not wholly in a range that is live: over a guard
- *     page, or left behind when its range was freed;
+ *   - breaks a rule of the plan: where leaves may lie, with which rights and
+ *     caching, and which memory they may show (mm/space/plan.c has the
+ *     kernel's);
  *   - maps a frame that the frame allocator holds free, except in the direct
  *     map, which shows all RAM;
  *   - caches a frame otherwise than another leaf does.
  *
- * The direct map costs a few instructions a leaf.  Any other leaf is compared
- * with the direct map, which is found by arithmetic, and asked for in the frame
- * trees by whole blocks.  Frames that are not in the direct map are devices, of
- * which there are few: their mappings are compared with each other.
+ * A leaf of the direct map costs a few instructions.  Any other leaf is
+ * compared with the direct map, whose leaf for the same frame is found by
+ * arithmetic, and the frame trees are asked about its frames, whole large
+ * frames at a time.  Frames that are not in the direct map are devices, of which
+ * there are few: their mappings are compared with each other.
  */
 #ifndef MM_PAGE_AUDIT_H
 #define MM_PAGE_AUDIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "mm/page_table.h"
+
+/* What the leaves of one table are compared with. */
+struct page_plan {
+    struct page_table *table;
+
+    /* Where RAM is shown, physical address 0 first. */
+    vaddr_t direct_map;
+    uint64_t direct_map_bytes;
+
+    /* The rule that a leaf breaks, as the end of a sentence that begins with
+     * the leaf ("is in no region"), or NULL. */
+    const char *(*wrong)(const struct page_leaf *leaf);
+
+    /* What an address is, in a few words; returns as snprintf does. */
+    size_t (*explain)(vaddr_t address, char *buffer, size_t size);
+};
+
+/* Bytes that suffice for explain. */
+#define PAGE_PLAN_WORDS 128
 
 struct page_offence {
     struct page_leaf leaf;
     char sentence[200]; /* what the leaf is, and what is wrong with it */
 };
 
-/* Whether the kernel's page table keeps all the rules; if not, *offence tells
- * of the first leaf that does not.  After kernel_space_init, on one CPU, with
- * nobody changing the table.  Takes 4 KiB of static memory for its own use, so
- * it must not be interrupted by itself. */
-bool page_audit(struct page_offence *offence)
+/* Whether a page table keeps all the rules; if not, *offence tells of the first
+ * leaf that does not.  On one CPU, with nobody changing the table.  Takes 4 KiB
+ * of static memory for its own use, so it must not be interrupted by itself. */
+bool page_audit(const struct page_plan *plan, struct page_offence *offence)
     __attribute__((warn_unused_result));
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "kernel/cpu/x86.h"
 #include "lib/string.h"
-#include "mm/page/entry.h"
+#include "mm/page_table.h"
 
 enum {
     LEAF_VENDOR = 0,

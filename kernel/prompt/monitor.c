@@ -16,7 +16,6 @@
 #include "lib/format.h"
 #include "lib/string.h"
 #include "mm/kernel_space.h"
-#include "mm/page_audit.h"
 
 #define LINE_MAX 128
 
@@ -64,7 +63,7 @@ static void command_audit(const char *rest)
 {
     (void)rest;
     static struct page_offence offence;
-    if (page_audit(&offence))
+    if (kernel_space_audit(&offence))
         printf("Every mapping is as it should be.\n");
     else
         printf("%s\n", offence.sentence);

@@ -10,7 +10,7 @@
 #include "kernel/image.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
-#include "mm/heap/backend.h"
+#include "mm/heap.h"
 #include "mm/kernel_space.h"
 #include "version.h" /* made by the Makefile */
 
@@ -140,7 +140,7 @@ static void print_heap(void)
     struct heap *heap = heap_kernel();
     struct heap_stats stats = heap_stats(heap);
     printf("heap:          %s: %zu blocks, %zu bytes asked for, ",
-           heap->backend->name, stats.blocks, stats.requested);
+           heap_backend_name(heap->backend), stats.blocks, stats.requested);
     print_bytes(stats.region);
     printf(" backed\n");
 }

@@ -5,7 +5,6 @@
 #include "kernel/selftest/selftest.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
-#include "mm/page_audit.h"
 
 /* The local APIC's registers: on every PC, and never RAM.  They are mapped
  * here, but not touched. */
@@ -14,7 +13,7 @@
 #define EXPECT_SOUND()                                                         \
     do {                                                                       \
         struct page_offence found;                                             \
-        EXPECT(page_audit(&found), "%s", found.sentence);                      \
+        EXPECT(kernel_space_audit(&found), "%s", found.sentence);                      \
     } while (0)
 
 SELFTEST(audit, live_tables_are_sound)
@@ -37,7 +36,7 @@ static void plant_and_find(const struct plant *plant)
     enum mm_error mapped =
         page_map(table, plant->vaddr, plant->paddr, PAGE_SIZE, plant->flags);
     EXPECT(mapped == MM_OK, "0x%lx: %s", plant->vaddr, mm_error_name(mapped));
-    bool sound = page_audit(&offence);
+    bool sound = kernel_space_audit(&offence);
     enum mm_error unmapped = page_unmap(table, plant->vaddr, PAGE_SIZE);
     EXPECT(unmapped == MM_OK, "0x%lx: %s", plant->vaddr,
            mm_error_name(unmapped));
@@ -79,7 +78,7 @@ SELFTEST(audit, finds_text_made_writable)
     const unsigned right = PAGE_EXECUTE | PAGE_GLOBAL;
     enum mm_error changed =
         page_protect(table, page, PAGE_SIZE, right | PAGE_WRITE);
-    bool sound = page_audit(&offence);
+    bool sound = kernel_space_audit(&offence);
     enum mm_error restored = page_protect(table, page, PAGE_SIZE, right);
     EXPECT(changed == MM_OK && restored == MM_OK, "%s, %s",
            mm_error_name(changed), mm_error_name(restored));
@@ -98,7 +97,7 @@ SELFTEST(audit, finds_a_free_frame_that_is_mapped)
     enum mm_error mapped =
         page_map(table, SCRATCH_BASE, frame, PAGE_SIZE, PAGE_WRITE);
     enum mm_error freed = frame_free(frame);
-    bool sound = page_audit(&offence);
+    bool sound = kernel_space_audit(&offence);
     enum mm_error unmapped = page_unmap(table, SCRATCH_BASE, PAGE_SIZE);
     EXPECT(mapped == MM_OK && freed == MM_OK && unmapped == MM_OK, "%s, %s, %s",
            mm_error_name(mapped), mm_error_name(freed),
@@ -118,7 +117,7 @@ SELFTEST(audit, finds_two_cachings_of_a_device)
         page_map(table, SCRATCH_BASE, DEVICE, PAGE_SIZE, w | PAGE_UNCACHED),
         page_map(table, second, DEVICE, PAGE_SIZE, w | PAGE_WRITE_COMBINING),
     };
-    bool sound = page_audit(&offence);
+    bool sound = kernel_space_audit(&offence);
     enum mm_error unmapped[] = {
         page_unmap(table, SCRATCH_BASE, PAGE_SIZE),
         page_unmap(table, second, PAGE_SIZE),
@@ -150,7 +149,7 @@ SELFTEST(audit, passes_pages_and_devices)
         DEVICE, PAGE_SIZE, PAGE_UNCACHED, "self-test device", &device);
     enum mm_error refused = kernel_space_map_device(
         DEVICE, PAGE_SIZE, PAGE_WRITE_COMBINING, "never", &other);
-    bool sound = page_audit(&offence);
+    bool sound = kernel_space_audit(&offence);
     enum mm_error unmapped = kernel_space_unmap_device(device);
     enum mm_error freed = kernel_space_free_pages(pages);
     enum mm_error again = kernel_space_free_pages(pages);

@@ -9,8 +9,6 @@
 #include "mm/platform.h"
 #include "mm/tree/blocks.h"
 
-struct frame_cpus frame_cpus;
-
 /* The leaf of a block that has no 2M: no free fits into it. */
 static const struct set512 all_free = {{UINT64_MAX, UINT64_MAX, UINT64_MAX,
                                         UINT64_MAX, UINT64_MAX, UINT64_MAX,

@@ -43,6 +43,8 @@
 #define OPEN_SHIFT_MOST 10
 #define OPEN_WORTH 1024u
 
+struct frame_cpus frame_cpus;
+
 /* Who stops others; taken before any zone's. */
 static struct cpu_lock stopping;
 

@@ -6,9 +6,7 @@
 #include "lib/bits.h"
 #include "lib/format.h"
 #include "mm/frame.h"
-#include "mm/kernel_space.h"
 
-#define RIGHTS  (PAGE_WRITE | PAGE_EXECUTE | PAGE_USER)
 #define CACHING (PAGE_UNCACHED | PAGE_WRITE_COMBINING)
 
 /* Memory outside the direct map, mapped by leaves that follow each other. */
@@ -23,6 +21,7 @@ struct stretch {
 #define STRETCHES_MAX 128
 
 struct audit {
+    const struct page_plan *plan;
     struct page_offence *offence;
     unsigned count;
     struct stretch stretches[STRETCHES_MAX];
@@ -32,47 +31,13 @@ struct audit {
 static bool offend(const struct audit *audit, const struct page_leaf *leaf,
                    const char *wrong)
 {
-    char where[KERNEL_SPACE_SENTENCE];
-    kernel_space_explain(leaf->vaddr, where, sizeof(where));
+    char where[PAGE_PLAN_WORDS];
+    audit->plan->explain(leaf->vaddr, where, sizeof(where));
     audit->offence->leaf = *leaf;
     format_string(audit->offence->sentence, sizeof(audit->offence->sentence),
                   "the leaf at 0x%lx (%s) to 0x%lx %s", leaf->vaddr, where,
                   leaf->paddr, wrong);
     return false;
-}
-
-/* ---- Regions ---- */
-
-/* What is wrong with a leaf as a part of its region, or NULL. */
-static const char *wrong_in(const struct region *region,
-                            const struct page_leaf *leaf)
-{
-    if (leaf->vaddr - region->start + leaf->bytes > region->bytes)
-        return "runs out of its region";
-    if ((leaf->flags & RIGHTS) != (region->flags & RIGHTS))
-        return "has other rights than its region";
-    if ((leaf->flags & CACHING) & ~region->flags)
-        return "has other caching than its region";
-    if (region->kind == REGION_RAM &&
-        leaf->paddr != leaf->vaddr - DIRECT_MAP_BASE)
-        return "shows other memory than its place in the direct map";
-    if (region->kind == REGION_MAPPED &&
-        leaf->paddr != leaf->vaddr - KERNEL_BASE)
-        return "shows other memory than the image";
-    return NULL;
-}
-
-/* Whether a leaf of "ranges" has an owner.  If the ranges are being changed,
- * this one cannot be told, and passes. */
-static bool is_owned(const struct page_leaf *leaf)
-{
-    struct virtual_range range;
-    enum virtual_place place =
-        virtual_range_find(kernel_space_ranges(), leaf->vaddr, &range);
-    if (place == VIRTUAL_BUSY)
-        return true;
-    return place == VIRTUAL_LIVE &&
-           leaf->vaddr - range.start + leaf->bytes <= range.bytes;
 }
 
 /* ---- Frames ---- */
@@ -105,18 +70,18 @@ struct overlap {
     bool all, otherwise;
 };
 
-static struct overlap with_direct_map(const struct page_leaf *leaf)
+static struct overlap with_direct_map(const struct page_plan *plan,
+                                      const struct page_leaf *leaf)
 {
     struct overlap overlap = {.all = true};
     for (uint64_t done = 0; done < leaf->bytes;) {
         paddr_t paddr = leaf->paddr + done;
         struct page_walk walk;
-        if (paddr >= DIRECT_MAP_BYTES) {
+        if (paddr >= plan->direct_map_bytes) {
             overlap.all = false;
             break;
         }
-        if (page_walk(kernel_space_table(), DIRECT_MAP_BASE + paddr, &walk) !=
-            MM_OK)
+        if (page_walk(plan->table, plan->direct_map + paddr, &walk) != MM_OK)
             overlap.all = false;
         else if ((walk.leaf.flags ^ leaf->flags) & CACHING)
             overlap.otherwise = true;
@@ -161,7 +126,7 @@ static bool remember(struct audit *audit, const struct page_leaf *leaf)
 
 static bool check_caching(struct audit *audit, const struct page_leaf *leaf)
 {
-    struct overlap overlap = with_direct_map(leaf);
+    struct overlap overlap = with_direct_map(audit->plan, leaf);
     if (overlap.otherwise)
         return offend(audit, leaf, "is cached otherwise in the direct map");
     if (overlap.all)
@@ -177,29 +142,24 @@ static bool check_caching(struct audit *audit, const struct page_leaf *leaf)
 static bool see_leaf(void *context, const struct page_leaf *leaf)
 {
     struct audit *audit = context;
+    const struct page_plan *plan = audit->plan;
     if ((leaf->flags & PAGE_WRITE) && (leaf->flags & PAGE_EXECUTE))
         return offend(audit, leaf, "is writable and executable");
-    const struct region *region = kernel_space_find(leaf->vaddr);
-    if (region == NULL)
-        return offend(audit, leaf, "is in no region");
-    if (region->kind == REGION_UNMAPPED)
-        return offend(audit, leaf, "is where nothing may be mapped");
-    const char *wrong = wrong_in(region, leaf);
+    const char *wrong = plan->wrong(leaf);
     if (wrong != NULL)
         return offend(audit, leaf, wrong);
-    if (region->kind == REGION_RAM)
+    if (leaf->vaddr - plan->direct_map < plan->direct_map_bytes)
         return true;
-    if (region->start == RANGES_BASE && !is_owned(leaf))
-        return offend(audit, leaf, "is in no live range");
     if (has_free_frame(leaf))
         return offend(audit, leaf, "maps a frame that is free");
     return check_caching(audit, leaf);
 }
 
-bool page_audit(struct page_offence *offence)
+bool page_audit(const struct page_plan *plan, struct page_offence *offence)
 {
     static struct audit audit;
+    audit.plan = plan;
     audit.offence = offence;
     audit.count = 0;
-    return page_table_visit(kernel_space_table(), see_leaf, &audit);
+    return page_table_visit(plan->table, see_leaf, &audit);
 }

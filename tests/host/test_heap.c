@@ -1,10 +1,10 @@
-/* sources: mm/heap/heap.c mm/heap/simple.c mm/heap/guard.c */
+/* sources: mm/heap/heap.c mm/heap/backend.c mm/heap/simple.c mm/heap/guard.c */
 /* sources: mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
 /* sources: mm/heap/slab/ */
 /* sources: tests/shared/heap_conformance.c */
 /* All back-ends in all kinds of region: the conformance suite, misuse, two
- * threads; and what mm/heap/heap.c does on its own. */
+ * threads; and what mm/heap/heap.c mm/heap/backend.c does on its own. */
 #include "tests/host/platform_host.h"
 
 #include <pthread.h>

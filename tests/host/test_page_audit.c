@@ -1,4 +1,4 @@
-/* sources: mm/page/audit.c mm/space/kernel_space.c mm/space/virtual_range.c */
+/* sources: mm/page/audit.c mm/space/ */
 /* sources: mm/page/table.c mm/page/walk.c mm/frame/ mm/tree/ */
 /* sources: mm/map/memory_map.c mm/map/boot_frames.c mm/error.c lib/format.c */
 /* The auditor, on a space that is sound and on one with an offence planted. */
@@ -10,7 +10,6 @@
 #include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
-#include "mm/page_audit.h"
 
 #define IMAGE  (KERNEL_BASE + MIB)
 #define DEVICE UINT64_C(0xfee00000)
@@ -72,14 +71,14 @@ static void must_unmap(vaddr_t vaddr, uint64_t bytes)
 static void sound(void)
 {
     struct page_offence offence;
-    if (!page_audit(&offence))
+    if (!kernel_space_audit(&offence))
         fail_msg("%s", offence.sentence);
 }
 
 static void offends(vaddr_t vaddr, const char *wrong)
 {
     struct page_offence offence = {.sentence = "none"};
-    if (page_audit(&offence) || offence.leaf.vaddr != vaddr ||
+    if (kernel_space_audit(&offence) || offence.leaf.vaddr != vaddr ||
         strstr(offence.sentence, wrong) == NULL)
         fail_msg("not '%s', but: %s", wrong, offence.sentence);
     print_message("# %s\n", offence.sentence);

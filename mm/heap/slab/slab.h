@@ -382,7 +382,7 @@ slab_class_of(const struct slab_heap *slabs, const void *pointer)
     return slab_class_of_page(slabs, page);
 }
 
-/* ---- mm/heap/slab/slab.c ---- */
+/* ---- mm/heap/slab/calls.c ---- */
 
 /* What the fast paths leave: an allocation of any layout, and a free of any
  * pointer, with its layout if the owner says it. */
@@ -398,6 +398,10 @@ struct heap_stats slab_stats(struct heap *heap);
 bool slab_tell_class(struct heap *heap, unsigned number,
                      struct heap_class *class);
 struct heap_flaw slab_check(struct heap *heap);
+
+/* For a heap that checks what comes back, and for one without CPUs of its
+ * own. */
+extern const struct heap_calls slab_calls;
 
 /* The calls that are the same whatever is checked. */
 #define SLAB_CALLS                                                             \

@@ -1,0 +1,54 @@
+#!/usr/bin/perl
+# Includes go down the floors and rooms only, and the check that says so can
+# fail: it finds each of the wrong ones that are planted into a copy.
+use strict;
+use warnings;
+use Test::More;
+use File::Basename qw(dirname);
+use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+
+sub check {
+    my ($tree) = @_;
+    my $output = `tools/check-includes $tree 2>&1`;
+    return ($?, $output);
+}
+
+my ($status, $output) = check('.');
+is($status, 0, 'the tree keeps the order of floors and rooms')
+    or diag($output);
+
+# What is planted: the file, what it includes, and what must be said of it.
+my @wrong = (
+    ['lib/format.c', 'mm/error.h', qr{lib/ must not include mm/}],
+    ['mm/tree/tree.c', 'kernel/main.h', qr{mm/ must not include kernel/}],
+    ['mm/heap/bins.c', 'drivers/clock.h', qr{mm/ must not include drivers/}],
+    ['drivers/lapic.c', 'kernel/cpu/cpu.h', qr{drivers/ must not include}],
+    ['mm/tree/tree.c', 'mm/frame.h', qr{the room tree is below frame}],
+    ['mm/page/table.c', 'mm/kernel_space.h', qr{the room page is below space}],
+    ['mm/cpu/cpu_lock.h', 'mm/heap/backend.h', qr{the room cpu is below heap}],
+    ['mm/frame.h', 'mm/page/entry.h', qr{the room frame is below page}],
+    ['mm/heap/list.c', 'mm/heap/slab/slab.h', qr{the room heap is below}],
+    ['mm/address.h', 'mm/tree/tree.h', qr{this header of none}],
+    ['kernel/main.c', 'mm/frame/zone.h', qr{mm/frame/zone\.h is for mm/ alone}],
+    ['mm/map/memory_map.c', 'mm/map/no_such.h', qr{there is no mm/map}],
+    ['mm/frame_more.h', 'mm/error.h', qr{belongs in a room}],
+    ['mm/attic/old.c', 'mm/error.h', qr{a room that this script does not}],
+);
+for my $case (@wrong) {
+    my ($file, $include, $message) = @$case;
+    my $copy = tempdir(CLEANUP => 1);
+    system('cp', '-r', qw(lib mm drivers boot bench kernel proof tests), $copy);
+    make_path(dirname("$copy/$file"));
+    open my $out, '>>', "$copy/$file" or die "$file: $!\n";
+    print $out "#include \"$include\"\n";
+    close $out;
+    my ($failed, $said) = check($copy);
+    ok($failed && $said =~ /^\Q$file\E.*$message/m,
+        "$file may not include $include") or diag($said);
+}
+
+my $empty = tempdir(CLEANUP => 1);
+isnt((check($empty))[0], 0, 'a folder without sources does not pass');
+
+done_testing();
