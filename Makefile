@@ -353,6 +353,14 @@ plots: | $(BUILD)/need-plots
 bench-tables:
 	@bench/table $(BUILD)/bench.jsonl README.md $(wildcard docs/*.md)
 
+# What the documents show of a run, from the present build; tests/boot/book.t
+# says what is stale.
+DOCUMENTS := README.md mm/MAP.md $(wildcard docs/*.md docs/*/*.md)
+
+.PHONY: book
+book: $(BUILD)/copse.iso | $(BUILD)/need-run
+	@BUILD=$(BUILD) PERL5LIB=tests/boot tools/book $(DOCUMENTS)
+
 # What the kernel counts now is right: tests/boot/bench.t compares with it.
 .PHONY: bench-accept
 bench-accept: $(BUILD)/copse.iso | $(BUILD)/need-run
@@ -422,6 +430,7 @@ help:
 	@echo 'make bench    benchmarks on the host and, by instructions, in the kernel;'
 	@echo '              BENCH=page is one suite or workload'
 	@echo 'make bench-tables  write its results into the documents'
+	@echo 'make book     renew what the documents show of a run'
 	@echo 'make bench-accept  keep the instruction counts that the tests compare'
 	@echo 'make plots    draw docs/figures from what make bench wrote last'
 	@echo 'make debug    the same as run, stopped at kernel_main under gdb'

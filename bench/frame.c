@@ -134,8 +134,8 @@ static bool measure_bulk_2m(void *state, uint64_t most, uint64_t *figure)
 
 /* So many frames, if there are as many, for this CPU's share. */
 FOR_EACH_SUBJECT bool take_most(enum frame_subject subject,
-                                struct frame_bench *state,
-                                enum frame_size size, uint64_t most)
+                                struct frame_bench *state, enum frame_size size,
+                                uint64_t most)
 {
     struct frame_share *share = &state->share[platform_cpu()];
     for (uint32_t i = 0; i < most; i++) {

@@ -31,10 +31,10 @@ struct power_acpi {
 };
 
 /* Takes the tables' word for the ways named "acpi"; a copy is made.  Without
- * it those ways are not there. */
+ * it the machine does not have those ways. */
 void power_set_acpi(const struct power_acpi *acpi);
 
-/* One way to switch off, or to start anew. */
+/* One way to switch off, or to restart. */
 struct power_way {
     const char *name, *help;
     /* False if this machine is known not to have that way; true if it was

@@ -124,7 +124,7 @@ void firmware_use(void)
         log_line(LOG_INFO, "clock", "%lu ticks in a millisecond, by the %s",
                  clock_ticks_per_ms(), clock_source());
     else
-        log_line(LOG_WARNING, "clock", "there is none to tell the time by");
+        log_line(LOG_WARNING, "clock", "no clock runs: times are not known");
 }
 
 _Static_assert(ACPI_NODES_MAX == PLATFORM_NODES_MAX, "nodes are its domains");

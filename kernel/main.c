@@ -127,7 +127,7 @@ static void read_tables(void)
     smp_plan(firmware_acpi(), wanted_cpus());
 }
 
-/* In debug builds: holds every mapping against the plan. */
+/* In debug builds: compares every mapping with the plan. */
 static void audit(const char *step)
 {
 #ifdef COPSE_DEBUG
@@ -188,7 +188,8 @@ static void build_frame_trees(void)
     kernel_space_use_frames();
     struct frame_stats stats;
     frame_stats(&stats);
-    log_line(LOG_INFO, "frame", "%lu MiB in %lu GiB nodes, %lu KiB metadata",
+    log_line(LOG_INFO, "frame",
+             "%lu MiB managed, %lu GiB hold RAM, %lu KiB of metadata",
              stats.managed_bytes / MIB, stats.gibs, stats.metadata_bytes / KIB);
     audit("build_frame_trees");
 }

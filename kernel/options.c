@@ -17,7 +17,7 @@ static const struct {
     {"heapcheck", "heapcheck=off|basic|full: what the heap looks for"},
     {"failalloc", "failalloc=N: the heap's N-th allocation fails"},
     {"cpus", "cpus=N: use no more than N processors"},
-    {"clock", "clock=pit|pm|hpet: time is measured by no other"},
+    {"clock", "clock=pit|pm|hpet: measure time with this clock only"},
     {"loglevel", "loglevel=error|warning|info|debug: what is logged"},
     {"fault", "fault=NAME: make a mistake, to see its report"},
 };

@@ -123,7 +123,7 @@ struct heap_backend; /* mm/heap/backend.h */
 struct heap_guard;   /* mm/heap/guard.c */
 
 /* How much a heap looks for mistakes of its callers; what each finds is in
- * docs/heap.md. */
+ * docs/heap/checks.md. */
 enum heap_checks {
     HEAP_CHECKS_OFF,   /* what is freed is trusted; the back-end slab counts a
                         * block as large as its slot, also as requested */

@@ -12,8 +12,8 @@
  * A leaf of the direct map costs a few instructions.  Any other leaf is
  * compared with the direct map, whose leaf for the same frame is found by
  * arithmetic, and the frame trees are asked about its frames, whole large
- * frames at a time.  Frames that are not in the direct map are devices, of which
- * there are few: their mappings are compared with each other.
+ * frames at a time.  Frames that are not in the direct map are devices, of
+ * which there are few: their mappings are compared with each other.
  */
 #ifndef MM_PAGE_AUDIT_H
 #define MM_PAGE_AUDIT_H

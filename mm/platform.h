@@ -57,7 +57,7 @@ static inline unsigned platform_cpu(void)
 unsigned platform_cpu_count(void);
 
 /* Memory and CPUs that are close to each other are of one node (NUMA).  Nodes
- * are numbered from 0; where all are equally far, everything is of node 0.  Both
+ * are numbered from 0; where all are equally far, everything is of node 0. Both
  * may be asked from frame_init on, of any CPU and any address with RAM. */
 #define PLATFORM_NODES_MAX 64
 unsigned platform_cpu_node(unsigned cpu);
@@ -80,7 +80,8 @@ void platform_log(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
 /* Writes what code an address is in, for a report: the address, and a name if
- * there is one.  What does not fit is cut; it ends with a 0 byte in any case. */
+ * there is one.  What does not fit is cut; it ends with a 0 byte in any case.
+ */
 void platform_name_code(const void *address, char *buffer, size_t size);
 
 /* Number of physical address bits of this CPU (CPUID 0x80000008). */

@@ -1,5 +1,5 @@
-/* What the benchmarks and mm/ ask of the place that they run in: memory of which
- * only the first part is there, and TLBs that are nobody's. */
+/* What the benchmarks and mm/ ask of the place that they run in: memory of
+ * which only the first part is there, and TLBs that are nobody's. */
 #include "bench/host/platform.h"
 
 #include <stdarg.h>
@@ -20,9 +20,9 @@
 
 /* The direct map of the fake machine: 4K frames come from its bottom, so the
  * tables of page tables lie in the part that is there. */
-#define ARENA          UINT64_C(0x7e9000000000)
-#define ARENA_BYTES    (256 * MIB)
-#define DEFAULT_BYTES  (8 * GIB)
+#define ARENA         UINT64_C(0x7e9000000000)
+#define ARENA_BYTES   (256 * MIB)
+#define DEFAULT_BYTES (8 * GIB)
 
 const vaddr_t platform_direct_map = ARENA;
 const vaddr_t bench_scratch = UINT64_C(0xffffd00000000000);

@@ -59,10 +59,11 @@ void console_add_screen(const struct boot_framebuffer *fb)
     has_screen =
         screen_init(&mode, reachable ? phys_to_virt(fb->address) : NULL);
     if (!has_screen)
-        log_line(
-            LOG_WARNING, "console",
-            "the screen at 0x%lx, %u x %u, %u bits, pitch %u, is of no use",
-            fb->address, fb->width, fb->height, fb->bits_per_pixel, fb->pitch);
+        log_line(LOG_WARNING, "console",
+                 "the screen at 0x%lx, %u x %u, %u bits, pitch %u, cannot be "
+                 "drawn on",
+                 fb->address, fb->width, fb->height, fb->bits_per_pixel,
+                 fb->pitch);
 }
 
 void console_hide_screen(void)
@@ -73,7 +74,8 @@ void console_hide_screen(void)
 void console_map_screen(const struct boot_framebuffer *fb)
 {
     if (!has_screen) {
-        log_line(LOG_INFO, "console", "there is no screen that is of use");
+        log_line(LOG_INFO, "console",
+                 "the loader has set up no screen that can be drawn on");
         return;
     }
     void *memory;

@@ -3,14 +3,14 @@
  *
  * Callable in any context, from the first C instruction on.
  */
-#ifndef KERNEL_CONSOLE_H
-#define KERNEL_CONSOLE_H
+#ifndef KERNEL_CONSOLE_CONSOLE_H
+#define KERNEL_CONSOLE_CONSOLE_H
 
 /* Sets up the serial port.  Printing before is safe and does it first. */
 void console_init(void);
 
-/* Adds the loader's screen, if it set one up that is of use: for as long as
- * the early page tables stand.  After the boot information was read. */
+/* Adds the loader's screen, if it set one up that can be drawn on: for as long
+ * as the early page tables stand.  After the boot information was read. */
 struct boot_framebuffer;
 void console_add_screen(const struct boot_framebuffer *framebuffer);
 

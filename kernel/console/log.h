@@ -3,8 +3,8 @@
  * Inside a TAP stream each line starts with "# ", so that it stays a comment.
  * Callable in any context, from the first C instruction on.
  */
-#ifndef KERNEL_LOG_H
-#define KERNEL_LOG_H
+#ifndef KERNEL_CONSOLE_LOG_H
+#define KERNEL_CONSOLE_LOG_H
 
 #include <stdarg.h>
 #include <stdbool.h>

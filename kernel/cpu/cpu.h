@@ -1,7 +1,7 @@
 /* What the CPU says of itself, and the protections that it has to offer.
  * CPUID: AMD64 manual, volume 3, appendix E. */
-#ifndef KERNEL_CPU_H
-#define KERNEL_CPU_H
+#ifndef KERNEL_CPU_CPU_H
+#define KERNEL_CPU_CPU_H
 
 #include <stdbool.h>
 #include <stddef.h>

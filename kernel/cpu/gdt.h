@@ -4,8 +4,8 @@
  * so that they are reported even when the kernel's stack is what is broken.
  * Each CPU has its own.
  */
-#ifndef KERNEL_GDT_H
-#define KERNEL_GDT_H
+#ifndef KERNEL_CPU_GDT_H
+#define KERNEL_CPU_GDT_H
 
 #include <stdint.h>
 

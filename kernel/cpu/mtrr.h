@@ -4,8 +4,8 @@
  * memory would differ from the others', so it is given what CPU 0 has.  Page
  * tables choose among what these allow.  Intel SDM, volume 3, section 11.11.
  */
-#ifndef KERNEL_MTRR_H
-#define KERNEL_MTRR_H
+#ifndef KERNEL_CPU_MTRR_H
+#define KERNEL_CPU_MTRR_H
 
 #include <stdbool.h>
 

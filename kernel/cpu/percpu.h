@@ -3,8 +3,8 @@
  * CPU 0 is the one that booted; it has the stacks of the image.  The others get
  * theirs, each with a guard page, when they are about to be started.
  */
-#ifndef KERNEL_PERCPU_H
-#define KERNEL_PERCPU_H
+#ifndef KERNEL_CPU_PERCPU_H
+#define KERNEL_CPU_PERCPU_H
 
 #include <stdbool.h>
 #include <stdint.h>

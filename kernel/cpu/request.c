@@ -130,7 +130,8 @@ static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
 {
     uint64_t asked[WORDS] = {0};
     bool locked = cpu_lock_acquire(&round.lock);
-    ASSERT(locked, "CPU %u asks in the middle of asking", platform_cpu());
+    ASSERT(locked, "CPU %u makes a request in the middle of another",
+           platform_cpu());
     round.number++;
     round.errand = errand;
     round.pages = pages;

@@ -11,8 +11,8 @@
  * a flush of their TLB; they are told to make it when they go on, and use
  * nothing before that whose mapping could have changed (enum percpu_state).
  */
-#ifndef KERNEL_REQUEST_H
-#define KERNEL_REQUEST_H
+#ifndef KERNEL_CPU_REQUEST_H
+#define KERNEL_CPU_REQUEST_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -66,13 +66,13 @@ void smp_plan(const struct acpi *tables, unsigned at_most)
             index_of[count++] = (uint16_t)i;
         } else {
             log_line(LOG_WARNING, "smp",
-                     "the processor with APIC ID %u is left: %u are taken",
+                     "the processor with APIC ID %u is not used: %u are",
                      cpu->apic_id, at_most);
             left++;
         }
     }
     if (left + acpi->cpus_left > 0)
-        log_line(LOG_WARNING, "smp", "%u processors are left",
+        log_line(LOG_WARNING, "smp", "%u processors are not used",
                  left + acpi->cpus_left);
     percpu_set_count(count);
     percpu_set_node(0, node_of_first);

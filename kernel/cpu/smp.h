@@ -9,8 +9,8 @@
  *   tries those that are missing, each alone   local APIC
  *   names those that did not come            idle: hlt until there is work
  */
-#ifndef KERNEL_SMP_H
-#define KERNEL_SMP_H
+#ifndef KERNEL_CPU_SMP_H
+#define KERNEL_CPU_SMP_H
 
 #include <stdbool.h>
 #include <stdint.h>

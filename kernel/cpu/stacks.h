@@ -7,8 +7,8 @@
  *
  * Stacks grow downwards; the guard pages are never mapped.
  */
-#ifndef KERNEL_STACKS_H
-#define KERNEL_STACKS_H
+#ifndef KERNEL_CPU_STACKS_H
+#define KERNEL_CPU_STACKS_H
 
 #include "mm/address.h"
 #include "mm/kernel_space.h"

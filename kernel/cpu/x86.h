@@ -1,8 +1,8 @@
 /* The privileged instructions of x86-64, one function each.
  * Names and numbers: AMD64 Architecture Programmer's Manual, volumes 2 and 3.
  */
-#ifndef KERNEL_X86_H
-#define KERNEL_X86_H
+#ifndef KERNEL_CPU_X86_H
+#define KERNEL_CPU_X86_H
 
 #include <stdint.h>
 

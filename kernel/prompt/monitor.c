@@ -153,14 +153,14 @@ static void try_ways(const struct power_way *ways, const char *wanted)
         found = true;
         printf("%s\n", way->help);
         if (!way->attempt())
-            printf("  is not there\n");
+            printf("  This machine does not have it.\n");
     }
     if (found) {
-        printf("This machine has no way that Copse knows and that works:\n"
+        printf("None of these ways works on this machine:\n"
                "use its power button.\n");
         return;
     }
-    printf("There is no way '%s':\n", wanted);
+    printf("There is no way '%s'; there are:\n", wanted);
     for (const struct power_way *way = ways; way->name != NULL; way++)
         printf("  %-13s %s\n", way->name, way->help);
 }
@@ -186,11 +186,14 @@ static const struct {
     {"cpus", "the processors, one by one", command_cpus},
     {"frames", "frames: what is free, and how scattered", command_frames},
     {"space", "the regions of the address space", command_space},
-    {"walk", "walk ADDRESS: what is there, and the page walk", command_walk},
-    {"audit", "hold every mapping against the plan", command_audit},
-    {"screen", "how fast lines are printed on it", command_screen},
-    {"poweroff", "switch off; poweroff WAY: only so", command_poweroff},
-    {"reboot", "start anew; reboot WAY: only so", command_reboot},
+    {"walk", "walk ADDRESS: what the address is, and its page walk",
+     command_walk},
+    {"audit", "compare every mapping with the plan", command_audit},
+    {"screen", "measure how fast lines are printed on the screen",
+     command_screen},
+    {"poweroff", "switch off; poweroff WAY tries that way only",
+     command_poweroff},
+    {"reboot", "restart; reboot WAY tries that way only", command_reboot},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -1,6 +1,6 @@
 /* The prompt. */
-#ifndef KERNEL_MONITOR_H
-#define KERNEL_MONITOR_H
+#ifndef KERNEL_PROMPT_MONITOR_H
+#define KERNEL_PROMPT_MONITOR_H
 
 #include "boot/boot_info.h"
 

@@ -60,8 +60,8 @@ static void print_frames(void)
     print_bytes(stats.managed_bytes);
     uint64_t described = stats.gibs * SIZE_1G;
     uint64_t ppm = (stats.metadata_bytes * 1000000 + described / 2) / described;
-    printf("\nmetadata:      %lu bytes for %lu GiB nodes: %lu.%04lu %%, "
-           "%lu bytes a GiB\n",
+    printf("\nmetadata:      %lu bytes for the %lu GiB that hold RAM: "
+           "%lu.%04lu %%, %lu bytes a GiB\n",
            stats.metadata_bytes, stats.gibs, ppm / 10000, ppm % 10000,
            stats.metadata_bytes / stats.gibs);
 }
@@ -124,12 +124,14 @@ void report_print_frames(void)
     struct frame_stats stats;
     print_frames();
     frame_stats(&stats);
-    printf("of what is free, in no free frame of\n");
-    print_share("2M", stats.unusable_bytes[FRAME_2M], stats.free_bytes);
-    print_share("1G", stats.unusable_bytes[FRAME_1G], stats.free_bytes);
+    printf("free memory that is in pieces, share of all free memory:\n");
+    print_share("in no free 2M", stats.unusable_bytes[FRAME_2M],
+                stats.free_bytes);
+    print_share("in no free 1G", stats.unusable_bytes[FRAME_1G],
+                stats.free_bytes);
     if (stats.retired + stats.to_retire != 0)
-        printf("broken 4Ks: %lu out, %lu still held\n", stats.retired,
-               stats.to_retire);
+        printf("broken 4Ks: %lu taken out of use, %lu still held\n",
+               stats.retired, stats.to_retire);
     for (unsigned node = 0; node < PLATFORM_NODES_MAX; node++)
         print_node(node);
     print_gibs();
@@ -219,8 +221,10 @@ void report_print_cpus(void)
     }
     struct request_stats stats;
     request_stats(&stats);
-    printf("rounds:        %lu, in them %lu CPUs interrupted, %lu left idle\n",
-           stats.rounds, stats.asked, stats.left);
+    printf(
+        "requests:      %lu made to all other CPUs; %lu times one was "
+        "interrupted,\n               %lu times it was idle and left alone\n",
+        stats.rounds, stats.asked, stats.left);
 }
 
 void report_print(const struct boot_info *info)

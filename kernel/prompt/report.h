@@ -1,6 +1,6 @@
 /* The report: what the machine is and how its memory is used, on a screen. */
-#ifndef KERNEL_REPORT_H
-#define KERNEL_REPORT_H
+#ifndef KERNEL_PROMPT_REPORT_H
+#define KERNEL_PROMPT_REPORT_H
 
 #include "boot/boot_info.h"
 

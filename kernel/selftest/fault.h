@@ -1,6 +1,6 @@
 /* Mistakes on purpose, so that their reports can be seen and tested. */
-#ifndef KERNEL_FAULT_H
-#define KERNEL_FAULT_H
+#ifndef KERNEL_SELFTEST_FAULT_H
+#define KERNEL_SELFTEST_FAULT_H
 
 /* Makes the mistake of that name, and so does not come back; an unknown name
  * is warned of with the known ones. */

@@ -99,7 +99,8 @@ static void check_the_house(void)
 }
 
 /* How often a run may leave fewer frames free than it found.  How far the heap
- * and its tables grow depends on when CPUs meet; what leaks, leaks each time. */
+ * and its tables grow depends on when CPUs meet; what leaks, leaks each time.
+ */
 #define RUNS_THAT_GROW 3
 
 /* Runs it until it leaves as many frames free as it found; says so in the name

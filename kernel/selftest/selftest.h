@@ -5,8 +5,8 @@
  * and the second time must leave as many frames free as it found; so must
  * all of them together, in a third run.
  */
-#ifndef KERNEL_SELFTEST_H
-#define KERNEL_SELFTEST_H
+#ifndef KERNEL_SELFTEST_SELFTEST_H
+#define KERNEL_SELFTEST_SELFTEST_H
 
 #include <stdbool.h>
 

@@ -13,7 +13,7 @@
 #define EXPECT_SOUND()                                                         \
     do {                                                                       \
         struct page_offence found;                                             \
-        EXPECT(kernel_space_audit(&found), "%s", found.sentence);                      \
+        EXPECT(kernel_space_audit(&found), "%s", found.sentence);              \
     } while (0)
 
 SELFTEST(audit, live_tables_are_sound)

@@ -1,8 +1,8 @@
 /* Stack canaries, in debug builds: a word below each return address that a
  * write past an array's end changes first.  The compiler writes and checks it
  * (-fstack-protector-strong); kernel/trap/canary.c has what it calls. */
-#ifndef KERNEL_CANARY_H
-#define KERNEL_CANARY_H
+#ifndef KERNEL_TRAP_CANARY_H
+#define KERNEL_TRAP_CANARY_H
 
 #include <stdint.h>
 

@@ -11,8 +11,8 @@
  * is freed (frame_retire).  What was found in an exception is told in full by
  * machine_check_poll, when the page tables may be walked.
  */
-#ifndef KERNEL_MACHINE_CHECK_H
-#define KERNEL_MACHINE_CHECK_H
+#ifndef KERNEL_TRAP_MACHINE_CHECK_H
+#define KERNEL_TRAP_MACHINE_CHECK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * Callable in any context.  Leaves QEMU by its debug exit, so that a test run
  * fails at once; any other machine halts with the report on its console.
  */
-#ifndef KERNEL_PANIC_H
-#define KERNEL_PANIC_H
+#ifndef KERNEL_TRAP_PANIC_H
+#define KERNEL_TRAP_PANIC_H
 
 #include "kernel/trap/trap.h"
 

@@ -3,8 +3,8 @@
  * The table is made from the linked image by tools/symbols.awk and linked into
  * it a second time, at its end, so that nothing moves.
  */
-#ifndef KERNEL_SYMBOLS_H
-#define KERNEL_SYMBOLS_H
+#ifndef KERNEL_TRAP_SYMBOLS_H
+#define KERNEL_TRAP_SYMBOLS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Exceptions: what the CPU tells when an instruction cannot go on. */
-#ifndef KERNEL_TRAP_H
-#define KERNEL_TRAP_H
+#ifndef KERNEL_TRAP_TRAP_H
+#define KERNEL_TRAP_TRAP_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,8 +31,8 @@ void trap_print_address(uint64_t address);
  * on.  NULL: no more.  For self-tests, which make traps on purpose. */
 void trap_set_hook(bool (*function)(struct trap_frame *frame));
 
-/* Called by kernel/trap/trap_entry.asm; comes back from a breakpoint, and from what
- * CPUs send each other. */
+/* Called by kernel/trap/trap_entry.asm; comes back from a breakpoint, and from
+ * what CPUs send each other. */
 void trap_handle(struct trap_frame *frame);
 
 #endif

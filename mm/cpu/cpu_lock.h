@@ -1,8 +1,8 @@
 /* A spinlock that knows which CPU holds it: so a handler that interrupted the
  * holder on the same CPU is told, where with lib/spinlock.h it would wait for
  * ever. */
-#ifndef MM_CPU_LOCK_H
-#define MM_CPU_LOCK_H
+#ifndef MM_CPU_CPU_LOCK_H
+#define MM_CPU_CPU_LOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,12 +38,13 @@ static inline bool cpu_lock_try(struct cpu_lock *lock)
     uint32_t free = 0;
 
     /* acquire: what the last holder wrote is seen by this one */
-    return __atomic_compare_exchange_n(&lock->holder, &free,
-                                       platform_cpu() + 1, false,
-                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&lock->holder, &free, platform_cpu() + 1,
+                                       false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
 }
 
-/* Whether this CPU has it: for a handler that may have interrupted the holder. */
+/* Whether this CPU has it: for a handler that may have interrupted the holder.
+ */
 static inline bool cpu_lock_is_mine(const struct cpu_lock *lock)
 {
     /* relaxed: what this CPU stored last it sees; another's number is no */

@@ -25,8 +25,8 @@
  * other.  The owner has none; platform_fence_cpus is its fence, run on every
  * CPU when it is needed and not at each call.
  */
-#ifndef MM_CPU_SECTION_H
-#define MM_CPU_SECTION_H
+#ifndef MM_CPU_CPU_SECTION_H
+#define MM_CPU_CPU_SECTION_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -67,9 +67,9 @@ static inline void frame_change_catch(struct frame_place place, paddr_t start,
                                       uint64_t bytes)
 {
     /* relaxed: an entry of a frame that was held is older than its free */
-    if (__builtin_expect(__atomic_load_n(&frame_changes.to_retire,
-                                         __ATOMIC_RELAXED) != 0,
-                         0))
+    if (__builtin_expect(
+            __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0,
+            0))
         frame_change_catch_all(place, start, bytes);
 }
 

@@ -38,8 +38,7 @@ enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
 {
     unsigned count = platform_cpu_count();
     /* a CPU's own lines */
-    uint64_t freed_bytes =
-        align_up(frame_zones.count * sizeof(uint32_t), 64);
+    uint64_t freed_bytes = align_up(frame_zones.count * sizeof(uint32_t), 64);
     uint64_t bytes = count * (sizeof(struct frame_cpu) + freed_bytes);
     frame_cpus.cpu = frame_zones_take(map, bytes, limit);
     if (frame_cpus.cpu == NULL)
@@ -99,7 +98,8 @@ bool frame_is_kept_anywhere(paddr_t inside)
         const struct frame_cpu *cpu = &frame_cpus.cpu[i];
         if (block_has(&cpu->alloc, frame) || block_has(&cpu->free, frame) ||
             large_has(&cpu->large[0], frame, SIZE_2M) ||
-            large_has(&cpu->large[1], frame, SIZE_1G) || reserve_has(cpu, frame))
+            large_has(&cpu->large[1], frame, SIZE_1G) ||
+            reserve_has(cpu, frame))
             return true;
     }
     return false;

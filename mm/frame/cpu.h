@@ -15,7 +15,8 @@
  *     most: so an owner can tell a double free from its own bits and the leaf;
  *   - no bit is set both in a block and in the leaf;
  *   - zone->kept counts, for each number modulo 256, the blocks, large frames
- *     and reserved ones whose 2M it is: so where it is 0, nobody keeps anything.
+ *     and reserved ones whose 2M it is: so where it is 0, nobody keeps
+ * anything.
  *
  * Who takes or drops one holds the lock of its zone.
  */
@@ -61,10 +62,10 @@ struct frame_large {
 };
 
 /* Where a CPU took its last frame of one size from: the zone, and in it one
- * word of the middle level, 64 2Ms.  The next ones come from there too, until it
- * has none or `left` are taken; then the zones are asked in their order again,
- * for their lowest or highest.  So what was freed elsewhere is found soon
- * enough. */
+ * word of the middle level, 64 2Ms.  The next ones come from there too, until
+ * it has none or `left` are taken; then the zones are asked in their order
+ * again, for their lowest or highest.  So what was freed elsewhere is found
+ * soon enough. */
 struct frame_near {
     struct frame_zone *zone;
     uint32_t word; /* of free_2m or some_4k_in_2m, counted through all GiBs */
@@ -204,8 +205,8 @@ static inline void frame_call_end(struct frame_call call)
 /* The same at the end of a step. */
 static inline void frame_free_deferred(struct frame_cpu *cpu)
 {
-    if (__builtin_expect(
-            __atomic_load_n(&cpu->has_deferred, __ATOMIC_RELAXED), 0))
+    if (__builtin_expect(__atomic_load_n(&cpu->has_deferred, __ATOMIC_RELAXED),
+                         0))
         frame_call_end(frame_call_begin(cpu));
 }
 

@@ -5,8 +5,8 @@
  * works in the zone from then on in its section alone, with plain loads and
  * stores.  Who else wants the zone takes it away: asks the keeper's section to
  * stop, has all CPUs pass a fence, and waits until the keeper is out
- * (mm/cpu/cpu_section.h).  That is slow, so a zone that was taken away must be used
- * the longer by one CPU before one keeps it again.
+ * (mm/cpu/cpu_section.h).  That is slow, so a zone that was taken away must be
+ * used the longer by one CPU before one keeps it again.
  *
  * Where several CPUs free 4Ks into a zone in any order, its lock would go from
  * the one to the other with each frame.  If nothing else is done there for a
@@ -20,8 +20,8 @@
  *   - A word that has a 1 and another 0 than the one to be freed changes by
  *     compare-and-swap, any other only under the lock: so who has the lock and
  *     comes to such a word, or a leaf of such words, has it alone.
- *   - Who wants anything else closes the zone first: asks all CPUs to stop, waits
- *     until they are out of their sections, and adds up what they counted.
+ *   - Who wants anything else closes the zone first: asks all CPUs to stop,
+ * waits until they are out of their sections, and adds up what they counted.
  *
  * No CPU waits for another's section while it is in its own, or has the lock of
  * a zone: so there is no circle of CPUs that wait.
@@ -39,9 +39,9 @@
 /* How many 4Ks in a row are freed, and nothing else done, before a zone opens:
  * at first; and at most, as a shift, where it closed again before so many were
  * freed as make that worth its while. */
-#define OPEN_STEP 64u
+#define OPEN_STEP       64u
 #define OPEN_SHIFT_MOST 10
-#define OPEN_WORTH 1024u
+#define OPEN_WORTH      1024u
 
 struct frame_cpus frame_cpus;
 
@@ -81,8 +81,8 @@ static bool take_from(struct frame_zone *zone, struct frame_cpu *keeper)
     bool out = cpu_section_wait(&keeper->section);
     if (out) {
         take_over(zone);
-        zone->wanted = zone->wanted < KEEP_MOST / 4 ? 4 * zone->wanted
-                                                    : KEEP_MOST;
+        zone->wanted =
+            zone->wanted < KEEP_MOST / 4 ? 4 * zone->wanted : KEEP_MOST;
         if (zone->wanted < KEEP_STEP)
             zone->wanted = KEEP_STEP;
     }
@@ -90,7 +90,8 @@ static bool take_from(struct frame_zone *zone, struct frame_cpu *keeper)
     return out;
 }
 
-/* While all CPUs are stopped: nobody frees into it, with its lock or without. */
+/* While all CPUs are stopped: nobody frees into it, with its lock or without.
+ */
 static void close_zone(struct frame_zone *zone)
 {
     uint64_t freed = 0;
@@ -143,8 +144,8 @@ static enum taken take_away(struct frame_zone *zone)
     if (keeper == FRAME_OPEN)
         taken = stop_and_close(zone) ? NOBODY_KEEPS_IT : NOT_TAKEN;
     else if (keeper != 0)
-        taken = take_from(zone, &frame_cpus.cpu[keeper - 1]) ? TAKEN
-                                                             : NOT_TAKEN;
+        taken =
+            take_from(zone, &frame_cpus.cpu[keeper - 1]) ? TAKEN : NOT_TAKEN;
     cpu_lock_release(&stopping);
     return taken;
 }

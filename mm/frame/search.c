@@ -5,8 +5,7 @@ bool frame_search(struct frame_call call, enum frame_size size,
 {
     for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
         struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
-        if (zone == NULL || !frame_may_have(zone) ||
-            !frame_lock(call, zone))
+        if (zone == NULL || !frame_may_have(zone) || !frame_lock(call, zone))
             continue;
         bool served = attempt(zone, context);
         frame_unlock(call, zone);

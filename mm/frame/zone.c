@@ -58,8 +58,7 @@ static void count_gib(uint64_t gib, paddr_t first)
 static unsigned zones_for(const struct node *node)
 {
     unsigned least = (node->gibs + FRAME_TREE_GIBS - 1) / FRAME_TREE_GIBS;
-    unsigned wanted =
-        platform_cpu_count() > 1 ? ZONES_PER_CPU * node->cpus : 1;
+    unsigned wanted = platform_cpu_count() > 1 ? ZONES_PER_CPU * node->cpus : 1;
     wanted = wanted < node->gibs ? wanted : node->gibs;
     return wanted > least ? wanted : least;
 }
@@ -210,8 +209,7 @@ void frame_zones_give_range(paddr_t start, paddr_t end)
 static void clear_partly_reserved(paddr_t start, paddr_t end)
 {
     struct frame_place place = frame_place_of(start);
-    uint64_t *bits =
-        place.zone->partly_reserved[place.number / FRAMES_PER_1G];
+    uint64_t *bits = place.zone->partly_reserved[place.number / FRAMES_PER_1G];
     uint64_t first = align_up(start, SIZE_2M), last = align_down(end, SIZE_2M);
     if (end - start == SIZE_1G)
         memset(bits, 0, sizeof(frame_gib_bits));

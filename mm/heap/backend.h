@@ -25,7 +25,8 @@
     X(HEAP_OVERRUN, "a block that was written past its end")                   \
     X(HEAP_UNDERRUN, "a block that was written in front of its start")         \
     X(HEAP_USE_AFTER_FREE, "a block that was written after it was freed")      \
-    X(HEAP_HEADER, "what the heap notes of a block was written over")
+    X(HEAP_HEADER, "the header of a block, in which the heap keeps its "       \
+                   "notes, was overwritten")
 
 enum heap_fault {
 #define HEAP_FAULT_ENUM(name, sentence) name,
@@ -117,9 +118,9 @@ bool heap_grow(struct heap *heap, size_t bytes);
 /* Counts a call that returns NULL, and notes why: any context. */
 void heap_refuse(struct heap *heap, enum mm_error error);
 
-/* For the usual calls.  Where their code lies tells which of their loads and jumps
- * look alike to the processor: a replacement at random took 10 to 12 ns by it,
- * and 10 at all places tried since each begins at a line. */
+/* For the usual calls.  Where their code lies tells which of their loads and
+ * jumps look alike to the processor: a replacement at random took 10 to 12 ns
+ * by it, and 10 at all places tried since each begins at a line. */
 #define ALIGNED_TO_LINE __attribute__((aligned(64)))
 
 /* Realloc for those to whom it is a resize like any other. */

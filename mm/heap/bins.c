@@ -423,7 +423,7 @@ static const char *hole_flaw(const struct heap *heap, const struct hole *hole)
         return "two free blocks not merged";
     if (end == heap_end(heap)) {
         if (bins->top != hole)
-            return "a free block at the end that is not noted";
+            return "a free block at the end that the heap does not know of";
     } else {
         const struct block *next = (const struct block *)end;
 
@@ -432,7 +432,7 @@ static const char *hole_flaw(const struct heap *heap, const struct hole *hole)
     }
     if ((hole->next && !is_hole(heap, hole->next)) ||
         (hole->previous && !is_hole(heap, hole->previous)))
-        return "a free block with a link to none";
+        return "a free block whose link leads to no free block";
     if ((hole->next && hole->next->previous != hole) ||
         (hole->previous ? hole->previous->next : bins->first[bin]) != hole)
         return "a free block that its bin does not have in its place";
@@ -445,11 +445,11 @@ static struct heap_flaw check_map(const struct bins *bins)
         if ((bins->map[bin / 64] >> bin % 64 & 1) !=
             (bin < BINS && bins->first[bin]))
             return (struct heap_flaw){&bins->map[bin / 64],
-                                      "a bit that does not tell of its bin"};
+                                      "a bit that is wrong about its bin"};
     for (unsigned word = 0; word < 64; word++)
         if ((bins->words >> word & 1) != (word < WORDS && bins->map[word]))
             return (struct heap_flaw){&bins->words,
-                                      "a bit that does not tell of its word"};
+                                      "a bit that is wrong about its word"};
     return (struct heap_flaw){0};
 }
 
@@ -465,7 +465,7 @@ static struct heap_flaw check_bins(const struct heap *heap, size_t holes)
             if (holes == 0 || !is_hole(heap, hole) ||
                 bin_of(hole->block.size) != bin)
                 return (struct heap_flaw){&bins->first[bin],
-                                          "a bin with what is not of its size"};
+                                          "a bin with a block of another size"};
     if (holes > 0)
         return (struct heap_flaw){bins, "a free block that is in no bin"};
     return check_map(bins);
@@ -484,8 +484,8 @@ static struct heap_flaw bins_check(const struct heap *heap,
         const char *what = block_flaw(block, end);
 
         if (!what && (block->after_free != 0) != after_free)
-            what = "a free block in front that is not noted, or noted and "
-                   "not so";
+            what = "a block that is wrong about whether the one in front is "
+                   "free";
         after_free = block_is(block, BLOCK_FREE);
         if (!what && after_free)
             what = hole_flaw(heap, (const struct hole *)at);
@@ -498,7 +498,8 @@ static struct heap_flaw bins_check(const struct heap *heap,
         at = block_end(block);
     }
     if (bins->top && !after_free)
-        return (struct heap_flaw){bins, "no free block at the end, but noted"};
+        return (struct heap_flaw){
+            bins, "no free block at the end, but the heap knows of one"};
     return check_bins(heap, holes);
 }
 

@@ -143,7 +143,7 @@ static inline void block_add_up(const struct block *block,
 static inline const char *block_flaw(const struct block *block, vaddr_t end)
 {
     if (!block_is(block, BLOCK_LIVE) && !block_is(block, BLOCK_FREE))
-        return "a header that was written over";
+        return "a header that was overwritten";
     if (block->size < BLOCK_MIN || !is_aligned(block->size, HEAP_GRANULE) ||
         !block_fits((vaddr_t)block, block->size, end))
         return "a block of an impossible size";

@@ -534,7 +534,8 @@ static const char *link_flaw(const struct buddy *buddy, vaddr_t at,
     for (unsigned i = 0; i < 2; i++)
         if (links[i] && (!is_aligned(links[i], order_size(order)) ||
                          !free_at(buddy, links[i], order)))
-            return "a free block with a link to none of its order";
+            return "a free block whose link leads to no free block of its "
+                   "order";
     if ((hole->next && hole->next->previous != hole) ||
         (hole->previous ? hole->previous->next : buddy->first[order]) != hole)
         return "a free block that its list does not have in its place";
@@ -549,7 +550,7 @@ static const char *flaw_at(const struct buddy *buddy, vaddr_t at, vaddr_t end)
 
     if (order >= ORDERS || !is_aligned(at, order_size(order)) ||
         order_size(order) > end - at)
-        return "an entry that was written over";
+        return "an entry that was overwritten";
     for (uint64_t i = 1; i < UINT64_C(1) << order; i++)
         if (entry[i].head)
             return "an entry inside a block that is not empty";
@@ -558,7 +559,7 @@ static const char *flaw_at(const struct buddy *buddy, vaddr_t at, vaddr_t end)
     bool live = entry->head & HEAD_LIVE;
     if (!pair_is_right(buddy, at | order_size(order), order) ||
         !pair_is_right(buddy, at, (unsigned)__builtin_ctzll(at / UNIT)))
-        return "a bit of a pair that does not tell how it is";
+        return "a pair of buddies whose bit is wrong";
     if (live)
         return live_flaw(entry, at);
     if (order < ORDERS - 1 && free_at(buddy, other, order))
@@ -609,7 +610,7 @@ static struct heap_flaw buddy_check(const struct heap *heap,
             seen[order]--;
         if (hole || seen[order] > 0)
             return (struct heap_flaw){&buddy->first[order],
-                                      "a list that misses a free block"};
+                                      "a list that lacks a free block"};
     }
     return (struct heap_flaw){0};
 }

@@ -311,8 +311,9 @@ static struct heap_flaw check_row(vaddr_t at, vaddr_t end, bool front_row,
         if (what)
             return (struct heap_flaw){block, what};
         if (front_row && block->after_free != *after_free)
-            return (struct heap_flaw){block, "a free block in front that is "
-                                             "not noted, or noted and not so"};
+            return (struct heap_flaw){
+                block,
+                "a block that is wrong about whether the one in front is free"};
         *after_free = block_is(block, BLOCK_FREE);
         at = block_end(block);
         if (*after_free) {
@@ -338,7 +339,7 @@ static struct heap_flaw bump_check(const struct heap *heap,
         !is_aligned(bump->front | bump->back, HEAP_GRANULE) ||
         (bump->front != bump->back &&
          !block_fits(bump->front, BLOCK_MIN, bump->back)))
-        return (struct heap_flaw){bump, "a gap that is none"};
+        return (struct heap_flaw){bump, "a gap with an end that cannot be"};
 
     flaw = check_row(start, bump->front, true, totals, &free_at_gap);
     if (!flaw.place && free_at_gap)
@@ -356,8 +357,8 @@ static struct heap_flaw bump_check(const struct heap *heap,
 
 const struct heap_backend heap_bump = {
     .name = "bump",
-    .help =
-        "a pointer that moves on; takes back the last block, or all at once",
+    .help = "a pointer that moves up; only the last block can be freed, or all "
+            "at once",
     .region_min = sizeof(struct bump) + BLOCK_MIN,
     .init = bump_init,
     .alloc = bump_alloc,

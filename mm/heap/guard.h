@@ -1,4 +1,5 @@
-/* The layer of heapcheck=full: for mm/heap/heap.c only, which puts it over a heap.
+/* The layer of heapcheck=full: for mm/heap/heap.c only, which puts it over a
+ * heap.
  */
 #ifndef MM_HEAP_GUARD_H
 #define MM_HEAP_GUARD_H

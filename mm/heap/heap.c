@@ -121,8 +121,8 @@ static enum mm_error enter(struct heap *heap,
             .region = *region,
             .next = heaps,
         };
-        heap_use_calls(heap, backend->calls ? backend->calls
-                                            : &heap_simple_calls);
+        heap_use_calls(heap,
+                       backend->calls ? backend->calls : &heap_simple_calls);
         heaps = heap;
     }
     spinlock_unlock(&heaps_lock);
@@ -213,8 +213,8 @@ void heap_free_in(struct heap *heap, void *pointer)
 
 size_t heap_usable_size_in(struct heap *heap, const void *pointer)
 {
-    return heap->calls.usable_size(
-        heap, &(struct heap_claim){pointer, NULL, CALLER});
+    return heap->calls.usable_size(heap,
+                                   &(struct heap_claim){pointer, NULL, CALLER});
 }
 
 enum mm_error heap_error_in(struct heap *heap)
@@ -364,7 +364,7 @@ void *kmalloc(size_t size)
 void *kzalloc(size_t size)
 {
     return kernel_heap->calls.alloc_zeroed(kernel_heap, natural_layout(size),
-                                            CALLER);
+                                           CALLER);
 }
 
 void *kmalloc_array(size_t count, size_t size)
@@ -374,15 +374,14 @@ void *kmalloc_array(size_t count, size_t size)
     /* no layout passes with SIZE_MAX bytes: it is the error wanted here */
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
-    return kernel_heap->calls.alloc(kernel_heap, natural_layout(bytes),
-                                     CALLER);
+    return kernel_heap->calls.alloc(kernel_heap, natural_layout(bytes), CALLER);
 }
 
 void *krealloc(void *pointer, size_t size)
 {
     if (!pointer)
         return kernel_heap->calls.alloc(kernel_heap, natural_layout(size),
-                                         CALLER);
+                                        CALLER);
     return kernel_heap->calls.resize(
         kernel_heap, &(struct heap_claim){pointer, NULL, CALLER},
         natural_layout(size));
@@ -398,7 +397,7 @@ void kfree_sized(void *pointer, size_t size)
 {
     if (pointer)
         kernel_heap->calls.dealloc(kernel_heap, pointer, natural_layout(size),
-                                    CALLER);
+                                   CALLER);
 }
 
 size_t kmalloc_usable_size(const void *pointer)

@@ -133,8 +133,9 @@ static bool check_caching(struct audit *audit, const struct page_leaf *leaf)
         return true;
     if (is_cached_otherwise(audit, leaf))
         return offend(audit, leaf, "is cached otherwise in another place");
-    return remember(audit, leaf) ||
-           offend(audit, leaf, "is one device too many to be compared");
+    return remember(audit, leaf) || offend(audit, leaf,
+                                           "maps a device, and more devices "
+                                           "are mapped than can be compared");
 }
 
 /* ---- All ---- */

@@ -633,11 +633,12 @@ static size_t explain_range(vaddr_t address, struct text text)
         return say(text, "freed range '%s': it was 0x%lx bytes at 0x%lx",
                    range.name, range.bytes, range.start);
     case VIRTUAL_FORGOTTEN:
-        return say(text, "ranges: nobody's now, freed long ago");
+        return say(text, "ranges: in no range now; one was freed long ago");
     case VIRTUAL_UNUSED:
         return say(text, "ranges: never given out");
     case VIRTUAL_BUSY:
-        return say(text, "ranges: they were being changed, so not known whose");
+        return say(
+            text, "ranges: in which one is not known, they were being changed");
     case VIRTUAL_OUTSIDE:
         break;
     }

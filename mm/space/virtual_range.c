@@ -291,8 +291,8 @@ static void give_node(struct virtual_space *space, struct virtual_node *node)
     unlist_page(space, page);
     space->node_pages--;
     enum mm_error error = frame_free(virt_to_phys(page));
-    ASSERT(error == MM_OK, "frame of nodes at %p: %s", (void *)page,
-           mm_error_name(error));
+    ASSERT(error == MM_OK, "frame of the tree of ranges at %p: %s",
+           (void *)page, mm_error_name(error));
 }
 
 /* ---- Freed ranges ---- */
@@ -568,8 +568,7 @@ enum virtual_place virtual_range_find(struct virtual_space *space,
                                       vaddr_t address,
                                       struct virtual_range *range)
 {
-    if (space->limit == 0 || address < space->start ||
-        address >= space->limit)
+    if (space->limit == 0 || address < space->start || address >= space->limit)
         return VIRTUAL_OUTSIDE;
     if (!spinlock_try(&space->lock))
         return VIRTUAL_BUSY;

@@ -8,8 +8,8 @@
  * that no summary depends on.  As there: nothing locks, and a tree is one
  * thread's at a time.
  */
-#ifndef MM_FRAME_TREE_BLOCKS_H
-#define MM_FRAME_TREE_BLOCKS_H
+#ifndef MM_TREE_BLOCKS_H
+#define MM_TREE_BLOCKS_H
 
 #include "mm/tree/tree.h"
 

@@ -6,8 +6,8 @@
  * proved from the contracts of those functions: provers drown in the bits
  * otherwise.  The facts are lemmas of the first go.
  */
-#ifndef MM_FRAME_TREE_MAP_MODEL_H
-#define MM_FRAME_TREE_MAP_MODEL_H
+#ifndef MM_TREE_MAP_MODEL_H
+#define MM_TREE_MAP_MODEL_H
 
 /* The tree's memory: what an operation may write. */
 #define TREE_BITS(t)                                                           \

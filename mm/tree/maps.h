@@ -3,8 +3,8 @@
  *
  * Inlined with a constant map, a call leaves the one line that is meant.
  */
-#ifndef MM_FRAME_TREE_MAPS_H
-#define MM_FRAME_TREE_MAPS_H
+#ifndef MM_TREE_MAPS_H
+#define MM_TREE_MAPS_H
 
 #include "lib/string.h"
 #include "mm/tree/tree.h"

@@ -2,8 +2,8 @@
  * invariant that makes the maps tell it.  For the provers only; the compilers
  * never see this file.
  */
-#ifndef MM_FRAME_TREE_MODEL_H
-#define MM_FRAME_TREE_MODEL_H
+#ifndef MM_TREE_MODEL_H
+#define MM_TREE_MODEL_H
 
 #include "mm/tree/map_model.h"
 

@@ -5,8 +5,8 @@
  * lock the set needs.  The macros exist so that the tests can shrink the node
  * and visit every state of a tree made of it; the kernel has one value.
  */
-#ifndef MM_SET512_H
-#define MM_SET512_H
+#ifndef MM_TREE_SET512_H
+#define MM_TREE_SET512_H
 
 #include <stdbool.h>
 #include <stdint.h>

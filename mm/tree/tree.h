@@ -20,8 +20,8 @@
  * What the functions do is stated in ACSL, beside them, and proved for the
  * sources that boot: see docs/proof.md.
  */
-#ifndef MM_FRAME_TREE_H
-#define MM_FRAME_TREE_H
+#ifndef MM_TREE_TREE_H
+#define MM_TREE_TREE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -40,7 +40,7 @@ for my $machine (
     like($run->text, qr/^processors: +3 of 3, the others up in \d+\.\d ms$/m,
         'the report counts them');
     $run->type("cpus\r");
-    ok($run->expect(qr/^rounds: (?s:.*)copse> \z/m), 'cpus answers');
+    ok($run->expect(qr/^requests: (?s:.*)copse> \z/m), 'cpus answers');
     like($run->text, qr/^ +0 +0 +0  running$/m, 'the first runs');
     like($run->text, qr/^ +2 +2 +0  idle/m, 'the last waits');
     $run->type("audit\r");
@@ -54,11 +54,11 @@ for my $machine (
 {
     # many that come when they like, in the middle of everything
     my $text = passes('cpus=2 of 8', cpus => 8, args => 'selftest=smp cpus=2');
-    like($text, qr/^# smp .*APIC ID $_ is left: 2 are taken$/m, "$_ is left")
+    like($text, qr/^# smp .*APIC ID $_ is not used: 2 are$/m, "$_ is not used")
         for 2 .. 7;
     like($text, qr/^# smp +2 of 2 CPUs are up/m, 'the others are up');
     like(passes('cpus=1 of 4', cpus => 4, args => 'selftest=smp cpus=1'),
-        qr/^# smp .*APIC ID 1 is left: 1 are taken$/m, 'or none but the first');
+        qr/^# smp .*APIC ID 1 is not used: 1 are$/m, 'or none but the first');
     my $nonsense = passes('cpus=many', cpus => 2, args => 'selftest=smp cpus=many');
     like($nonsense, qr/cpus=many is not a number from 1 to 512/, 'is refused');
     like($nonsense, qr/^# smp +2 of 2 CPUs are up/m, 'and all are taken');
@@ -73,7 +73,7 @@ for my $machine (
     my $run = CopseBoot->start(args => '',
         qemu => ['-smp', '6,sockets=2,cores=3,threads=1']);
     $run->expect(qr/copse> \z/) and $run->type("cpus\r");
-    ok($run->expect(qr/^rounds: /m), 'cpus answers');
+    ok($run->expect(qr/^requests: /m), 'cpus answers');
     like($run->text, qr/^ +3 +4 +0  idle/m, 'CPU 3 has the APIC ID 4');
     $run->stop;
 }
@@ -150,7 +150,7 @@ my @two_nodes = map { ('-object', "memory-backend-ram,id=m$_,size=1G", '-numa',
     my $run = CopseBoot->start(args => '', cpus => 4, mem => '2G',
         qemu => \@two_nodes);
     $run->expect(qr/copse> \z/) and $run->type("cpus\r");
-    ok($run->expect(qr/^rounds: /m), 'cpus answers');
+    ok($run->expect(qr/^requests: /m), 'cpus answers');
     for my $cpu (0 .. 3) {
         my $node = int($cpu / 2);
         like($run->text, qr/^ +$cpu +$cpu +$node  \w/m, "CPU $cpu is of $node");

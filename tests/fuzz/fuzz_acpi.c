@@ -3,8 +3,9 @@
  * The first byte chooses: raw bytes as the memory of a BIOS, where nearly
  * nothing has a good checksum; or the bodies of good tables, one after the
  * other, each a byte for its kind and two for its length. */
-/* sources: drivers/acpi.c drivers/acpi_table.c drivers/acpi_madt.c drivers/acpi_srat.c */
-/* sources: drivers/acpi_fadt.c tests/host/acpi_machine.c lib/format.c */
+/* sources: drivers/acpi.c drivers/acpi_table.c drivers/acpi_madt.c */
+/* sources: drivers/acpi_srat.c drivers/acpi_fadt.c tests/host/acpi_machine.c */
+/* sources: lib/format.c */
 #include <stddef.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* drivers/acpi*.c on tables that are right, and on all kinds that are not. */
-/* sources: drivers/acpi.c drivers/acpi_table.c drivers/acpi_madt.c drivers/acpi_srat.c */
-/* sources: drivers/acpi_fadt.c tests/host/acpi_machine.c */
+/* sources: drivers/acpi.c drivers/acpi_table.c drivers/acpi_madt.c */
+/* sources: drivers/acpi_srat.c drivers/acpi_fadt.c tests/host/acpi_machine.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

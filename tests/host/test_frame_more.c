@@ -1,4 +1,5 @@
-/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c mm/error.c */
+/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
+/* sources: mm/error.c */
 /* What mm/frame.h does beside allocating and freeing: given frames, runs,
  * parts, limits, batches, memory that comes and goes, and figures of it all. */
 #include "tests/host/platform_host.h"

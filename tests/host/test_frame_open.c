@@ -1,4 +1,5 @@
-/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c mm/error.c */
+/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
+/* sources: mm/error.c */
 /* Zones that are open (mm/frame/keep.c), step by step in one thread that plays
  * two CPUs; tests/host/test_frame_threads.c has them with threads. */
 #include "tests/host/platform_host.h"

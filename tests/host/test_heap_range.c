@@ -1,8 +1,7 @@
-/* sources: mm/heap/range.c mm/heap/heap.c mm/heap/backend.c mm/heap/simple.c mm/heap/guard.c */
-/* sources: mm/heap/failing.c mm/error.c lib/format.c */
+/* sources: mm/heap/range.c mm/heap/heap.c mm/heap/backend.c mm/heap/simple.c */
+/* sources: mm/heap/guard.c mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
-/* sources: mm/heap/slab/ */
-/* sources: mm/page/table.c mm/page/walk.c */
+/* sources: mm/heap/slab/ mm/page/table.c mm/page/walk.c */
 /* sources: tests/host/page_machine.c */
 /* Frames under a heap: what is mapped where and with what, what comes back,
  * and what happens when there are too few.

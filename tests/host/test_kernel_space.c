@@ -613,7 +613,7 @@ static void addresses_are_explained(void **state)
     explained(at + 16, "freed range 'log': it was 0x1000 bytes at "
                        "0xffffe00000001000");
     spinlock_lock(&kernel_space_ranges()->lock);
-    explained(at, "ranges: they were being changed, so not known whose");
+    explained(at, "ranges: in which one is not known, they were being changed");
     spinlock_unlock(&kernel_space_ranges()->lock);
 
     char little[8];

@@ -90,8 +90,8 @@ static size_t first_changed(const struct heap_conformance_block *block,
 {
     size_t i = 0;
 
-    while (size - i >= WORD && *(const pattern_word *)(block->start + i) ==
-                                   pattern(block->key, i))
+    while (size - i >= WORD &&
+           *(const pattern_word *)(block->start + i) == pattern(block->key, i))
         i += WORD;
     while (i < size && block->start[i] == pattern_byte(block->key, i))
         i++;
@@ -145,9 +145,9 @@ static bool classes_add_up(struct heap_conformance *run,
         sum.held += class.held;
         below = class.most;
     }
-    return number == 0 || (sum.blocks == stats->blocks &&
-                           sum.requested == stats->requested &&
-                           sum.held == stats->held);
+    return number == 0 ||
+           (sum.blocks == stats->blocks && sum.requested == stats->requested &&
+            sum.held == stats->held);
 }
 
 static bool sound(struct heap_conformance *run)
@@ -164,8 +164,8 @@ static bool sound(struct heap_conformance *run)
         }
     CHECK(run, stats.blocks == blocks, stats.blocks, blocks);
     if (knows_slots_only(&run->heap))
-        CHECK(run, stats.requested >= requested &&
-                       stats.requested <= stats.held,
+        CHECK(run,
+              stats.requested >= requested && stats.requested <= stats.held,
               stats.requested, requested);
     else
         CHECK(run, stats.requested == requested, stats.requested, requested);

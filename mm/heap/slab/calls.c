@@ -11,8 +11,7 @@ static void hand_out(struct slab_heap *slabs, unsigned number, void *block,
 {
     enum note_kind kind = note_kind(number);
     uint8_t *note = slab_note(slabs, (vaddr_t)block);
-    bool fresh =
-        clear && slab_has_notes(slabs, number) && *note == NOTE_FRESH;
+    bool fresh = clear && slab_has_notes(slabs, number) && *note == NOTE_FRESH;
 
     if (!slabs->trusting)
         note_set(kind, note, note_make(kind, layout));

@@ -4,8 +4,8 @@
  * outside of it, and a table by their addresses knows them.  Elsewhere they are
  * runs of its own pages, and grow and shrink in place where they can.
  */
-#ifndef MM_HEAP_LARGE_H
-#define MM_HEAP_LARGE_H
+#ifndef MM_HEAP_SLAB_LARGE_H
+#define MM_HEAP_SLAB_LARGE_H
 
 #include "mm/heap.h"
 #include "mm/heap/backend.h"

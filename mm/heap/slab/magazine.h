@@ -8,8 +8,8 @@
  *
  * Who uses them sees to it that nobody else does: see mm/cpu/cpu_section.h.
  */
-#ifndef MM_HEAP_MAGAZINE_H
-#define MM_HEAP_MAGAZINE_H
+#ifndef MM_HEAP_SLAB_MAGAZINE_H
+#define MM_HEAP_SLAB_MAGAZINE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,8 +6,8 @@
 #include "lib/string.h"
 #include "mm/heap/backend.h"
 
-/* Idle pages that are kept: these, and as many as are taken.  Where runs of many
- * lengths come and go, the holes between them are not much smaller. */
+/* Idle pages that are kept: these, and as many as are taken.  Where runs of
+ * many lengths come and go, the holes between them are not much smaller. */
 #define IDLE_KEPT 256
 
 /* Entries get memory for so many pages at a time. */

@@ -15,8 +15,8 @@
  *
  * Callers hold the owner's lock.
  */
-#ifndef MM_HEAP_PAGES_H
-#define MM_HEAP_PAGES_H
+#ifndef MM_HEAP_SLAB_PAGES_H
+#define MM_HEAP_SLAB_PAGES_H
 
 #include "mm/heap.h"
 #include "mm/tree/set512.h"

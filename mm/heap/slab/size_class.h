@@ -14,8 +14,8 @@
  * size_class is the only place that decides: allocation, reallocation and the
  * checks of a free all ask it.
  */
-#ifndef MM_HEAP_SIZE_CLASS_H
-#define MM_HEAP_SIZE_CLASS_H
+#ifndef MM_HEAP_SLAB_SIZE_CLASS_H
+#define MM_HEAP_SLAB_SIZE_CLASS_H
 
 #include <stddef.h>
 #include <stdint.h>

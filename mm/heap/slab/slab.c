@@ -17,9 +17,9 @@
  * the holder of the lock that it needs there, its allocation is refused, and
  * what it frees waits in a list of the class for the next that gets the lock.
  *
- * Where a block is free is known from its note (mm/heap/slab/slab.h), the only thing
- * that the fast path touches but for the magazine: neither it nor its slab's
- * set is.
+ * Where a block is free is known from its note (mm/heap/slab/slab.h), the only
+ * thing that the fast path touches but for the magazine: neither it nor its
+ * slab's set is.
  *
  * Locks: a class's before heap->lock; stop_lock before all, and not in a
  * section.  Large blocks, over SIZE_CLASS_BYTES_MAX or aligned to more than a
@@ -133,8 +133,7 @@ static void slab_init(struct heap *heap)
     slabs->notes = (uint8_t *)slabs->pages.row[0].start;
     slabs->slabs = (struct slab *)slabs->pages.row[1].start;
     slabs->classes = (uint8_t *)slabs->pages.row[2].start;
-    slabs->classes_from_0 =
-        (vaddr_t)slabs->classes - slabs->start / PAGE_SIZE;
+    slabs->classes_from_0 = (vaddr_t)slabs->classes - slabs->start / PAGE_SIZE;
     slabs->runs = (uint32_t *)slabs->pages.row[3].start;
 }
 

@@ -1,6 +1,6 @@
 /* What the files of the back-end slab share: see mm/heap/slab/slab.c. */
-#ifndef MM_HEAP_SLAB_H
-#define MM_HEAP_SLAB_H
+#ifndef MM_HEAP_SLAB_SLAB_H
+#define MM_HEAP_SLAB_SLAB_H
 
 #include "mm/cpu/cpu_section.h"
 #include "mm/heap.h"
@@ -75,7 +75,7 @@ struct slab_cpu {
     struct magazine *previous[SIZE_CLASSES];
     uint64_t allocations_before; /* when it last filled a magazine */
     uint32_t only_filled;        /* in a row, with no allocation between */
-    bool closed, obeyed; /* for who has stop_lock: see slab_stop_cpus */
+    bool closed, obeyed;         /* for who has stop_lock: see slab_stop_cpus */
     uint8_t unused[50];
 } __attribute__((aligned(64)));
 
@@ -92,11 +92,12 @@ struct slab_heap {
     struct slab_class class[SIZE_CLASSES];
 
     /* For the fast path. */
-    vaddr_t start;        /* of page 0 */
-    size_t pages_known;   /* that have notes, from there on */
-    uint8_t *notes;       /* PAGE_NOTES a page */
-    uint8_t *classes;     /* by pages */
-    vaddr_t classes_from_0; /* where the byte of the page at address 0 would be */
+    vaddr_t start;      /* of page 0 */
+    size_t pages_known; /* that have notes, from there on */
+    uint8_t *notes;     /* PAGE_NOTES a page */
+    uint8_t *classes;   /* by pages */
+    vaddr_t
+        classes_from_0;   /* where the byte of the page at address 0 would be */
     struct slab_cpu *cpu; /* an array, right behind this struct, or &closed */
     size_t cpu_mask;      /* of CPU numbers; 0 for closed */
 
@@ -431,10 +432,11 @@ unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
  * back into its slab. */
 void slab_put(struct heap *heap, unsigned number, void *block);
 
-/* Makes a live block that is alone in its slab one of the class for this layout,
- * which is valid, where it is: its pages become more or fewer.  Returns the new
- * class, or 0 if it cannot: a slab of one of the classes has more slots, or what
- * is behind is taken, or a handler hit the holder of heap->lock. */
+/* Makes a live block that is alone in its slab one of the class for this
+ * layout, which is valid, where it is: its pages become more or fewer.  Returns
+ * the new class, or 0 if it cannot: a slab of one of the classes has more
+ * slots, or what is behind is taken, or a handler hit the holder of heap->lock.
+ */
 unsigned slab_change_class(struct heap *heap, const void *block,
                            unsigned number, struct layout layout);
 

@@ -1,4 +1,5 @@
-/* Slabs: runs of pages, cut into slots of one class: see mm/heap/slab/slab.c. */
+/* Slabs: runs of pages, cut into slots of one class: see mm/heap/slab/slab.c.
+ */
 #include "mm/heap/slab/slab.h"
 
 #include "lib/string.h"
@@ -217,8 +218,8 @@ static struct slab *fullest(const struct slab_class *class)
     return slab;
 }
 
-/* A slab in a worn heap may have one free slot: so it goes on from slab to slab,
- * but makes a new one only for the first slot. */
+/* A slab in a worn heap may have one free slot: so it goes on from slab to
+ * slab, but makes a new one only for the first slot. */
 unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
                    unsigned wanted, enum mm_error *error)
 {
@@ -230,8 +231,7 @@ unsigned slab_take(struct heap *heap, unsigned number, void **rounds,
     if (!slab)
         slab = slab_make(heap, number, error);
     for (; slab && taken < wanted; slab = fullest(class))
-        taken +=
-            take_from(slabs, class, slab, rounds + taken, wanted - taken);
+        taken += take_from(slabs, class, slab, rounds + taken, wanted - taken);
     return taken;
 }
 

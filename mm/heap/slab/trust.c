@@ -30,11 +30,11 @@ static inline struct slab_cpu *this_cpu(struct slab_heap *slabs)
  * the allocation's magazine, and when the two are of one class it has to take
  * back all that it did since.  It remembers by few bits of a load's address
  * which ones to be careful with, so it also holds up other loads that share
- * them, those of the caller among them.  A replacement at random took 10.6 or 18
- * ns by where the caller's loop lay.
+ * them, those of the caller among them.  A replacement at random took 10.6 or
+ * 18 ns by where the caller's loop lay.
  *
- * So the mark that a free leaves, which is 0, is computed from the address of its
- * magazine, and an allocation adds it to the address of its own.
+ * So the mark that a free leaves, which is 0, is computed from the address of
+ * its magazine, and an allocation adds it to the address of its own.
  */
 
 /* Enters the section of a CPU that can be closed.  *after becomes 0, and that
@@ -47,8 +47,7 @@ enter_after_free(struct cpu_section *section, size_t *after)
     bool taken;
 
     /* the compiler must not know what it is */
-    __asm__("test %[busy], %[busy]"
-            : [busy] "+r"(busy), "=@ccnz"(taken));
+    __asm__("test %[busy], %[busy]" : [busy] "+r"(busy), "=@ccnz"(taken));
     if (unlikely(taken))
         return false;
     __atomic_store_n(&section->busy, 1, __ATOMIC_RELAXED);
@@ -241,8 +240,8 @@ static void *trust_resize(struct heap *heap, const struct heap_claim *claim,
 
     void *moved = trust_alloc(heap, layout, claim->caller);
     if (moved) {
-        size_t kept = claim->layout ? lesser(claim->layout->size, bytes)
-                                    : bytes;
+        size_t kept =
+            claim->layout ? lesser(claim->layout->size, bytes) : bytes;
 
         memcpy(moved, block, lesser(kept, layout.size));
         trust_free(heap, block, claim->caller);
