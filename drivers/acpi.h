@@ -3,7 +3,7 @@
  *
  *   RSDP -> XSDT (or RSDT) -> MADT  processors          -> struct acpi
  *                          -> SRAT  whose memory is near
- *                          -> FADT  power, PM timer -> DSDT  \_S5_
+ *                          -> FADT  power, PM timer -> DSDT, SSDTs  \_S5_
  *                          -> HPET
  *
  * Tables may lie: every read is bounded by the table's length, and that by what

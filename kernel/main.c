@@ -69,7 +69,8 @@ static void read_boot_information(uint32_t address, uint32_t loader)
         read_multiboot2(address);
 
     /* All of the image stays, but for its first part: code and tables that led
-     * here, which build_kernel_space leaves behind. */
+     * here, which build_kernel_space leaves behind.  If the boot information
+     * lies in a page of it, that page stays too. */
     paddr_t start = (uintptr_t)image_start - KERNEL_BASE;
     paddr_t kept = (uintptr_t)text_start - KERNEL_BASE;
     paddr_t end = (uintptr_t)image_end - KERNEL_BASE;

@@ -170,7 +170,7 @@ enum mm_error frame_remove_range(paddr_t start, paddr_t end)
 struct frame_stats {
     uint64_t managed_bytes; /* all that is held or free */
     uint64_t free_bytes;
-    uint64_t free[3];        /* blocks: 4K in split 2Ms, 2M in split GiBs, 1G */
+    uint64_t free[3];        /* frames: 4K in split 2Ms, 2M in split GiBs, 1G */
     uint64_t gibs, trees;    /* GiBs that hold RAM */
     uint64_t metadata_bytes; /* of the trees and of the tables beside them */
     uint64_t retired;        /* 4Ks that are out for good */

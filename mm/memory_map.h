@@ -25,8 +25,8 @@
 #include "mm/error.h"
 
 /* In order of growing restriction: where two entries overlap, the later of
- * this list wins.  The types up to MEMORY_ACPI_RECLAIMABLE are given out,
- * now or later; all others are kept for ever. */
+ * this list wins.  The types up to MEMORY_BOOT_ONLY are the frame
+ * allocator's (memory_type_is_free); all others are kept for ever. */
 #define MEMORY_TYPES(X)                                                        \
     /* free from the start */                                                  \
     X(MEMORY_USABLE, "usable")                                                 \
@@ -34,7 +34,7 @@
     X(MEMORY_BOOT_SERVICES, "boot services")                                   \
     /* what the kernel started with: free once it has its own page table */    \
     X(MEMORY_BOOT_ONLY, "boot code")                                           \
-    /* ACPI tables: free once they were read */                                \
+    /* ACPI tables: RAM, but kept, since they are read again later */          \
     X(MEMORY_ACPI_RECLAIMABLE, "ACPI reclaimable")                             \
     /* usable but below 1 MiB, kept for what only works down there */          \
     X(MEMORY_LOW, "low memory")                                                \

@@ -26,9 +26,9 @@
 #define INIT_WAIT_US    10000
 #define STARTUP_WAIT_US 200
 
-/* No CPU comes up for so long: then no more is waited. */
+/* How long to wait after the last CPU that came up. */
 #define PATIENCE_MS 500
-/* For one that is tried again alone. */
+/* How long to wait for one that is tried again alone. */
 #define ALONE_MS 100
 /* Until a CPU that is up takes its work: see PATIENCE_MS in request.c. */
 #define WORK_PATIENCE_MS         10000

@@ -69,7 +69,7 @@ static bool take_wanted(struct frame_zone *zone, void *context)
     return wanted->frame != PADDR_NONE;
 }
 
-/* For who cannot enter its CPU's section. */
+/* For a call that cannot enter its CPU's section. */
 static paddr_t take(struct frame_call call, enum frame_size size)
 {
     struct wanted wanted = {size, PADDR_NONE};
@@ -125,8 +125,9 @@ static inline bool find_word(struct frame_block *block)
     return true;
 }
 
-/* Of few frames, as random frees leave them, each goes out by itself sooner
- * than a block is made of them.  A word is enough to tell. */
+/* Whether so many frames are free beside this one that taking all of them at
+ * once is worth it.  Where random frees left only a few, taking one by one
+ * costs less.  The one word that the frame is in is enough to tell. */
 static inline bool has_many_beside(const struct frame_zone *zone, uint32_t n)
 {
     uint64_t few =

@@ -27,8 +27,9 @@
 
 #define BLOCKS_PER_GIB (SIZE_1G / SIZE_2M)
 
-/* Of the 2Ms that CPUs keep something of, how many have a number that is this
- * one modulo 256: so a free need seldom look at what CPUs keep. */
+/* Each 2M that a CPU keeps something of is counted under its number modulo 256.
+ * A free looks at the count of its 2M first: where it is 0, no CPU keeps
+ * anything there, and the free need not look at what the CPUs keep. */
 #define FRAME_ZONE_KEPT 256
 
 /* A bit for each 2M of a GiB. */
