@@ -34,7 +34,7 @@
     X(MEMORY_BOOT_SERVICES, "boot services")                                   \
     /* what the kernel started with: free once it has its own page table */    \
     X(MEMORY_BOOT_ONLY, "boot code")                                           \
-    /* ACPI tables: RAM, but kept, since they are read again later */          \
+    /* ACPI tables: RAM, but never given out */                                \
     X(MEMORY_ACPI_RECLAIMABLE, "ACPI reclaimable")                             \
     /* usable but below 1 MiB, kept for what only works down there */          \
     X(MEMORY_LOW, "low memory")                                                \
