@@ -32,7 +32,7 @@
 #include <stdint.h>
 
 #include "mm/address.h"
-#include "mm/cpu/cpu_lock.h"
+#include "mm/cpu/cpu_order.h"
 #include "mm/error.h"
 
 /* Regions, and the blocks in them, start and end on multiples of this. */
@@ -166,10 +166,11 @@ struct heap_calls {
 /* How many frees can wait for the end of one call. */
 #define HEAP_DEFERRED_MAX 16
 
-/* What handlers freed that hit the holder of a lock: see mm/heap/deferred.h. */
+/* What handlers freed that must not wait for a lock: see mm/heap/deferred.h. */
 struct heap_deferrals {
-    unsigned count;
+    uint32_t count; /* of entries that are full */
     struct heap_deferred {
+        uint32_t state;
         const void *pointer, *caller;
         struct layout layout;
         bool sized; /* the layout was told */

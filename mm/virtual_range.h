@@ -20,10 +20,10 @@
  * frame; a frame without live ranges goes back.  Memory for the freed ranges is
  * part of the space, so freeing never needs any.
  *
- * Each space has a lock, so every call may come from any CPU, but not from an
- * interrupt handler; virtual_range_find alone never waits for the lock, and is
- * for the report of a fault anywhere.  From frame_init on; the heap is not
- * needed.
+ * Each space has a lock, so every call may come from any CPU and from any
+ * handler.  A handler that must not wait for the lock (mm/cpu/cpu_order.h) is
+ * answered MM_BUSY.  virtual_range_find never waits, and is for the report of a
+ * fault anywhere.  From frame_init on; the heap is not needed.
  */
 #ifndef MM_VIRTUAL_RANGE_H
 #define MM_VIRTUAL_RANGE_H
@@ -31,8 +31,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/spinlock.h"
 #include "mm/address.h"
+#include "mm/cpu/cpu_lock.h"
 #include "mm/error.h"
 
 /* How many freed ranges are kept, and can be named. */
@@ -65,7 +65,7 @@ _Static_assert(sizeof(struct virtual_node) == 64, "a node is one cache line");
 
 /* All of it is for virtual_range.c alone. */
 struct virtual_space {
-    struct spinlock lock;
+    struct cpu_lock lock;
     vaddr_t start, limit;
     vaddr_t cursor; /* end of the range that was given out last */
     vaddr_t fresh;  /* from here on nothing ever was */
@@ -122,7 +122,8 @@ enum mm_error virtual_range_alloc(struct virtual_space *space, uint64_t bytes,
  * MM_MISALIGNED     no multiple of 4 KiB
  * MM_OUT_OF_RANGE   not in this space
  * MM_INSIDE_LARGER  in a live range or its guard pages, but not its start
- * MM_NOT_HELD       in no live range: freed twice, or never allocated */
+ * MM_NOT_HELD       in no live range: freed twice, or never allocated
+ * MM_BUSY           in a handler that must not wait */
 enum mm_error virtual_range_free(struct virtual_space *space, vaddr_t start)
     __attribute__((warn_unused_result));
 
@@ -157,8 +158,10 @@ struct virtual_stats {
     uint64_t metadata_bytes;            /* frames of nodes, and the struct */
 };
 
-void virtual_space_stats(struct virtual_space *space,
-                         struct virtual_stats *stats);
+/* MM_BUSY, and *stats is not touched, in a handler that must not wait. */
+enum mm_error virtual_space_stats(struct virtual_space *space,
+                                  struct virtual_stats *stats)
+    __attribute__((warn_unused_result));
 
 /* Audits every invariant: returns NULL, or the first rule that is broken.
  * Reads all nodes. */

@@ -12,6 +12,7 @@
 #include "kernel/trap/machine_check.h"
 #include "kernel/trap/panic.h"
 #include "kernel/trap/symbols.h"
+#include "mm/cpu/cpu_order.h"
 #include "mm/kernel_space.h"
 #include "mm/page_table.h"
 
@@ -202,15 +203,34 @@ void trap_set_hook(bool (*function)(struct trap_frame *frame))
     hook = function;
 }
 
-void trap_handle(struct trap_frame *frame)
+static bool no_cpu_yet = true; /* which CPU this is cannot be told */
+
+/* The handlers' part; false: nobody has handled it. */
+static bool handle(struct trap_frame *frame)
 {
     if (hook != NULL && hook(frame))
-        return;
+        return true;
     if (frame->vector == VECTOR_NMI && request_answer())
-        return;
+        return true;
     if (frame->vector == VECTOR_MC && machine_check_handle())
-        return;
-    if (smp_interrupt(frame->vector))
+        return true;
+    return smp_interrupt(frame->vector);
+}
+
+/* No other CPU can ask something of this one while it handles these, so it must
+ * not wait for one that may be asking. */
+static bool handle_without_waiting(struct trap_frame *frame)
+{
+    cpu_order_forbid();
+    bool handled = handle(frame);
+    cpu_order_permit();
+    return handled;
+}
+
+void trap_handle(struct trap_frame *frame)
+{
+    bool masked = frame->vector == VECTOR_NMI || frame->vector == VECTOR_MC;
+    if (masked && !no_cpu_yet ? handle_without_waiting(frame) : handle(frame))
         return;
     if (frame->vector == VECTOR_BP)
         report_breakpoint(frame);
@@ -232,6 +252,7 @@ extern struct gate idt[256];
 
 void trap_init(void)
 {
+    no_cpu_yet = false;
     idt[VECTOR_DF].stack = STACK_DOUBLE_FAULT;
     idt[VECTOR_NMI].stack = STACK_NMI;
     idt[VECTOR_MC].stack = STACK_MACHINE_CHECK;

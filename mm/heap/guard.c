@@ -87,6 +87,12 @@ static unsigned char *pointer_of(const struct guarded *guarded)
     return (unsigned char *)guarded + FRONT;
 }
 
+/* Of a pointer that was given out. */
+static const struct guarded *header_of(const void *pointer)
+{
+    return (const struct guarded *)((const unsigned char *)pointer - FRONT);
+}
+
 static unsigned char *start_of(const struct guarded *guarded)
 {
     return pointer_of(guarded) - guarded->front;
@@ -421,7 +427,7 @@ static void free_block(struct heap *heap, struct guarded *guarded,
 
 static bool lock(struct heap *heap)
 {
-    return cpu_lock_acquire(&heap->guard->lock);
+    return cpu_order_acquire(&heap->guard->lock, CPU_RANK_GUARD);
 }
 
 static void release(struct heap *heap, const struct heap_claim *claim,
@@ -443,7 +449,7 @@ static void unlock(struct heap *heap, struct finding *found)
     while (!found->fault &&
            heap_take_deferred(&guard->deferrals, &claim, &layout))
         release(heap, &claim, found);
-    cpu_lock_release(&guard->lock);
+    cpu_order_release(&guard->lock, CPU_RANK_GUARD);
     if (found->fault)
         heap_report(heap, found->fault, &found->claim, &found->block);
 }
@@ -620,19 +626,19 @@ static void *guard_resize(struct heap *heap, const struct heap_claim *claim,
     return pointer;
 }
 
-/* As in mm/heap/simple.c, a block is found in the middle of a call, too. */
+/* As in mm/heap/simple.c: where the call must not wait, the block's own header
+ * answers. */
 static size_t guard_usable_size(struct heap *heap,
                                 const struct heap_claim *claim)
 {
     struct finding found = {0};
-    bool locked = lock(heap);
+
+    if (!lock(heap))
+        return header_of(claim->pointer)->layout.size;
     const struct guarded *guarded = find(heap->guard, claim, &found);
     size_t size = guarded ? guarded->layout.size : 0;
 
-    if (locked)
-        unlock(heap, &found);
-    else if (found.fault)
-        heap_report(heap, found.fault, &found.claim, &found.block);
+    unlock(heap, &found);
     return size;
 }
 

@@ -113,7 +113,29 @@ static bool back(void *context, void *start, size_t bytes)
     return true;
 }
 
-/* A growth that falls short keeps its frames for the next one. */
+/* Unmaps a part of the range that was mapped leaf by leaf, and frees its
+ * frames; pages between pieces, if there may be any, are passed over. */
+static void unback_leaves(struct heap_range *range, uint64_t from, uint64_t to)
+{
+    struct page_table *table = kernel_space_table();
+    while (from < to) {
+        struct page_walk walk;
+        enum mm_error error = page_walk(table, range->start + from, &walk);
+        if (error == MM_NOT_MAPPED && from >= range->backed) {
+            from += PAGE_SIZE;
+            continue;
+        }
+        ASSERT(error == MM_OK, "0x%lx: %s", range->start + from,
+               mm_error_name(error));
+        error = page_unmap(table, walk.leaf.vaddr, walk.leaf.bytes);
+        ASSERT(error == MM_OK, "0x%lx: %s", walk.leaf.vaddr,
+               mm_error_name(error));
+        free_frame(walk.leaf.paddr);
+        from += walk.leaf.bytes;
+    }
+}
+
+/* A growth that falls short gives its frames back. */
 static size_t grow(void *context, size_t bytes)
 {
     struct heap_range *range = context;
@@ -126,8 +148,11 @@ static size_t grow(void *context, size_t bytes)
     while (range->backed < target && back_next(range, target - range->backed))
         ;
     uint64_t grown = range->backed - range->usable;
-    if (grown < bytes)
+    if (grown < bytes) {
+        unback_leaves(range, range->usable, range->backed);
+        range->backed = range->usable;
         return 0;
+    }
     range->usable = range->backed;
     return grown;
 }
@@ -172,24 +197,9 @@ struct heap_region heap_range_region(struct heap_range *range, vaddr_t start,
 
 void heap_range_release(struct heap_range *range)
 {
-    struct page_table *table = kernel_space_table();
-    uint64_t end =
-        range->backed > range->pieces ? range->backed : range->pieces;
-    for (uint64_t done = 0; done < end;) {
-        struct page_walk walk;
-        enum mm_error error = page_walk(table, range->start + done, &walk);
-        if (error == MM_NOT_MAPPED && done >= range->backed) {
-            done += PAGE_SIZE; /* between pieces */
-            continue;
-        }
-        ASSERT(error == MM_OK, "0x%lx: %s", range->start + done,
-               mm_error_name(error));
-        error = page_unmap(table, walk.leaf.vaddr, walk.leaf.bytes);
-        ASSERT(error == MM_OK, "0x%lx: %s", walk.leaf.vaddr,
-               mm_error_name(error));
-        free_frame(walk.leaf.paddr);
-        done += walk.leaf.bytes;
-    }
+    unback_leaves(range, 0,
+                  range->backed > range->pieces ? range->backed
+                                                : range->pieces);
     range->usable = range->backed = range->pieces = 0;
 }
 

@@ -95,10 +95,10 @@ static enum heap_fault put(struct heap *heap, const struct heap_claim *claim,
     return fault;
 }
 
-/* The lock.  False: this CPU has it, further down its stack. */
+/* The lock.  False: a handler, which must not wait for it. */
 static bool lock(struct heap *heap)
 {
-    return cpu_lock_acquire(&heap->lock);
+    return cpu_order_acquire(&heap->lock, CPU_RANK_HEAP);
 }
 
 static void unlock(struct heap *heap)
@@ -112,7 +112,7 @@ static void unlock(struct heap *heap)
      * may be long in coming, frees it */
     while (!fault && heap_take_deferred(&heap->deferrals, &claim, &layout))
         fault = put(heap, &claim, &block);
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     if (fault)
         heap_report(heap, fault, &claim, &block);
 }
@@ -257,17 +257,21 @@ static void *simple_resize(struct heap *heap, const struct heap_claim *claim,
     return moved;
 }
 
-/* In the middle of a call the block is found all the same: it is the caller's,
- * and no call changes the blocks of others. */
+/* In a handler that must not wait, the block's own header answers: the block is
+ * the caller's, and no call changes it.  What lies around the block may be in
+ * the middle of a change, so it is not looked at. */
 static size_t simple_usable_size(struct heap *heap,
                                  const struct heap_claim *claim)
 {
     struct heap_block block;
-    bool locked = lock(heap);
-    enum heap_fault fault = find(heap, claim, &block);
+    enum heap_fault fault;
 
-    if (locked)
-        unlock(heap);
+    if (!lock(heap)) {
+        heap->backend->look(heap, claim->pointer, &block);
+        return block.usable;
+    }
+    fault = find(heap, claim, &block);
+    unlock(heap);
     if (fault)
         heap_report(heap, fault, claim, &block);
     return block.usable;

@@ -9,7 +9,7 @@
 #include "lib/format.h"
 #include "lib/string.h"
 #include "mm/boot_frames.h"
-#include "mm/cpu/cpu_lock.h"
+#include "mm/cpu/cpu_order.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
 
@@ -325,7 +325,7 @@ enum mm_error kernel_space_alloc_pages(uint64_t bytes, uint64_t alignment,
     if (!frames_ready)
         return MM_NOT_READY;
     alignment = align_for_leaves(alignment, 0, bytes);
-    if (!cpu_lock_acquire(&ranges_lock))
+    if (!cpu_order_acquire(&ranges_lock, CPU_RANK_RANGES))
         return MM_BUSY;
     enum mm_error error =
         virtual_range_alloc(&ranges, bytes, alignment, guards, name, &start);
@@ -336,7 +336,7 @@ enum mm_error kernel_space_alloc_pages(uint64_t bytes, uint64_t alignment,
         else
             drop_range(start);
     }
-    cpu_lock_release(&ranges_lock);
+    cpu_order_release(&ranges_lock, CPU_RANK_RANGES);
     return error;
 }
 
@@ -365,10 +365,10 @@ enum mm_error kernel_space_free_pages(void *pages)
 {
     if (!frames_ready)
         return MM_NOT_READY;
-    if (!cpu_lock_acquire(&ranges_lock))
+    if (!cpu_order_acquire(&ranges_lock, CPU_RANK_RANGES))
         return MM_BUSY;
     enum mm_error error = free_pages_locked((vaddr_t)pages);
-    cpu_lock_release(&ranges_lock);
+    cpu_order_release(&ranges_lock, CPU_RANK_RANGES);
     return error;
 }
 
@@ -503,10 +503,10 @@ enum mm_error kernel_space_map_device(paddr_t paddr, uint64_t bytes,
         .bytes = align_up(bytes + offset, PAGE_SIZE),
         .caching = caching,
     };
-    if (!cpu_lock_acquire(&ranges_lock))
+    if (!cpu_order_acquire(&ranges_lock, CPU_RANK_RANGES))
         return MM_BUSY;
     error = map_device_locked(&wish, name);
-    cpu_lock_release(&ranges_lock);
+    cpu_order_release(&ranges_lock, CPU_RANK_RANGES);
     if (error == MM_OK)
         *at = (void *)(wish.vaddr + offset);
     return error;
@@ -528,11 +528,11 @@ enum mm_error kernel_space_unmap_device(void *at)
 {
     if (!frames_ready)
         return MM_NOT_READY;
-    if (!cpu_lock_acquire(&ranges_lock))
+    if (!cpu_order_acquire(&ranges_lock, CPU_RANK_RANGES))
         return MM_BUSY;
     enum mm_error error =
         unmap_device_locked(align_down((vaddr_t)at, PAGE_SIZE));
-    cpu_lock_release(&ranges_lock);
+    cpu_order_release(&ranges_lock, CPU_RANK_RANGES);
     return error;
 }
 

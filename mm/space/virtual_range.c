@@ -15,6 +15,7 @@
 #include "lib/assert.h"
 #include "lib/bits.h"
 #include "lib/string.h"
+#include "mm/cpu/cpu_order.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
 
@@ -472,6 +473,17 @@ static struct virtual_node *alloc_locked(struct virtual_space *space,
     return node;
 }
 
+/* False in a handler that must not wait: see mm/cpu/cpu_order.h. */
+static bool lock(struct virtual_space *space)
+{
+    return cpu_order_acquire(&space->lock, CPU_RANK_SPACE);
+}
+
+static void unlock(struct virtual_space *space)
+{
+    cpu_order_release(&space->lock, CPU_RANK_SPACE);
+}
+
 enum mm_error virtual_range_alloc(struct virtual_space *space, uint64_t bytes,
                                   uint64_t alignment, unsigned guards,
                                   const char *name, vaddr_t *start)
@@ -479,7 +491,8 @@ enum mm_error virtual_range_alloc(struct virtual_space *space, uint64_t bytes,
     enum mm_error error = check_wish(space, bytes, alignment, guards, name);
     if (error != MM_OK)
         return error;
-    spinlock_lock(&space->lock);
+    if (!lock(space))
+        return MM_BUSY;
     struct virtual_node *node = alloc_locked(space, bytes, alignment, guards);
     if (node != NULL) {
         node->name = name;
@@ -487,7 +500,7 @@ enum mm_error virtual_range_alloc(struct virtual_space *space, uint64_t bytes,
         node->freed = false;
         *start = inside(node).start;
     }
-    spinlock_unlock(&space->lock);
+    unlock(space);
     return node != NULL ? MM_OK : MM_OUT_OF_MEMORY;
 }
 
@@ -521,14 +534,15 @@ enum mm_error virtual_range_free(struct virtual_space *space, vaddr_t start)
     enum mm_error error = check_start(space, start);
     if (error != MM_OK)
         return error;
-    spinlock_lock(&space->lock);
+    if (!lock(space))
+        return MM_BUSY;
     error = find_live(space, start, &node);
     if (error == MM_OK) {
         space->live_ranges--;
         space->live_bytes -= size_of(node);
         remember_freed(space, node);
     }
-    spinlock_unlock(&space->lock);
+    unlock(space);
     return error;
 }
 
@@ -539,11 +553,12 @@ enum mm_error virtual_range_look(struct virtual_space *space, vaddr_t start,
     enum mm_error error = check_start(space, start);
     if (error != MM_OK)
         return error;
-    spinlock_lock(&space->lock);
+    if (!lock(space))
+        return MM_BUSY;
     error = find_live(space, start, &node);
     if (error == MM_OK)
         *range = inside(node);
-    spinlock_unlock(&space->lock);
+    unlock(space);
     return error;
 }
 
@@ -570,10 +585,14 @@ enum virtual_place virtual_range_find(struct virtual_space *space,
 {
     if (space->limit == 0 || address < space->start || address >= space->limit)
         return VIRTUAL_OUTSIDE;
-    if (!spinlock_try(&space->lock))
-        return VIRTUAL_BUSY;
-    enum virtual_place place = place_of(space, address, range);
-    spinlock_unlock(&space->lock);
+    cpu_order_add(cpu_order_unit(CPU_RANK_SPACE));
+    bool locked = cpu_lock_try(&space->lock);
+    enum virtual_place place = VIRTUAL_BUSY;
+    if (locked) {
+        place = place_of(space, address, range);
+        cpu_lock_release(&space->lock);
+    }
+    cpu_order_add(-cpu_order_unit(CPU_RANK_SPACE));
     return place;
 }
 
@@ -588,10 +607,11 @@ static uint64_t freed_bytes(const struct virtual_space *space)
     return bytes;
 }
 
-void virtual_space_stats(struct virtual_space *space,
-                         struct virtual_stats *stats)
+enum mm_error virtual_space_stats(struct virtual_space *space,
+                                  struct virtual_stats *stats)
 {
-    spinlock_lock(&space->lock);
+    if (!lock(space))
+        return MM_BUSY;
     *stats = (struct virtual_stats){
         .live_ranges = space->live_ranges,
         .live_bytes = space->live_bytes,
@@ -600,7 +620,8 @@ void virtual_space_stats(struct virtual_space *space,
         .largest_gap = max_gap_of(space->root),
         .metadata_bytes = space->node_pages * PAGE_SIZE + sizeof(*space),
     };
-    spinlock_unlock(&space->lock);
+    unlock(space);
+    return MM_OK;
 }
 
 /* ---- Audit ---- */
@@ -719,10 +740,11 @@ const char *virtual_space_check(struct virtual_space *space)
     struct tally tally = {.end = space->start};
     if (space->limit == 0)
         return "the space was set up";
-    spinlock_lock(&space->lock);
+    if (!lock(space))
+        return "no call on the space was interrupted";
     const char *broken = check_tree(space, &tally);
     if (broken == NULL)
         broken = check_pages(space);
-    spinlock_unlock(&space->lock);
+    unlock(space);
     return broken;
 }

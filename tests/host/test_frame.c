@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
 /* sources: mm/error.c */
 /* mm/frame/alloc.c on machines of many shapes, against a plain model: one byte for

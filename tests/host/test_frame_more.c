@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
 /* sources: mm/error.c */
 /* What mm/frame.h does beside allocating and freeing: given frames, runs,

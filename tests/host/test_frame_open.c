@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
 /* sources: mm/error.c */
 /* Zones that are open (mm/frame/keep.c), step by step in one thread that plays

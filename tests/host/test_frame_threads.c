@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/frame/ mm/tree/ mm/map/memory_map.c */
 /* sources: mm/map/boot_frames.c mm/error.c */
 /* mm/frame/alloc.c on two and four CPUs at once, each a thread: against a model of

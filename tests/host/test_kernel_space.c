@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/space/kernel_space.c mm/space/virtual_range.c mm/page/table.c */
 /* sources: mm/page/walk.c mm/frame/ mm/tree/ mm/map/memory_map.c */
 /* sources: mm/map/boot_frames.c mm/error.c lib/format.c */
@@ -612,9 +613,9 @@ static void addresses_are_explained(void **state)
     assert_int_equal(kernel_space_free_pages(pages), MM_OK);
     explained(at + 16, "freed range 'log': it was 0x1000 bytes at "
                        "0xffffe00000001000");
-    spinlock_lock(&kernel_space_ranges()->lock);
+    assert_true(cpu_lock_acquire(&kernel_space_ranges()->lock));
     explained(at, "ranges: in which one is not known, they were being changed");
-    spinlock_unlock(&kernel_space_ranges()->lock);
+    cpu_lock_release(&kernel_space_ranges()->lock);
 
     char little[8];
     assert_int_equal(kernel_space_explain(0x18, little, sizeof(little)), 21);

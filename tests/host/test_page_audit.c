@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/page/audit.c mm/space/ */
 /* sources: mm/page/table.c mm/page/walk.c mm/frame/ mm/tree/ */
 /* sources: mm/map/memory_map.c mm/map/boot_frames.c mm/error.c lib/format.c */

@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/heap/slab/size_class.c */
 /* Size classes against what they are to be: the smallest that hold a size. */
 #include <setjmp.h>

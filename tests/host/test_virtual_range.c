@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/space/virtual_range.c mm/error.c */
 /* Ranges of virtual addresses against a flat model: an array of pages. */
 #include "tests/host/platform_host.h"
@@ -249,9 +250,9 @@ static void an_address_is_told(void **state)
     assert_string_equal(range.name, "test");
     assert_int_equal(place_of(a - 1), VIRTUAL_FREED);
 
-    spinlock_lock(&space.lock);
+    assert_true(cpu_lock_acquire(&space.lock));
     assert_int_equal(place_of(a), VIRTUAL_BUSY);
-    spinlock_unlock(&space.lock);
+    cpu_lock_release(&space.lock);
 }
 
 static void addresses_are_not_used_again_at_once(void **state)
@@ -345,7 +346,7 @@ static void statistics_add_up(void **state)
     vaddr_t a = must_alloc(SIZE_4K, SIZE_4K, 0);
     must_alloc(2 * SIZE_4K, SIZE_4K, 3);
     must_free(a);
-    virtual_space_stats(&space, &stats);
+    assert_int_equal(virtual_space_stats(&space, &stats), MM_OK);
     assert_int_equal(stats.live_ranges, 1);
     assert_int_equal(stats.live_bytes, 4 * SIZE_4K);
     assert_int_equal(stats.freed_ranges, 1);
@@ -491,7 +492,7 @@ static void every_frame_in_turn_is_refused(void **state)
     for (unsigned done = 0; done < wanted;) {
         struct virtual_stats before, after;
         vaddr_t start = 17;
-        virtual_space_stats(&space, &before);
+        assert_int_equal(virtual_space_stats(&space, &before), MM_OK);
         enum mm_error error =
             virtual_range_alloc(&space, SIZE_4K, SIZE_4K, 3, "x", &start);
         check_space();
@@ -501,7 +502,7 @@ static void every_frame_in_turn_is_refused(void **state)
         }
         assert_int_equal(error, MM_OUT_OF_MEMORY);
         assert_int_equal(start, 17);
-        virtual_space_stats(&space, &after);
+        assert_int_equal(virtual_space_stats(&space, &after), MM_OK);
         assert_memory_equal(&before, &after, sizeof(before));
         refused++;
         frames_left = 1;

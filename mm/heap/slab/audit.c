@@ -238,10 +238,10 @@ bool slab_count_trusted(struct heap *heap, size_t live[SIZE_CLASSES])
         slab_unlock(heap, number); /* puts back what handlers freed */
     }
     if (all)
-        all = cpu_lock_acquire(&heap->lock);
+        all = cpu_order_acquire(&heap->lock, CPU_RANK_HEAP);
     if (all) {
         add_used(slabs, live);
-        cpu_lock_release(&heap->lock);
+        cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     }
     slab_go_on(slabs);
     return all;

@@ -39,6 +39,9 @@ static void *allocate_slowly(struct heap *heap, struct layout layout,
 
     block = large ? large_alloc(heap, layout, clear, &error)
                   : slab_supply(heap, number, &error);
+    /* a handler that must not wait has not seen all memory */
+    if (!block && error == MM_OUT_OF_MEMORY && !cpu_order_allows(CPU_RANK_STOP))
+        error = MM_BUSY;
     if (!block && error == MM_OUT_OF_MEMORY && slab_reclaim(heap))
         block = large ? large_alloc(heap, layout, clear, &error)
                       : slab_supply_direct(heap, number, &error);
@@ -409,7 +412,7 @@ struct heap_stats slab_stats(struct heap *heap)
     size_t live[SIZE_CLASSES] = {0};
 
     if ((slabs->trusting && !slab_count_trusted(heap, live)) ||
-        !cpu_lock_acquire(&heap->lock))
+        !cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
         return *last;
     struct heap_totals totals = slab_totals(heap, live);
     for (unsigned i = 0; i < slabs->cpu_count; i++)
@@ -425,7 +428,7 @@ struct heap_stats slab_stats(struct heap *heap)
     last->failures = __atomic_load_n(&heap->stats.failures, __ATOMIC_RELAXED);
     last->region = heap->region.size + large_bytes(heap);
     struct heap_stats stats = *last;
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     return stats;
 }
 
@@ -445,10 +448,10 @@ bool slab_tell_class(struct heap *heap, unsigned number,
     };
     size_t live[SIZE_CLASSES] = {0};
     if ((slabs->trusting && !slab_count_trusted(heap, live)) ||
-        !cpu_lock_acquire(&heap->lock))
+        !cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
         return true;
     struct heap_totals totals = slab_class_totals(heap, own, live);
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     class->blocks = totals.blocks;
     class->requested = totals.requested;
     class->held = totals.held;
@@ -469,13 +472,16 @@ static struct heap_flaw check_alone(struct heap *heap)
     struct heap_flaw flaw = {0};
     unsigned locked = 1;
 
-    while (locked < SIZE_CLASSES && slab_lock(slabs, locked))
+    while (locked < SIZE_CLASSES &&
+           (locked == 1 ? slab_lock(slabs, locked)
+                        : slab_lock_next(slabs, locked)))
         locked++;
-    if (locked < SIZE_CLASSES || !cpu_lock_acquire(&heap->lock)) {
+    if (locked < SIZE_CLASSES ||
+        !cpu_order_acquire(&heap->lock, CPU_RANK_HEAP)) {
         flaw = busy(heap);
     } else {
         flaw = slab_verify(heap);
-        cpu_lock_release(&heap->lock);
+        cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     }
     while (--locked > 0)
         slab_unlock(heap, locked);

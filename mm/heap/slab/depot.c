@@ -267,9 +267,9 @@ bool slab_reclaim(struct heap *heap)
     for (unsigned number = 1; number < SIZE_CLASSES; number++)
         empty_depot(heap, number);
     slab_go_on(slabs);
-    if (cpu_lock_acquire(&heap->lock)) {
+    if (cpu_order_acquire(&heap->lock, CPU_RANK_HEAP)) {
         pages_trim(&slabs->pages);
-        cpu_lock_release(&heap->lock);
+        cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     }
     return true;
 }

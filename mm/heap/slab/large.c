@@ -35,7 +35,7 @@ static void *alloc_outside(struct heap *heap, struct layout layout, bool clear,
     bool zeroed = false;
     void *start = NULL;
 
-    if (!cpu_lock_acquire(&large->lock)) {
+    if (!cpu_order_acquire(&large->lock, CPU_RANK_LARGE)) {
         *error = MM_BUSY;
         return NULL;
     }
@@ -52,7 +52,7 @@ static void *alloc_outside(struct heap *heap, struct layout layout, bool clear,
     } else {
         *error = MM_OUT_OF_MEMORY;
     }
-    cpu_lock_release(&large->lock);
+    cpu_order_release(&large->lock, CPU_RANK_LARGE);
     if (entry && !start)
         slab_disown(heap, entry, sizeof(*entry));
     return start && clear && !zeroed ? memset(start, 0, layout.size) : start;
@@ -64,7 +64,7 @@ static bool free_outside(struct heap *heap, vaddr_t start)
     const struct heap_region *region = &heap->region;
     struct large *large = &slab_heap(heap)->large;
 
-    if (!cpu_lock_acquire(&large->lock))
+    if (!cpu_order_acquire(&large->lock, CPU_RANK_LARGE))
         return false;
     struct large_block **link = link_to(large, start), *entry = *link;
     bool freed = region->large_free(region->context, (void *)start);
@@ -73,7 +73,7 @@ static bool free_outside(struct heap *heap, vaddr_t start)
         large->bytes -= entry->usable;
         large->count--;
     }
-    cpu_lock_release(&large->lock);
+    cpu_order_release(&large->lock, CPU_RANK_LARGE);
     if (freed)
         slab_disown(heap, entry, sizeof(*entry));
     return freed;
@@ -104,7 +104,7 @@ enum heap_fault large_find(const struct heap *heap, const void *pointer,
                            struct heap_block *block)
 {
     struct large *large = &slab_heap(heap)->large;
-    bool locked = cpu_lock_acquire(&large->lock);
+    bool locked = cpu_order_acquire(&large->lock, CPU_RANK_LARGE);
     const struct large_block *entry = *link_to(large, (vaddr_t)pointer);
     enum heap_fault fault = HEAP_NO_FAULT;
 
@@ -115,7 +115,7 @@ enum heap_fault large_find(const struct heap *heap, const void *pointer,
     if (entry)
         describe(entry, block);
     if (locked)
-        cpu_lock_release(&large->lock);
+        cpu_order_release(&large->lock, CPU_RANK_LARGE);
     return fault;
 }
 
@@ -125,13 +125,13 @@ static bool resize_outside(struct heap *heap, vaddr_t start,
 {
     struct large *large = &slab_heap(heap)->large;
 
-    if (!cpu_lock_acquire(&large->lock))
+    if (!cpu_order_acquire(&large->lock, CPU_RANK_LARGE))
         return false;
     struct large_block *entry = *link_to(large, start);
     bool fits = layout.size <= entry->usable && layout.size > entry->usable / 2;
     if (fits)
         entry->layout = layout;
-    cpu_lock_release(&large->lock);
+    cpu_order_release(&large->lock, CPU_RANK_LARGE);
     return fits;
 }
 
@@ -158,7 +158,7 @@ static void *alloc_inside(struct heap *heap, struct layout layout, bool clear,
     size_t align = layout.align > PAGE_SIZE ? layout.align : PAGE_SIZE;
     bool zeroed;
 
-    if (!cpu_lock_acquire(&heap->lock)) {
+    if (!cpu_order_acquire(&heap->lock, CPU_RANK_HEAP)) {
         *error = MM_BUSY;
         return NULL;
     }
@@ -172,7 +172,7 @@ static void *alloc_inside(struct heap *heap, struct layout layout, bool clear,
         set_rest(slabs, first, 0, 1, PAGE_OF_LARGE);
         set_rest(slabs, first, 1, count, PAGE_OF_REST);
     }
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     if (first == PAGES_NONE) {
         *error = MM_OUT_OF_MEMORY;
         return NULL;
@@ -187,12 +187,12 @@ static bool free_inside(struct heap *heap, vaddr_t start)
     struct slab_heap *slabs = slab_heap(heap);
     size_t first = (start - slabs->start) / PAGE_SIZE;
 
-    if (!cpu_lock_acquire(&heap->lock))
+    if (!cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
         return false;
     size_t count = slabs->slabs[first].pages;
     set_rest(slabs, first, 0, count, PAGE_OF_FREED);
     pages_give(&slabs->pages, first, count);
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     return true;
 }
 
@@ -204,7 +204,7 @@ static bool resize_inside(struct heap *heap, vaddr_t start,
     struct slab *slab = &slabs->slabs[first];
     size_t from = slab->pages, to = pages_for(layout);
 
-    if (!cpu_lock_acquire(&heap->lock))
+    if (!cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
         return false;
     bool done = slab_resize_pages(heap, first, from, to);
     if (done) {
@@ -213,7 +213,7 @@ static bool resize_inside(struct heap *heap, vaddr_t start,
         slab->pages = (uint32_t)to;
         slab->layout = layout;
     }
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     return done;
 }
 

@@ -416,9 +416,11 @@ extern const struct heap_calls slab_trusting_calls;
 
 /* ---- mm/heap/slab/slots.c ---- */
 
-/* The lock of a class.  False: this CPU has it, further down its stack.  Giving
- * it up frees what handlers freed meanwhile. */
+/* The lock of a class.  False: a handler, which must not wait for it.  Giving it
+ * up frees what handlers freed meanwhile. */
 bool slab_lock(struct slab_heap *slabs, unsigned number);
+/* The same for one that has the locks of all classes before it. */
+bool slab_lock_next(struct slab_heap *slabs, unsigned number);
 void slab_unlock(struct heap *heap, unsigned number);
 
 /* With the class's lock held.  Takes up to `wanted` slots out of slabs, the

@@ -110,13 +110,13 @@ static struct slab *slab_make(struct heap *heap, unsigned number,
     struct slab_class *class = &slabs->class[number];
     bool zeroed;
 
-    if (!cpu_lock_acquire(&heap->lock)) {
+    if (!cpu_order_acquire(&heap->lock, CPU_RANK_HEAP)) {
         *error = MM_BUSY;
         return NULL;
     }
     size_t first = slab_take_pages(heap, class->pages, PAGE_SIZE, &zeroed);
     if (first == PAGES_NONE) {
-        cpu_lock_release(&heap->lock);
+        cpu_order_release(&heap->lock, CPU_RANK_HEAP);
         *error = MM_OUT_OF_MEMORY;
         return NULL;
     }
@@ -130,7 +130,7 @@ static struct slab *slab_make(struct heap *heap, unsigned number,
     set512_add_range(&slab->free, 0, class->slots);
     slab->free_count = class->slots;
     set_pages(slabs, first, class->pages, number);
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     slab->link = NULL;
     slab_link(class, slab);
     return slab;
@@ -144,12 +144,12 @@ static bool slab_end(struct heap *heap, struct slab_class *class,
 {
     struct slab_heap *slabs = slab_heap(heap);
 
-    if (!cpu_lock_acquire(&heap->lock))
+    if (!cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
         return false;
     slab_unlink(slab);
     set_pages(slabs, slab->first, class->pages, PAGE_OF_FREED);
     pages_give(&slabs->pages, slab->first, class->pages);
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     return true;
 }
 
@@ -168,7 +168,7 @@ unsigned slab_change_class(struct heap *heap, const void *block,
     unsigned to = size_class(need);
     const struct slab_class *old = &slabs->class[number];
     const struct slab_class *new = &slabs->class[to];
-    if (new->slots != 1 || !cpu_lock_acquire(&heap->lock))
+    if (new->slots != 1 || !cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
         return 0;
     if (new->pages < old->pages)
         set_pages(slabs, first + new->pages, old->pages - new->pages,
@@ -180,7 +180,7 @@ unsigned slab_change_class(struct heap *heap, const void *block,
             slabs->runs[first + page] = (uint32_t)first;
         set_pages(slabs, first, new->pages, to);
     }
-    cpu_lock_release(&heap->lock);
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     return done ? to : 0;
 }
 
@@ -255,7 +255,12 @@ void slab_put(struct heap *heap, unsigned number, void *block)
 
 bool slab_lock(struct slab_heap *slabs, unsigned number)
 {
-    return cpu_lock_acquire(&slabs->class[number].lock);
+    return cpu_order_acquire(&slabs->class[number].lock, CPU_RANK_CLASS);
+}
+
+bool slab_lock_next(struct slab_heap *slabs, unsigned number)
+{
+    return cpu_order_acquire_next(&slabs->class[number].lock, CPU_RANK_CLASS);
 }
 
 /* Frees what handlers freed while this CPU had the lock, and gives it up. */
@@ -269,7 +274,7 @@ void slab_unlock(struct heap *heap, unsigned number)
             slab_put(heap, number, block);
             block = next;
         }
-    cpu_lock_release(&class->lock);
+    cpu_order_release(&class->lock, CPU_RANK_CLASS);
 }
 
 void *slab_own(struct heap *heap, size_t bytes)

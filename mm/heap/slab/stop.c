@@ -44,11 +44,14 @@ static void open_cpu(struct slab_cpu *cpu)
     }
 }
 
-/* Stops all CPUs: those that answer are stopped until go_on.  False: this CPU
- * is doing so already, further down its stack. */
+/* Stops all CPUs: those that answer are stopped until go_on.  False: a handler
+ * that must not wait for who is doing so already. */
 bool slab_stop_cpus(struct slab_heap *slabs)
 {
-    if (!cpu_lock_acquire(&slabs->stop_lock))
+    /* who has the lock may be waiting for the section that this interrupted */
+    if (__atomic_load_n(&slab_this_cpu(slabs)->section.busy,
+                        __ATOMIC_RELAXED) ||
+        !cpu_order_acquire(&slabs->stop_lock, CPU_RANK_STOP))
         return false;
     for (unsigned i = 0; i < slabs->cpu_count; i++)
         cpu_section_ask(&slabs->cpu[i].section);
@@ -80,5 +83,5 @@ void slab_go_on(struct slab_heap *slabs)
             open_cpu(cpu);
         cpu_section_release(&cpu->section);
     }
-    cpu_lock_release(&slabs->stop_lock);
+    cpu_order_release(&slabs->stop_lock, CPU_RANK_STOP);
 }

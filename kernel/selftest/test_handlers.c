@@ -1,0 +1,350 @@
+/* Handlers that use memory in the middle of calls, while another CPU is at work
+ * in the same heap, the kernel's own: nobody may wait for ever, and what a
+ * handler cannot have is refused by name.
+ *
+ * CPU 0 runs its calls one instruction at a time.  After each instruction the
+ * handler of the debug exception allocates or frees.
+ */
+#include "drivers/lapic.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/request.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/selftest/selftest.h"
+#include "kernel/trap/trap.h"
+#include "lib/bits.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/kernel_space.h"
+
+enum { VECTOR_DB = 1, VECTOR_NMI = 2 };
+
+static struct {
+    unsigned calls, served, refused, wrong;
+} handler;
+
+static _Atomic bool over;
+static size_t in_handler, elsewhere; /* sizes of blocks */
+static unsigned turns;               /* calls that CPU 0 makes step by step */
+
+static inline void step_on(void)
+{
+    __asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
+}
+
+static inline void step_off(void)
+{
+    __asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
+}
+
+/* Allocates a block, or frees one that it has. */
+#define KEPT 8
+static void *kept[KEPT];
+
+static void use_heap(void)
+{
+    void **slot = &kept[handler.calls++ % KEPT];
+    if (*slot != NULL) {
+        kfree(*slot);
+        *slot = NULL;
+        return;
+    }
+    *slot = kmalloc(in_handler);
+    enum mm_error error = heap_last_error();
+    if (*slot != NULL)
+        handler.served++;
+    else if (error == MM_BUSY || error == MM_OUT_OF_MEMORY)
+        handler.refused++;
+    else
+        handler.wrong++;
+}
+
+static bool on_step(struct trap_frame *frame)
+{
+    if (frame->vector != VECTOR_DB)
+        return false;
+    use_heap();
+    return true;
+}
+
+static bool on_nmi(struct trap_frame *frame)
+{
+    if (frame->vector != VECTOR_NMI)
+        return false;
+    if (platform_cpu() == 0)
+        use_heap();
+    request_answer();
+    return true;
+}
+
+static bool is_large(size_t bytes)
+{
+    return bytes > 64 * KIB;
+}
+
+static void begin(bool (*hook)(struct trap_frame *frame), size_t handlers,
+                  size_t others)
+{
+    handler.calls = handler.served = handler.refused = handler.wrong = 0;
+    over = false;
+    in_handler = handlers;
+    elsewhere = others;
+    /* each page of a large block is a request to all CPUs, and takes long */
+    turns = is_large(handlers) || is_large(others) ? 2 : 12;
+    trap_set_hook(hook);
+}
+
+static void end(void)
+{
+    trap_set_hook(NULL);
+    for (unsigned i = 0; i < KEPT; i++) {
+        kfree(kept[i]);
+        kept[i] = NULL;
+    }
+    heap_trim(heap_kernel());
+}
+
+/* What the other CPUs do until CPU 0 is through. */
+#define MANY 200
+static void *many[PLATFORM_CPUS_MAX][MANY];
+
+static void churn(void)
+{
+    void **mine = many[platform_cpu()];
+    unsigned count = is_large(elsewhere) ? 2 : MANY;
+    while (!over) {
+        for (unsigned i = 0; i < count; i++)
+            mine[i] = kmalloc(elsewhere);
+        for (unsigned i = 0; i < count; i++)
+            kfree(mine[i]);
+        heap_trim(heap_kernel());
+    }
+}
+
+static void step_heap_calls(void *argument)
+{
+    (void)argument;
+    if (platform_cpu() != 0) {
+        churn();
+        return;
+    }
+    void **mine = many[0];
+    for (unsigned i = 0; i < turns; i++) {
+        step_on();
+        mine[i] = kmalloc(5000);
+        step_off();
+    }
+    for (unsigned i = 0; i < turns; i++) {
+        step_on();
+        kfree(mine[i]);
+        step_off();
+    }
+    over = true;
+}
+
+/* The handler wants the lock of a class whose holder wants the heap's, which
+ * the interrupted call has. */
+SELFTEST(handlers, class_and_heap)
+{
+    begin(on_step, 3000, 3000);
+    smp_run_on_all(step_heap_calls, NULL);
+    end();
+    EXPECT(handler.calls > turns && handler.wrong == 0, "%u calls, %u wrong",
+           handler.calls, handler.wrong);
+}
+
+static void step_frame_calls(void *argument)
+{
+    (void)argument;
+    if (platform_cpu() != 0) {
+        churn();
+        return;
+    }
+    for (unsigned i = 0; i < turns; i++) {
+        step_on();
+        paddr_t frame = frame_alloc(i % 2 == 0 ? FRAME_2M : FRAME_4K);
+        step_off();
+        if (frame == PADDR_NONE)
+            continue;
+        step_on();
+        enum mm_error error = frame_free(frame);
+        step_off();
+        handler.wrong += error != MM_OK;
+    }
+    over = true;
+}
+
+/* The handler wants the heap's lock, whose holder wants the zone's, which the
+ * interrupted call has. */
+SELFTEST(handlers, heap_and_frames)
+{
+    begin(on_step, 64, 60000);
+    smp_run_on_all(step_frame_calls, NULL);
+    end();
+    EXPECT(handler.wrong == 0, "%u calls, %u wrong", handler.calls,
+           handler.wrong);
+}
+
+/* Large blocks have frames and page tables behind them. */
+SELFTEST(handlers, large_blocks_and_frames)
+{
+    begin(on_step, 100000, 100000);
+    smp_run_on_all(step_frame_calls, NULL);
+    end();
+    EXPECT(handler.wrong == 0, "%u calls, %u wrong", handler.calls,
+           handler.wrong);
+}
+
+#define NMIS 200
+
+static void send_nmis(void *argument)
+{
+    (void)argument;
+    if (platform_cpu() != 0) {
+        churn();
+        return;
+    }
+    for (unsigned i = 0; i < NMIS; i++) {
+        lapic_send_nmi(percpu_this()->apic_id);
+        for (volatile unsigned j = 0; j < 200; j++)
+            ;
+    }
+    over = true;
+}
+
+/* The NMI handler may not wait for a CPU that waits for its answer. */
+static void nmis(size_t bytes)
+{
+    begin(on_nmi, bytes, bytes);
+    smp_run_on_all(send_nmis, NULL);
+    end();
+    EXPECT(handler.wrong == 0, "%u calls, %u wrong", handler.calls,
+           handler.wrong);
+}
+
+SELFTEST(handlers, nmi_and_small_blocks)
+{
+    nmis(2000);
+}
+
+SELFTEST(handlers, nmi_and_large_blocks)
+{
+    nmis(100000);
+}
+
+/* Pages that a handler may not free stay, whole. */
+static void *pages[KEPT];
+
+static bool free_pages(struct trap_frame *frame)
+{
+    if (frame->vector != VECTOR_DB)
+        return false;
+    void **slot = &pages[handler.calls++ % KEPT];
+    if (*slot == NULL)
+        return true;
+    enum mm_error error = kernel_space_free_pages(*slot);
+    if (error == MM_OK)
+        *slot = NULL;
+    else
+        handler.wrong += error != MM_BUSY;
+    return true;
+}
+
+SELFTEST(handlers, pages_in_the_middle_of_frame_calls)
+{
+    for (unsigned i = 0; i < KEPT; i++)
+        EXPECT(kernel_space_alloc_pages(60 * PAGE_SIZE, PAGE_SIZE,
+                                        VIRTUAL_GUARD_BEHIND, "self-test",
+                                        &pages[i]) == MM_OK,
+               "block %u", i);
+    begin(free_pages, 0, 64);
+    smp_run_on_all(step_frame_calls, NULL);
+    end();
+    for (unsigned i = 0; i < KEPT; i++)
+        if (pages[i] != NULL) {
+            EXPECT(kernel_space_free_pages(pages[i]) == MM_OK, "pages %u", i);
+            pages[i] = NULL;
+        }
+    EXPECT(handler.wrong == 0, "%u wrong", handler.wrong);
+}
+
+static void *sized[KEPT];
+
+static bool ask_sizes(struct trap_frame *frame)
+{
+    if (frame->vector != VECTOR_DB)
+        return false;
+    handler.calls++;
+    for (unsigned i = 0; i < KEPT; i++)
+        handler.wrong += kmalloc_usable_size(sized[i]) < 40;
+    return true;
+}
+
+/* Sound blocks are found sound, whatever happens to their neighbours. */
+SELFTEST(handlers, usable_sizes)
+{
+    void *gaps[KEPT];
+    for (unsigned i = 0; i < KEPT; i++) {
+        sized[i] = kmalloc(40);
+        gaps[i] = kmalloc(40);
+        EXPECT(sized[i] != NULL && gaps[i] != NULL, "block %u", i);
+    }
+    for (unsigned i = 0; i < KEPT; i++)
+        kfree(gaps[i]);
+    begin(ask_sizes, 0, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        step_on();
+        void *block = kmalloc(24 + 40 * i);
+        step_off();
+        step_on();
+        kfree(block);
+        step_off();
+    }
+    end();
+    for (unsigned i = 0; i < KEPT; i++)
+        kfree(sized[i]);
+    EXPECT(handler.calls > 40 && handler.wrong == 0, "%u calls, %u wrong",
+           handler.calls, handler.wrong);
+}
+
+/* A question about ranges, interrupted by a call that needs one. */
+SELFTEST(handlers, ranges)
+{
+    struct virtual_stats stats;
+    begin(on_step, 100000, 0);
+    step_on();
+    enum mm_error error = virtual_space_stats(kernel_space_ranges(), &stats);
+    step_off();
+    end();
+    EXPECT(error == MM_OK && handler.wrong == 0, "%s, %u wrong",
+           mm_error_name(error), handler.wrong);
+}
+
+static uint64_t free_now(void)
+{
+    struct frame_stats stats;
+    heap_trim(heap_kernel());
+    frame_stats(&stats);
+    return stats.free_bytes;
+}
+
+/* What cannot be had takes nothing. */
+SELFTEST(handlers, a_failed_request_keeps_no_frames)
+{
+    struct frame_stats stats;
+    frame_stats(&stats);
+    /* the first one makes room for what the heap notes of its pages */
+    void *block = kmalloc(stats.managed_bytes);
+    EXPECT(block == NULL, "%p", block);
+    uint64_t before = free_now();
+    block = kmalloc(stats.managed_bytes);
+    enum mm_error error = heap_last_error();
+    EXPECT(block == NULL && error == MM_OUT_OF_MEMORY, "%p: %s", block,
+           mm_error_name(error));
+    EXPECT(free_now() == before, "%lu bytes free, %lu before", free_now(),
+           before);
+    block = heap_alloc((struct layout){16, SIZE_1G});
+    if (block != NULL)
+        heap_dealloc(block, (struct layout){16, SIZE_1G});
+    EXPECT(free_now() == before, "%lu bytes free, %lu before", free_now(),
+           before);
+}
