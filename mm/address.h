@@ -8,10 +8,10 @@
  * mm/platform.h) makes it one. */
 typedef uint64_t paddr_t;
 
-/* A virtual address in bytes, as arithmetic needs it. */
+/* A virtual address in bytes, as a number that can be calculated with. */
 typedef uintptr_t vaddr_t;
 
-/* No physical address: x86-64 has at most 52 bits of them. */
+/* Not a physical address: x86-64 has at most 52 bits of them. */
 #define PADDR_NONE UINT64_MAX
 
 #define PAGE_SHIFT 12
@@ -24,7 +24,8 @@ typedef uintptr_t vaddr_t;
 #define SIZE_2M  (UINT64_C(1) << SHIFT_2M)
 #define SIZE_1G  (UINT64_C(1) << SHIFT_1G)
 
-/* AMD64 manual, volume 2, section 5.1: no more than 52 physical bits. */
+/* AMD64 manual, volume 2, section 5.1: a physical address has at most 52 bits.
+ */
 #define PADDR_BITS_MAX 52
 
 #endif

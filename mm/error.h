@@ -31,8 +31,9 @@ enum mm_error {
 #undef MM_ERROR_ENUM
 };
 
-/* "MM_MISALIGNED", and the sentence that goes with it.  Any value is answered
- * for; both strings live for ever. */
+/* The name of an error ("MM_MISALIGNED"), and its sentence.  Every value has an
+ * answer, also one that is no error of the list.  Both strings live for ever.
+ */
 const char *mm_error_name(enum mm_error error);
 const char *mm_error_text(enum mm_error error);
 

@@ -1,21 +1,21 @@
-/* Physical frames for everyone: 4 KiB, 2 MiB and 1 GiB, by address.
+/* Physical frames for the whole kernel: 4 KiB, 2 MiB and 1 GiB, by address.
  *
- * The machine's GiBs are divided among frame trees (mm/tree/tree.h), a few
- * for each CPU, each under a lock of its own: see mm/frame/zone.h.  A CPU
- * owns the 2M that it allocates 4K frames from, and the one that it frees them
- * into: see mm/frame/cpu.h.  And it keeps the lock of a tree that nobody else
- * uses: see mm/frame/keep.c.  So the usual call takes no lock.
+ * The machine's GiBs are divided among frame trees (mm/tree/tree.h), a few for
+ * each CPU, each under a lock of its own: see mm/frame/zone.h.  A CPU owns one
+ * 2M that it allocates 4Ks from, and one that it frees 4Ks into: see
+ * mm/frame/cpu.h.  A CPU also keeps the lock of a tree that no other CPU uses:
+ * see mm/frame/keep.c.  So the usual call takes no lock.
  *
- * A frame that is given out is wholly RAM of a type that is free; frames of
- * the image, of modules or of the metadata are never given out, and freeing
- * one is refused.  A frame that is free is refused too, whichever CPU keeps it
- * meanwhile.  What can escape is only two frees of one frame at the same
- * instant, by two CPUs.
+ * A frame that is handed out consists of RAM whose type is free.  Frames of the
+ * image, of modules and of the metadata are never handed out, and frame_free
+ * refuses them.  frame_free also refuses a frame that is free, whichever CPU
+ * keeps it.  It can miss one mistake only: two CPUs that free one frame at the
+ * same instant.
  *
  * After frame_init every call may come from any CPU, and from handlers of
- * interrupts, exceptions and NMIs, also if they interrupt a call of this file.
- * A call that found itself in the middle of another on the same CPU does not
- * wait; if it cannot be served then, it answers MM_BUSY.
+ * interrupts, exceptions and NMIs, also from one that interrupted a call of
+ * this file.  A call that interrupted another one on the same CPU does not
+ * wait.  If it cannot be served then, it returns MM_BUSY.
  */
 #ifndef MM_FRAME_H
 #define MM_FRAME_H
@@ -29,11 +29,11 @@
 #include "mm/memory_map.h"
 #include "mm/tree/tree.h"
 
-/* Builds the trees from the map and makes all memory of its free types
- * available (memory_type_is_free): so after kernel_space_init, which is done
- * with the boot code.  Takes the metadata from the map, below
- * limit (what is mapped).  The map must stay, and must not change any more.
- * platform_cpu_count says how many CPUs will come.
+/* Builds the trees from the map and makes all memory of the map's free types
+ * available (memory_type_is_free).  Must come after kernel_space_init, which is
+ * the last to need the boot code.  Takes the metadata from the map, below limit
+ * (where memory is mapped).  The map must stay, and must not change any more.
+ * platform_cpu_count says how many CPUs there will be.
  *
  * MM_OUT_OF_MEMORY if the metadata does not fit or nothing is usable. */
 enum mm_error frame_init(struct memory_map *map, paddr_t limit);
@@ -43,80 +43,83 @@ enum mm_error frame_init(struct memory_map *map, paddr_t limit);
 paddr_t frame_alloc(enum frame_size size) __attribute__((warn_unused_result));
 
 /* The same, with the reason; *frame is PADDR_NONE unless the answer is MM_OK:
- *   MM_OUT_OF_MEMORY  no frame of that size is free, with any CPU
- *   MM_BUSY           a handler's call came in the middle of another, or a CPU
- *                     did not give up what it keeps: maybe one is free
- *   MM_BAD_ARGUMENT   no such size, or this CPU's number is none of those that
- *                     frame_init was told of
+ *   MM_OUT_OF_MEMORY  no frame of that size is free, not even with another CPU
+ *   MM_BUSY           the call came from a handler in the middle of another
+ *                     call, or a CPU did not give back the frames that it
+ *                     keeps: a frame of that size may be free
+ *   MM_BAD_ARGUMENT   there is no such size, or this CPU's number is not below
+ *                     the count that frame_init was told
  *   MM_NOT_READY      before frame_init */
 enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
     __attribute__((warn_unused_result));
 
-/* Gives a frame of any size back by its address: the size is found out.
+/* Frees a frame of any size by its address; the allocator knows the size.
  * Nothing changes unless the answer is MM_OK:
  *   MM_MISALIGNED     not the address of a 4 KiB frame
- *   MM_OUT_OF_RANGE   no RAM in all that GiB
+ *   MM_OUT_OF_RANGE   the whole GiB around the address has no RAM
  *   MM_RESERVED       not memory that the allocator manages
  *   MM_NOT_HELD       the frame is free
  *   MM_INSIDE_LARGER  in a 2 MiB or 1 GiB frame, but not its start
- *   MM_BUSY           a handler's call came in the middle of others, which have
- *                     put as many frees aside as they can; or a CPU does not
- *                     give up what it keeps
+ *   MM_BUSY           the call came from a handler in the middle of other
+ *                     calls, and the list of frees that wait for the end of
+ *                     those calls is full; or a CPU did not give back the
+ *                     frames that it keeps
  *   MM_BAD_ARGUMENT   as for frame_try_alloc
  *   MM_NOT_READY      before frame_init
- * A handler that interrupted a call which has what it needs hears MM_OK; its
- * frame is freed at the end of that call, or of the next, and a mistake is
- * named in the log. */
+ * In a handler that interrupted a call of this file, MM_OK may also mean that
+ * the free waits: the frame is freed at the end of that call, or of the next
+ * one.  If such a free turns out to be a mistake, the log names it. */
 enum mm_error frame_free(paddr_t frame) __attribute__((warn_unused_result));
 
 /* Bytes in one frame of that size. */
 uint64_t frame_bytes(enum frame_size size);
 
-/* What the 4 KiB at an address are, for audits; any address.  Memory that is
- * not the allocator's counts as FRAME_HELD_4K, or as FRAME_OUTSIDE if there is
- * no RAM in all that GiB or frame_init was not called. */
+/* What the 4 KiB at an address are, for audits; any address.  Memory that does
+ * not belong to the allocator counts as FRAME_HELD_4K.  The answer is
+ * FRAME_OUTSIDE if the whole GiB has no RAM, or before frame_init. */
 enum frame_state frame_state(paddr_t address);
 
-/* ---- More of them, or better ones ---- */
+/* ---- Several frames, zeroed ones, and frames with a limit ---- */
 
-/* As frame_alloc, and filled with zeros; it must be mapped (phys_to_virt). */
+/* As frame_alloc, but filled with zeros; so memory must be mapped
+ * (phys_to_virt). */
 paddr_t frame_alloc_zeroed(enum frame_size size)
     __attribute__((warn_unused_result));
 
-/* Up to count frames into `frames`; returns how many there were, fewer than
- * count only for an error of frame_try_alloc. */
+/* Puts up to count frames into `frames` and returns how many.  They are fewer
+ * than count only because of an error of frame_try_alloc. */
 size_t frame_alloc_many(enum frame_size size, size_t count, paddr_t *frames)
     __attribute__((warn_unused_result));
 
-/* Frees them in that order, of any sizes, until one is refused: *freed are gone
- * then, and the error of frame_free tells of the next. */
+/* Frees frames of any sizes, in that order, until one is refused.  *freed is
+ * how many were freed, and the error is that of frame_free for the next one. */
 enum mm_error frame_free_many(size_t count, const paddr_t *frames,
                               size_t *freed)
     __attribute__((warn_unused_result));
 
-/* A frame of that size that lies wholly below limit.  Of the first MiB, which
- * other calls never touch, come 4Ks if nothing else serves, or if limit is no
- * higher.  Errors as of frame_try_alloc. */
+/* A frame of that size that lies wholly below limit.  Only this call hands out
+ * 4Ks of the first MiB: if no other frame serves, or if limit is at most
+ * 1 MiB.  Errors of frame_try_alloc. */
 enum mm_error frame_alloc_below(enum frame_size size, paddr_t limit,
                                 paddr_t *frame)
     __attribute__((warn_unused_result));
 
-/* 2^order 4K frames in a row, order 0 to FRAME_RUN_ORDER, the first at a
- * multiple of their length: as a device wants them.  Errors as of
- * frame_try_alloc; MM_BAD_ARGUMENT for a larger order, and MM_OUT_OF_MEMORY
- * although frames are free if no run of them is.  They go back as a run, all
- * together, or one by one with frame_free. */
+/* 2^order 4Ks in a row, order 0 to FRAME_RUN_ORDER, the first one at a multiple
+ * of the run's length: for devices that need contiguous memory.  Errors of
+ * frame_try_alloc.  Also MM_BAD_ARGUMENT for a larger order, and
+ * MM_OUT_OF_MEMORY if frames are free but no such run is.  The frames are freed
+ * together with frame_free_run, or one by one with frame_free. */
 #define FRAME_RUN_ORDER 8
 enum mm_error frame_alloc_run(unsigned order, paddr_t *first)
     __attribute__((warn_unused_result));
 
-/* All of a run, or, unless the answer is MM_OK, nothing: the errors are those
- * of frame_free for the first frame that cannot be freed.  MM_MISALIGNED also
- * if `first` is no multiple of the length. */
+/* Frees a whole run.  Unless the answer is MM_OK nothing was freed, and the
+ * error is that of frame_free for the first frame that cannot be freed.
+ * MM_MISALIGNED also if `first` is no multiple of the length. */
 enum mm_error frame_free_run(paddr_t first, unsigned order)
     __attribute__((warn_unused_result));
 
-/* ---- Given ones ---- */
+/* ---- Frames that the caller names ---- */
 
 /* Allocates the frame of that size at that address, a multiple of the size.
  *   MM_NOT_FREE      a part of it is held
@@ -125,42 +128,44 @@ enum mm_error frame_free_run(paddr_t first, unsigned order)
 enum mm_error frame_reserve(paddr_t frame, enum frame_size size)
     __attribute__((warn_unused_result));
 
-/* A held 2M becomes 512 held 4Ks, a held 1G 512 held 2Ms, each to be freed by
- * itself.  MM_TOO_SMALL: it is a 4K; else the errors of frame_free. */
+/* Turns a held 2M into 512 held 4Ks, or a held 1G into 512 held 2Ms.  Each of
+ * them is then freed by itself.  MM_TOO_SMALL: the frame is a 4K.  Else the
+ * errors of frame_free. */
 enum mm_error frame_split(paddr_t frame) __attribute__((warn_unused_result));
 
-/* ---- Memory that breaks, comes and goes ----
+/* ---- Memory that breaks, is added, or is removed ----
  *
- * Rare, and slow: the other CPUs are stopped meanwhile.  Not from a handler in
- * the middle of a call, and not if a CPU does not answer: MM_BUSY.  Together
- * there may be FRAME_CHANGES_MAX (mm/frame/change.h) of them, then
- * MM_TABLE_FULL. */
+ * These calls are rare and slow: they stop the other CPUs meanwhile.  MM_BUSY:
+ * the call came from a handler in the middle of another call, or a CPU does not
+ * answer.  All of them share one list of FRAME_CHANGES_MAX entries
+ * (mm/frame/change.h); MM_TABLE_FULL when it is full. */
 
-/* Takes the 4K at that address out for good.
- *   MM_OK          it was free, and is never given out again
- *   MM_STILL_HELD  it is held; its free will take it out
+/* Takes the 4K at that address out of use for good.
+ *   MM_OK          it was free, and is never handed out again
+ *   MM_STILL_HELD  it is held; it is taken out of use when it is freed
  *   MM_MISALIGNED, MM_OUT_OF_RANGE, MM_RESERVED  as for frame_free; a frame
- *                  that is out already counts as reserved */
+ *                  that was taken out before counts as reserved */
 enum mm_error frame_retire(paddr_t frame) __attribute__((warn_unused_result));
 
-/* Gives start..end to the allocator: memory that was reserved when the boot
- * ended, or that was taken back with the same bounds, or GiBs in which there
- * was no RAM, 512 of them at most.  These bring their own metadata: 33 KiB for
- * each GiB, at the beginning, which must be mapped (phys_to_virt).
- *   MM_OVERLAP      some of it is the allocator's already; or the range begins
- *                   in a GiB with RAM and ends in one without, or the other way
- *                   round: give the two parts one after the other
+/* Gives start..end to the allocator.  The range is memory that was reserved
+ * when the boot ended, or memory that frame_remove_range took with the same
+ * bounds, or at most 512 GiBs in which there was no RAM.  Such new GiBs hold
+ * their own metadata: 33 KiB for each GiB, at the beginning of the range, which
+ * must be mapped (phys_to_virt).
+ *   MM_OVERLAP      a part of it belongs to the allocator already; or the range
+ *                   begins in a GiB with RAM and ends in one without, or the
+ *                   other way round: give the two parts one after the other
  *   MM_TOO_SMALL    no room for the metadata
- *   MM_EMPTY_RANGE, MM_RANGE_WRAPS, MM_MISALIGNED   the range is none of pages
+ *   MM_EMPTY_RANGE, MM_RANGE_WRAPS, MM_MISALIGNED   not a range of whole pages
  *   MM_OUT_OF_RANGE beyond what the CPU can address */
 enum mm_error frame_add_range(paddr_t start, paddr_t end)
     __attribute__((warn_unused_result));
 
-/* Takes start..end back if all of it is free.  GiBs that were added go with
- * their metadata if the range is the one that was added.
+/* Takes start..end from the allocator if all of it is free.  GiBs that were
+ * added are removed with their metadata if the range is the one that was added.
  *   MM_NOT_FREE      a part of it is held
- *   MM_RESERVED      a part of it is not the allocator's
- *   MM_OUT_OF_RANGE  a part of it is no RAM; or as above
+ *   MM_RESERVED      a part of it does not belong to the allocator
+ *   MM_OUT_OF_RANGE  a part of it is not RAM; or as above
  *   MM_EMPTY_RANGE, MM_RANGE_WRAPS, MM_MISALIGNED */
 enum mm_error frame_remove_range(paddr_t start, paddr_t end)
     __attribute__((warn_unused_result));
@@ -168,28 +173,28 @@ enum mm_error frame_remove_range(paddr_t start, paddr_t end)
 /* ---- Figures ---- */
 
 struct frame_stats {
-    uint64_t managed_bytes; /* all that is held or free */
+    uint64_t managed_bytes; /* all frames, held or free */
     uint64_t free_bytes;
-    uint64_t free[3];        /* frames: 4K in split 2Ms, 2M in split GiBs, 1G */
-    uint64_t gibs, trees;    /* GiBs that hold RAM */
-    uint64_t metadata_bytes; /* of the trees and of the tables beside them */
-    uint64_t retired;        /* 4Ks that are out for good */
-    uint64_t to_retire;      /* and those that will be when they are freed */
+    uint64_t free[3];        /* 4Ks in split 2Ms, 2Ms in split GiBs, 1Gs */
+    uint64_t gibs, trees;    /* gibs: those that hold RAM */
+    uint64_t metadata_bytes; /* trees and the tables beside them */
+    uint64_t retired;        /* 4Ks out of use for good */
+    uint64_t to_retire;      /* 4Ks to be retired when freed */
 
-    /* Fragmentation: free bytes that are in no free frame of that size. */
+    /* Fragmentation: free bytes that lie in no free frame of that size. */
     uint64_t unusable_bytes[3];
 };
 
-/* Counted at the call.  What CPUs keep is given back first, so the figures are
- * exact if nobody else allocates or frees meanwhile; this stops the other CPUs
- * for a moment. */
+/* Counts at the time of the call.  First all CPUs give back the frames that
+ * they keep, which stops the other CPUs for a moment.  So the figures are exact
+ * if no other CPU allocates or frees meanwhile. */
 void frame_stats(struct frame_stats *stats);
 
-/* The same of one NUMA node; without metadata_bytes and what is retired. */
+/* The same for one NUMA node, without metadata_bytes, retired and to_retire. */
 void frame_node_stats(unsigned node, struct frame_stats *stats);
 
-/* What became of one GiB: of its 512 2Ms, how many are free as a whole, how
- * many are split or reserved in part, and how full those are. */
+/* One GiB: how many of its 512 2Ms are free as a whole, how many are held, how
+ * many are split or partly reserved, and how full these are. */
 struct frame_gib_stats {
     paddr_t start;
     unsigned node;
@@ -199,13 +204,14 @@ struct frame_gib_stats {
     uint64_t free_4k;    /* in split 2Ms */
 };
 
-/* Of the GiB with RAM that comes after `index` others.  False: there are not so
- * many.  As exact as frame_stats if that was called before. */
+/* Fills *stats for the GiB with RAM that comes after `index` others.  False if
+ * there are not so many.  As exact as frame_stats if that was called just
+ * before. */
 bool frame_gib_stats(unsigned index, struct frame_gib_stats *stats);
 
-/* Whether every invariant of every tree holds, and of what CPUs keep; names the
- * first that does not in the log.  Walks all metadata, with all CPUs stopped;
- * not from a handler in the middle of a call. */
+/* Checks every invariant of every tree, and of what CPUs keep.  False if one is
+ * broken; the log names the first one.  Reads all metadata, with all CPUs
+ * stopped.  Not from a handler in the middle of a call. */
 bool frame_check(void);
 
 #endif

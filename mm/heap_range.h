@@ -1,5 +1,6 @@
-/* Memory for a heap that grows: a range of virtual addresses, backed with
- * frames from its start as far as it is used, and in pieces elsewhere.
+/* Memory for a heap that grows: a range of virtual addresses.  Frames back it
+ * from its start up to `backed`, and beyond that in pieces that the heap asks
+ * for one by one.
  *
  *   start              usable        backed                      limit
  *   +-------------------+-------------+- - - - - - - - - - - - - -+
@@ -8,7 +9,8 @@
  *   |                   | fell short  |                           |
  *   +-------------------+-------------+- - - - - - - - - - - - - -+
  *
- * The range is in kernel_space's page table.  The heap's lock covers its range.
+ * The range is mapped in kernel_space's page table.  The heap calls it with the
+ * heap's lock held, which protects the range too.
  */
 #ifndef MM_HEAP_RANGE_H
 #define MM_HEAP_RANGE_H
@@ -23,17 +25,17 @@ struct heap_range {
     uint64_t pieces; /* bytes up to the end of the last piece */
 };
 
-/* An empty range, and the region to give to heap_init; after
- * kernel_space_use_frames.  The range must outlive the heap.  Frames come
- * zeroed, so the region says that it is. */
+/* Sets up an empty range, and returns the region to give to heap_init.  After
+ * kernel_space_use_frames.  The range must outlive the heap.  Frames are
+ * cleared when they are mapped, so the region is marked as zeroed. */
 struct heap_region heap_range_region(struct heap_range *range, vaddr_t start,
                                      uint64_t limit);
 
 /* Unmaps the range and gives its frames back; after heap_fini. */
 void heap_range_release(struct heap_range *range);
 
-/* Makes kmalloc and its family work, with this back-end over the region "heap"
- * of mm/kernel_space.h.  Once.  The errors are those of heap_init. */
+/* Makes kmalloc and its family work, with this back-end in the region "heap" of
+ * mm/kernel_space.h.  To be called once.  Errors of heap_init. */
 enum mm_error heap_range_init_kernel(const struct heap_backend *backend);
 
 #endif
