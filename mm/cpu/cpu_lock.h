@@ -1,5 +1,5 @@
-/* A spinlock that knows which CPU holds it: so a handler that interrupted the
- * holder on the same CPU is told, where with lib/spinlock.h it would wait for
+/* A spinlock that knows which CPU holds it.  A handler that interrupted the
+ * holder on the same CPU is told so; with lib/spinlock.h it would wait for
  * ever. */
 #ifndef MM_CPU_CPU_LOCK_H
 #define MM_CPU_CPU_LOCK_H
@@ -11,16 +11,17 @@
 
 /* All zeros is a free lock. */
 struct cpu_lock {
-    uint32_t holder; /* the CPU's number + 1 */
+    uint32_t holder; /* the CPU's number + 1; 0: free */
 };
 
-/* Waits until the lock is this CPU's.  False if it is already: the caller runs
- * in the middle of a section under it, and must not touch what it guards. */
+/* Waits until this CPU has the lock.  False if this CPU has it already: then
+ * the caller interrupted the holder, and must not touch what the lock guards.
+ */
 static inline bool cpu_lock_acquire(struct cpu_lock *lock)
 {
     uint32_t self = platform_cpu() + 1, found = 0;
 
-    /* acquire: what the last holder wrote is seen by this one */
+    /* acquire: this holder sees what the last one wrote */
     while (!__atomic_compare_exchange_n(&lock->holder, &found, self, false,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
         if (found == self)
@@ -32,29 +33,30 @@ static inline bool cpu_lock_acquire(struct cpu_lock *lock)
     return true;
 }
 
-/* Does not wait: false if anyone has it, this CPU or another. */
+/* Does not wait: false if this CPU or another one has the lock. */
 static inline bool cpu_lock_try(struct cpu_lock *lock)
 {
     uint32_t free = 0;
 
-    /* acquire: what the last holder wrote is seen by this one */
+    /* acquire: this holder sees what the last one wrote */
     return __atomic_compare_exchange_n(&lock->holder, &free, platform_cpu() + 1,
                                        false, __ATOMIC_ACQUIRE,
                                        __ATOMIC_RELAXED);
 }
 
-/* Whether this CPU has it: for a handler that may have interrupted the holder.
- */
+/* Whether this CPU has the lock: for a handler that may have interrupted the
+ * holder. */
 static inline bool cpu_lock_is_mine(const struct cpu_lock *lock)
 {
-    /* relaxed: what this CPU stored last it sees; another's number is no */
+    /* relaxed: this CPU sees its own last store; any number of another CPU
+     * means no */
     return __atomic_load_n(&lock->holder, __ATOMIC_RELAXED) ==
            platform_cpu() + 1;
 }
 
 static inline void cpu_lock_release(struct cpu_lock *lock)
 {
-    /* release: what this holder wrote is there before the lock is free */
+    /* release: what this holder wrote is visible before the lock is free */
     __atomic_store_n(&lock->holder, 0, __ATOMIC_RELEASE);
 }
 

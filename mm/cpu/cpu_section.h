@@ -1,17 +1,18 @@
-/* What a CPU keeps for itself, and how another takes it away.
+/* What a CPU keeps for itself, and how another CPU takes it away.
  *
  * The frame allocator and the heap keep a few frames and blocks with each CPU.
- * Its own CPU gets at them between cpu_section_enter and cpu_section_leave:
- * two plain stores and two loads, no lock, no locked instruction, no change of
- * the interrupt flag.  enter answers no
+ * That CPU uses them in a section, between cpu_section_enter and
+ * cpu_section_leave.  This costs two plain stores and two loads: no lock, no
+ * locked instruction, no change of the interrupt flag.  enter returns false
  *
  *   - to an interrupt or NMI handler that came in the middle of a section,
- *   - while another CPU has the section stopped;
+ *   - while another CPU has stopped the section.
  *
- * whoever hears no does the same work the slow way, under the lock of what is
- * shared.
+ * A caller that gets false does the same work more slowly, under the lock of
+ * the memory that all CPUs share.
  *
- * Memory that is all used up but for what CPUs keep is found by stopping them:
+ * When that shared memory is used up, a CPU stops the sections of all CPUs and
+ * takes what they keep:
  *
  *   lock(shared);                         one CPU at a time stops others
  *   for each section:  cpu_section_ask(section);
@@ -20,10 +21,11 @@
  *                      cpu_section_release(section);
  *   unlock(shared);
  *
- * The owner stores busy and then loads stopped, and this CPU stores stopped and
- * then loads busy: with a full fence on both sides one of them would see the
- * other.  The owner has none; platform_fence_cpus is its fence, run on every
- * CPU when it is needed and not at each call.
+ * The owner stores busy and then loads stopped; the stopper stores stopped and
+ * then loads busy.  With a full fence between the two steps on both sides, at
+ * least one of them sees the other's store.  The owner has no fence in its
+ * code: platform_fence_cpus runs one on every CPU, only when a stopper needs
+ * it.
  */
 #ifndef MM_CPU_CPU_SECTION_H
 #define MM_CPU_CPU_SECTION_H
@@ -33,28 +35,29 @@
 
 #include "mm/platform.h"
 
-/* All zeros: nobody is in, nobody is stopped.  Lives on the line of what it
- * guards. */
+/* All zeros: the section is neither entered nor stopped.  It lies in the cache
+ * line of what it guards. */
 struct cpu_section {
     uint32_t busy;    /* stored by its own CPU only */
-    uint32_t stopped; /* stored under the lock of what is shared */
+    uint32_t stopped; /* stored under the shared lock */
 };
 
-/* How often a stopper looks before it gives up: far longer than a section, and
- * far shorter than a person's patience. */
+/* How often a stopper looks at busy before it gives up: far longer than any
+ * section takes, and far shorter than a person would wait. */
 #define CPU_SECTION_PATIENCE 10000000
 
-/* On the section's own CPU; false: not now, take the slow way. */
+/* Called on the section's own CPU.  False: the caller must do the work under
+ * the shared lock. */
 static inline bool cpu_section_enter(struct cpu_section *section)
 {
     /* relaxed: only this CPU stores it */
     if (__builtin_expect(__atomic_load_n(&section->busy, __ATOMIC_RELAXED), 0))
         return false;
-    /* relaxed: an interrupt of this CPU sees its stores in program order; for
+    /* relaxed: a handler on this CPU sees the stores in program order; for
      * other CPUs see the head of this file */
     __atomic_store_n(&section->busy, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    /* acquire: what the last stopper changed is seen */
+    /* acquire: this CPU sees what the last stopper changed */
     if (__builtin_expect(!__atomic_load_n(&section->stopped, __ATOMIC_ACQUIRE),
                          1))
         return true;
@@ -62,18 +65,18 @@ static inline bool cpu_section_enter(struct cpu_section *section)
     return false;
 }
 
-/* The same for an owner that can be closed: the stopper changes, in what the
- * owner is to use, something that makes it give up at once.  Then nothing asks
- * here whether it is stopped, and the stopper does this, between the two lines
- * of its own:
+/* The same without a look at stopped, for data that a stopper can close.  To
+ * close it is to change the data so that an owner that enters finds nothing to
+ * take and gives up.  The stopper closes it after the first fence and runs a
+ * second one:
  *
  *   for each section:  if (cpu_section_wait(section)) close what it guards;
  *   platform_fence_cpus();
  *
- * and opens it again before cpu_section_release. */
+ * It opens the data again before cpu_section_release. */
 static inline bool cpu_section_enter_closable(struct cpu_section *section)
 {
-    /* relaxed, twice: as above */
+    /* relaxed, twice: as in cpu_section_enter */
     if (__builtin_expect(__atomic_load_n(&section->busy, __ATOMIC_RELAXED), 0))
         return false;
     __atomic_store_n(&section->busy, 1, __ATOMIC_RELAXED);
@@ -83,25 +86,25 @@ static inline bool cpu_section_enter_closable(struct cpu_section *section)
 
 static inline void cpu_section_leave(struct cpu_section *section)
 {
-    /* release: a stopper that sees it sees all that was done inside */
+    /* release: a stopper that sees 0 sees all that was done in the section */
     __atomic_store_n(&section->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* The three steps of a stopper, which holds the lock of what is shared. */
+/* The three steps of a stopper.  It holds the lock of the shared memory. */
 
 static inline void cpu_section_ask(struct cpu_section *section)
 {
-    /* relaxed: platform_fence_cpus comes after it */
+    /* relaxed: platform_fence_cpus orders it */
     __atomic_store_n(&section->stopped, 1, __ATOMIC_RELAXED);
 }
 
-/* True: the owner is out and stays out until cpu_section_release.  False: it
- * did not get out in time; it is one that this very call interrupted, or one
- * that waits in a handler. */
+/* True: the owner has left its section and stays out until cpu_section_release.
+ * False: it did not leave in time.  It may be the code that this very call
+ * interrupted, or it waits in a handler. */
 static inline bool cpu_section_wait(const struct cpu_section *section)
 {
     for (unsigned i = 0; i < CPU_SECTION_PATIENCE; i++) {
-        /* acquire: with the release in cpu_section_leave */
+        /* acquire: pairs with the release in cpu_section_leave */
         if (!__atomic_load_n(&section->busy, __ATOMIC_ACQUIRE))
             return true;
         platform_relax();
@@ -111,7 +114,7 @@ static inline bool cpu_section_wait(const struct cpu_section *section)
 
 static inline void cpu_section_release(struct cpu_section *section)
 {
-    /* release: with the acquire in cpu_section_enter */
+    /* release: pairs with the acquire in cpu_section_enter */
     __atomic_store_n(&section->stopped, 0, __ATOMIC_RELEASE);
 }
 
