@@ -1,4 +1,4 @@
-/* Every leaf of the live page table, rule by rule. */
+/* The audit: compares every leaf of the live page table with the rules. */
 #include "mm/page_audit.h"
 
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #define CACHING (PAGE_UNCACHED | PAGE_WRITE_COMBINING)
 
-/* Memory outside the direct map, mapped by leaves that follow each other. */
+/* Memory outside the direct map that neighbouring leaves map in one piece. */
 struct stretch {
     vaddr_t vaddr;
     paddr_t paddr;
@@ -17,7 +17,7 @@ struct stretch {
     unsigned caching;
 };
 
-/* More than kernel_space_map_device ever maps at a time. */
+/* More than kernel_space_map_device ever maps at the same time. */
 #define STRETCHES_MAX 128
 
 struct audit {
@@ -27,7 +27,8 @@ struct audit {
     struct stretch stretches[STRETCHES_MAX];
 };
 
-/* Records what is wrong with a leaf; false, for the visit to stop. */
+/* Records what is wrong with a leaf.  Returns false, so that the visit stops.
+ */
 static bool offend(const struct audit *audit, const struct page_leaf *leaf,
                    const char *wrong)
 {
@@ -42,7 +43,7 @@ static bool offend(const struct audit *audit, const struct page_leaf *leaf,
 
 /* ---- Frames ---- */
 
-/* The block around a frame that the answer holds for. */
+/* The size of the frame that has this state. */
 static uint64_t block_of(enum frame_state state)
 {
     if (state == FRAME_HELD_1G || state == FRAME_OUTSIDE)
@@ -50,8 +51,9 @@ static uint64_t block_of(enum frame_state state)
     return state == FRAME_HELD_2M ? SIZE_2M : SIZE_4K;
 }
 
-/* Leaves and blocks lie at multiples of their sizes: one of two that meet lies
- * whole in the other.  So a step never leads into the middle of a block. */
+/* Leaves and frames lie at multiples of their sizes.  So of a leaf and a frame
+ * that overlap, one contains the other, and a step never ends in the middle of
+ * a frame. */
 static bool has_free_frame(const struct page_leaf *leaf)
 {
     for (uint64_t done = 0; done < leaf->bytes;) {
@@ -65,7 +67,8 @@ static bool has_free_frame(const struct page_leaf *leaf)
 
 /* ---- Caching ---- */
 
-/* What the direct map has of a leaf's memory. */
+/* How much of a leaf's memory the direct map shows too (`all`), and whether it
+ * shows some with other caching (`otherwise`). */
 struct overlap {
     bool all, otherwise;
 };
@@ -103,8 +106,8 @@ static bool is_cached_otherwise(const struct audit *audit,
     return false;
 }
 
-/* Makes the leaf a part of the last stretch if it goes on there, or else a new
- * one; false if there is no room. */
+/* Adds the leaf to the last stretch if it continues that one, else makes a new
+ * stretch.  False if there is no room for one. */
 static bool remember(struct audit *audit, const struct page_leaf *leaf)
 {
     unsigned caching = leaf->flags & CACHING;

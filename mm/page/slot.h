@@ -1,5 +1,5 @@
-/* Page-table entries in memory, and the way to them: what page_table.c and
- * page_walk.c share.  Not for others. */
+/* Page-table entries in memory, and the walk to them.  For mm/page/table.c and
+ * mm/page/walk.c only. */
 #ifndef MM_PAGE_SLOT_H
 #define MM_PAGE_SLOT_H
 
@@ -8,25 +8,27 @@
 #include "mm/page_table.h"
 #include "mm/platform.h"
 
-/* An entry in memory.  The CPU reads it at any time, and sets A and D in it. */
+/* An entry in memory.  The CPU may read it, and set A and D in it, at any time.
+ */
 typedef _Atomic uint64_t page_slot;
 
 _Static_assert(sizeof(page_slot) * PAGE_TABLE_ENTRIES == PAGE_SIZE,
                "a table fills a frame");
 
-/* The slots on the way to an address: path[level] for each level walked. */
+/* The slots on the way to an address: path[level] for each level that was
+ * walked. */
 typedef page_slot *page_path[PAGE_LEVELS];
 
 static inline uint64_t slot_load(const page_slot *slot)
 {
-    /* relaxed: what an entry points at was written by this caller, or by one
-     * before it whose call was serialised with this one */
+    /* relaxed: the table that an entry points at was written by this caller, or
+     * by one before it whose call was serialised with this one */
     return atomic_load_explicit(slot, memory_order_relaxed);
 }
 
 static inline void slot_store(page_slot *slot, uint64_t entry)
 {
-    /* release: the CPU must find the table below filled */
+    /* release: the CPU must see the entries of the table below first */
     atomic_store_explicit(slot, entry, memory_order_release);
 }
 
@@ -35,8 +37,8 @@ static inline page_slot *slot_of(paddr_t table, vaddr_t vaddr, unsigned level)
     return (page_slot *)phys_to_virt(table) + page_index(vaddr, level);
 }
 
-/* Follows vaddr from the root down to level `stop`, or to the first entry that
- * points at no table.  Returns the level of that last slot. */
+/* Walks from the root towards vaddr, down to level `stop` or to the first entry
+ * that does not point at a table.  Returns the level of that last slot. */
 static inline unsigned page_descend(const struct page_table *table,
                                     vaddr_t vaddr, unsigned stop,
                                     page_path path)

@@ -1,9 +1,9 @@
 /* 4-level page tables.
  *
- * A range is worked on in runs: the neighbouring entries of one table that the
- * range covers.  Each run costs one walk from the root, each page of it a few
- * instructions.  What can fail is done before anything changes, except in
- * page_map, which takes its own leaves back out.
+ * A range is processed in runs: the neighbouring entries of one table that the
+ * range covers.  Each run costs one walk from the root, and each of its pages a
+ * few instructions.  Steps that can fail come before any change.  Only page_map
+ * changes entries first; after an error it removes its own leaves again.
  */
 #include "mm/page_table.h"
 
@@ -16,13 +16,15 @@
 
 /* ---- Runs ---- */
 
-/* Neighbouring leaves of one table: path[level] is the slot of the first. */
+/* Neighbouring leaves of one table.  path[level] is the slot of the first one.
+ */
 struct run {
     page_path path;
     unsigned level, count;
 };
 
-/* So many slots from that of vaddr on, but none past the end of the table. */
+/* Returns `slots`, but no more than there are from vaddr's slot to the end of
+ * the table. */
 static inline unsigned slots_within(vaddr_t vaddr, unsigned level,
                                     uint64_t slots)
 {
@@ -30,8 +32,9 @@ static inline unsigned slots_within(vaddr_t vaddr, unsigned level,
     return slots < to_end ? (unsigned)slots : to_end;
 }
 
-/* The leaves that the bytes from vaddr on touch, up to the end of the table or
- * the first slot that is no leaf; count is 0 if vaddr is not mapped. */
+/* Finds the leaves that the bytes from vaddr on touch, up to the end of the
+ * table or the first slot that is no leaf.  count is 0 if vaddr is not mapped.
+ */
 static void find_run(const struct page_table *table, vaddr_t vaddr,
                      uint64_t bytes, struct run *run)
 {
@@ -81,12 +84,13 @@ static enum mm_error check_flags(unsigned flags, unsigned allowed)
 
 /* ---- Single pages ----
  *
- * One 4K page whose table stands is what is asked for most: it takes one walk
- * and two stores.  Whatever else is found, nothing is done, and the general way
- * has to see to it: it knows the errors by name. */
+ * The most frequent request is one 4K page whose table exists: it takes one
+ * walk and two stores.  In any other case these functions do nothing and return
+ * false.  Then the general functions do the work, and find which error it is.
+ */
 
 struct single {
-    page_slot *leaf, *parent; /* parent: what points at the leaf's table */
+    page_slot *leaf, *parent; /* parent points at the leaf's table */
 };
 
 static inline bool find_single(const struct page_table *table, vaddr_t vaddr,
@@ -123,7 +127,7 @@ static inline bool map_single(struct page_table *table, vaddr_t vaddr,
     return true;
 }
 
-/* Not the last page of its table, which goes then. */
+/* Not for the last page of a table: its removal frees the table too. */
 static inline bool unmap_single(struct page_table *table, vaddr_t vaddr)
 {
     struct single single;
@@ -141,17 +145,18 @@ static inline bool unmap_single(struct page_table *table, vaddr_t vaddr)
     return true;
 }
 
-/* ---- What has to follow a change ---- */
+/* ---- What must follow a change ---- */
 
-/* Beyond so many pages, one flush and the misses that follow it cost less than
- * forgetting one page after the other. */
+/* For more pages than this, one flush and the TLB misses after it cost less
+ * than invalidating page after page. */
 #define INVALIDATIONS_MAX 32
 
-/* What one operation leaves to do when its entries are written: pages for the
- * TLB to forget, and the tables that came empty.
+/* What an operation has to do after it has written its entries: invalidate
+ * pages in the TLB, and free the tables that have become empty.
  *
- * The dead tables are a list through their own first entries.  A CPU may still
- * walk them; a frame's address read as an entry has P = 0, as it should. */
+ * The dead tables are a list that is linked through their first entries.  A CPU
+ * may still walk such a table.  The link is a frame's address, and so an entry
+ * with P = 0: not present, which is right. */
 struct aftermath {
     uint64_t changed;
     vaddr_t pages[INVALIDATIONS_MAX];
@@ -166,7 +171,7 @@ static inline void aftermath_begin(struct aftermath *after)
     after->dead_count = 0;
 }
 
-/* `count` neighbouring leaves of this level have changed. */
+/* Notes that `count` neighbouring leaves of this level have changed. */
 static inline void note_changed(struct aftermath *after, vaddr_t vaddr,
                                 unsigned level, unsigned count)
 {
@@ -188,10 +193,10 @@ static void note_dead(struct aftermath *after, paddr_t frame)
     after->dead_count++;
 }
 
-/* One invalidation of any address in a leaf is enough, whatever sizes the TLB
- * holds it in, and makes the CPU forget the tables above it as well (AMD64
- * volume 2, section 5.5; Intel SDM volume 3, section 4.10.4.1).  Entries that
- * were not present were never held. */
+/* To invalidate one address in a leaf is enough, whatever page sizes the TLB
+ * holds the leaf in.  The CPU then also drops the tables above it from its
+ * page-walk caches (AMD64 volume 2, section 5.5; Intel SDM volume 3, section
+ * 4.10.4.1).  A TLB never holds entries that were not present. */
 static void aftermath_end(struct page_table *table, struct aftermath *after)
 {
     if (table->live && after->changed > INVALIDATIONS_MAX)
@@ -225,8 +230,8 @@ static paddr_t take_empty_table(struct page_table *table)
     return frame;
 }
 
-/* The table that holds path[level] has this many more entries in use.  The root
- * is not counted: no entry points at it. */
+/* Counts this many more entries in use in the table that holds path[level].
+ * The root has no count: no entry points at it. */
 static inline void count_more(page_path path, unsigned level, unsigned count)
 {
     if (level < LEVEL_PML4)
@@ -234,7 +239,8 @@ static inline void count_more(page_path path, unsigned level, unsigned count)
                    slot_load(path[level + 1]) + count * ENTRY_COUNT_ONE);
 }
 
-/* And this many less: unlinks it if none is left, and so on upward. */
+/* Counts this many entries less.  Unlinks the table if it has none left, and
+ * counts one entry less in the table above. */
 static void count_less(page_path path, unsigned level, unsigned count,
                        struct aftermath *after)
 {
@@ -257,7 +263,8 @@ static void count_less(page_path path, unsigned level, unsigned count,
 static void clear_run(struct run *run, struct aftermath *after)
 {
     page_slot *slot = run->path[run->level];
-    unsigned count = run->count; /* a store may not make it be read again */
+    unsigned count = run->count; /* a copy: with stores in the loop, the
+                                  * compiler would read run->count again */
 
 #pragma GCC unroll 8
     for (unsigned i = 0; i < count; i++)
@@ -265,8 +272,8 @@ static void clear_run(struct run *run, struct aftermath *after)
     count_less(run->path, run->level, count, after);
 }
 
-/* Empties whatever is mapped in the range, in which every leaf lies whole.  The
- * run is the first one of the range. */
+/* Removes every leaf in the range; none of them may reach out of it.  *run is
+ * the first run of the range. */
 static void clear_range(struct page_table *table, vaddr_t vaddr, uint64_t bytes,
                         struct run *run)
 {
@@ -283,7 +290,8 @@ static void clear_range(struct page_table *table, vaddr_t vaddr, uint64_t bytes,
         if (run->count > 0)
             done += run->count * size;
         else
-            done += size - (at & (size - 1)); /* nothing here: the next slot */
+            done += size - (at & (size - 1)); /* no leaf here: go to the next
+                                               * slot */
         if (done >= bytes)
             break;
         find_run(table, vaddr + done, bytes - done, run);
@@ -337,7 +345,7 @@ void page_table_destroy(struct page_table *table)
 
 /* ---- Map ---- */
 
-/* Frees the tables of a branch that never was linked. */
+/* Frees the tables of a branch that was never linked. */
 static void drop_branch(struct page_table *table, vaddr_t vaddr, unsigned level,
                         uint64_t entry)
 {
@@ -348,9 +356,10 @@ static void drop_branch(struct page_table *table, vaddr_t vaddr, unsigned level,
     }
 }
 
-/* New tables for a slot of level `from` that is empty, down to one of level
- * `to` whose `count` entries from vaddr on the caller will write.  Sets *branch
- * to the entry for the slot; returns the first of those entries, or NULL. */
+/* Makes new tables below an empty slot of level `from`, down to a table of
+ * level `to`.  Sets *branch to the entry for the slot, and counts `count`
+ * entries from vaddr on as in use, which the caller must write.  Returns the
+ * first of them, or NULL. */
 static page_slot *grow_branch(struct page_table *table, vaddr_t vaddr,
                               unsigned from, unsigned to, unsigned count,
                               uint64_t *branch)
@@ -373,7 +382,7 @@ static page_slot *grow_branch(struct page_table *table, vaddr_t vaddr,
     return link;
 }
 
-/* Writes entries until the first that is in use; returns how many. */
+/* Writes entries up to the first one that is in use; returns how many. */
 static inline unsigned fill(page_slot *slot, unsigned count, uint64_t entry,
                             uint64_t step)
 {
@@ -387,7 +396,8 @@ static inline unsigned fill(page_slot *slot, unsigned count, uint64_t entry,
     return done;
 }
 
-/* Maps `count` leaves, all of one table; *mapped is how many it did. */
+/* Maps `count` leaves, all in one table.  Sets *mapped to how many it mapped.
+ */
 static enum mm_error map_run(struct page_table *table, vaddr_t vaddr,
                              uint64_t entry, unsigned level, unsigned count,
                              unsigned *mapped)
@@ -417,7 +427,8 @@ static enum mm_error map_run(struct page_table *table, vaddr_t vaddr,
     return MM_OK;
 }
 
-/* Apart from page_map, so that a single page need not save registers for it. */
+/* Not inlined into page_map, so that page_map need not save registers when it
+ * maps a single page. */
 static __attribute__((noinline)) enum mm_error
 map_range(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
           uint64_t bytes, unsigned flags)
@@ -464,14 +475,14 @@ enum mm_error page_map(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
 
 /* ---- Unmap and protect ---- */
 
-/* The levels of the large leaves that the ends of a range cut in two; LEVEL_PT
- * stands for an end that cuts none. */
+/* The levels of the large leaves that the two ends of a range cut in two.
+ * LEVEL_PT means that this end cuts none. */
 struct cuts {
     unsigned first, last;
 };
 
-/* Whether all of the range is mapped, and where its ends cut.  Sets *run to the
- * first run of it. */
+/* Checks that all of the range is mapped, and finds the leaves that its ends
+ * cut.  Sets *run to the first run of the range. */
 static enum mm_error check_mapped(struct page_table *table, vaddr_t vaddr,
                                   uint64_t bytes, struct run *run,
                                   struct cuts *cuts)
@@ -495,14 +506,15 @@ static enum mm_error check_mapped(struct page_table *table, vaddr_t vaddr,
     return MM_OK;
 }
 
-/* Makes a large leaf a table of 512 leaves with the same meaning. */
+/* Replaces a large leaf by a table of 512 leaves with the same meaning. */
 static void split(page_slot *slot, unsigned level, paddr_t frame)
 {
     page_slot *children = slot_of(frame, 0, level - 1);
     uint64_t entry = slot_load(slot);
 
-    /* The CPU may set A or D meanwhile, and the children must have them too.
-     * acq_rel: they are filled before the CPU can find them. */
+    /* The CPU may set A or D in the large leaf meanwhile.  Then the exchange
+     * fails, and the children are written again with the new flags.  acq_rel:
+     * the children are written before the CPU can find them. */
     do {
         unsigned flags = page_leaf_flags(entry, level);
         uint64_t child =
@@ -516,8 +528,8 @@ static void split(page_slot *slot, unsigned level, paddr_t frame)
         memory_order_acq_rel, memory_order_relaxed));
 }
 
-/* Frames for splits, taken before the first one: one for each of two levels at
- * each end of a range. */
+/* Frames for splits, taken before the first split.  There may be two splits, of
+ * two levels, at each end of a range. */
 struct spares {
     unsigned count;
     paddr_t frames[4];
@@ -538,7 +550,8 @@ static bool take_spares(struct page_table *table, struct spares *spares,
     return true;
 }
 
-/* How many splits free both ends; a leaf that holds both is split once. */
+/* How many splits are needed so that no leaf reaches over an end of the range.
+ * A leaf with both ends in it is split once. */
 static unsigned splits_needed(vaddr_t first, vaddr_t last, struct cuts cuts)
 {
     unsigned splits = 0;
@@ -554,7 +567,7 @@ static unsigned splits_needed(vaddr_t first, vaddr_t last, struct cuts cuts)
     return splits;
 }
 
-/* Splits until no leaf lies on both sides of this address. */
+/* Splits leaves until this address is the start of a leaf. */
 static void split_at(struct page_table *table, vaddr_t vaddr,
                      struct spares *spares)
 {
@@ -569,10 +582,10 @@ static void split_at(struct page_table *table, vaddr_t vaddr,
     }
 }
 
-/* Sees to it that the range is mapped by leaves that lie in it whole, and sets
- * *run to the first run of it.  Nothing has to be invalidated: what the TLB
- * holds of a split leaf stays true until a part of it changes, and the
- * invalidation of that part drops all of it. */
+/* Splits leaves so that none reaches out of the range, and sets *run to the
+ * first run of it.  Nothing has to be invalidated yet: what the TLB holds of a
+ * split leaf stays true until a part of the leaf changes, and the invalidation
+ * of that part drops all of it. */
 static enum mm_error isolate(struct page_table *table, vaddr_t vaddr,
                              uint64_t bytes, struct run *run)
 {
@@ -593,7 +606,7 @@ static enum mm_error isolate(struct page_table *table, vaddr_t vaddr,
     return MM_OK;
 }
 
-/* Apart from page_unmap for the same reason as map_range. */
+/* Not inlined into page_unmap for the same reason as map_range. */
 static __attribute__((noinline)) enum mm_error
 unmap_range(struct page_table *table, vaddr_t vaddr, uint64_t bytes)
 {
@@ -615,13 +628,14 @@ enum mm_error page_unmap(struct page_table *table, vaddr_t vaddr,
     return unmap_range(table, vaddr, bytes);
 }
 
-/* Gives a leaf other bits where `kept` has 0. */
+/* Replaces those bits of a leaf where `kept` has 0. */
 static void replace_bits(page_slot *slot, uint64_t kept, uint64_t bits)
 {
     uint64_t entry = slot_load(slot);
 
-    /* In one step, lest an A or D that the CPU sets is lost; relaxed: memory
-     * behind the mapping is not ordered by it, the invalidation does that. */
+    /* One atomic operation, so that no A or D that the CPU sets is lost.
+     * relaxed: it does not order accesses to the mapped memory; the
+     * invalidation does. */
     while (!atomic_compare_exchange_weak_explicit(
         slot, &entry, (entry & kept) | bits, memory_order_relaxed,
         memory_order_relaxed))
@@ -667,8 +681,8 @@ enum mm_error page_protect(struct page_table *table, vaddr_t vaddr,
 
 /* ---- Join ---- */
 
-/* Joins that the TLB does not know of yet: the CPU may still translate with the
- * tables they replace, and set A and D in them. */
+/* Joins that the TLB was not told of yet.  The CPU may still translate with the
+ * replaced tables, and set A and D in them. */
 #define JOINS_MAX 32
 
 struct joins {
@@ -679,7 +693,7 @@ struct joins {
     } join[JOINS_MAX];
 };
 
-/* The bits of A and D that some entry of the table has. */
+/* A and D, each if some entry of the table has it. */
 static uint64_t noted_in(paddr_t frame)
 {
     const page_slot *slots = slot_of(frame, 0, LEVEL_PT);
@@ -690,15 +704,16 @@ static uint64_t noted_in(paddr_t frame)
     return noted & (ENTRY_A | ENTRY_D);
 }
 
-/* In the order of the joins, for a joined leaf may have been joined again.  A
- * flush, because the TLB may hold any of the small pages. */
+/* In the order in which the joins were made: a leaf may have been joined and
+ * then have become part of a larger one.  Flushes the whole TLB, because it may
+ * hold any of the small pages. */
 static void joins_end(struct page_table *table, struct joins *joins)
 {
     if (table->live && joins->count > 0)
         platform_tlb_flush();
     for (unsigned i = 0; i < joins->count; i++) {
         paddr_t frame = joins->join[i].table;
-        /* relaxed: A and D order nothing */
+        /* relaxed: no other access is ordered by A and D */
         atomic_fetch_or_explicit(joins->join[i].leaf, noted_in(frame),
                                  memory_order_relaxed);
         table->free(table->context, frame);
@@ -706,7 +721,7 @@ static void joins_end(struct page_table *table, struct joins *joins)
     joins->count = 0;
 }
 
-/* The leaf of this level that means the same as the table, or 0. */
+/* The leaf of this level that maps the same as the table, or 0. */
 static uint64_t joined_leaf(paddr_t frame, unsigned level)
 {
     const page_slot *slots = slot_of(frame, 0, LEVEL_PT);
@@ -724,7 +739,8 @@ static uint64_t joined_leaf(paddr_t frame, unsigned level)
     return page_leaf(paddr, level, page_leaf_flags(first, level - 1));
 }
 
-/* Joins what a slot of this level points at, if it can be. */
+/* Replaces the table that a slot of this level points at by a leaf, if
+ * possible. */
 static void try_join(struct page_table *table, page_slot *slot, unsigned level,
                      struct joins *joins)
 {
@@ -787,12 +803,12 @@ enum mm_error page_test_and_clear(struct page_table *table, vaddr_t vaddr,
 
     uint64_t cleared = (flags & PAGE_ACCESSED ? ENTRY_A : 0) |
                        (flags & PAGE_DIRTY ? ENTRY_D : 0);
-    /* relaxed: A and D order nothing */
+    /* relaxed: no other access is ordered by A and D */
     uint64_t entry =
         atomic_fetch_and_explicit(path[level], ~cleared, memory_order_relaxed);
     *was = page_leaf_flags(entry, level) & flags;
-    /* The CPU sets a bit again only when it no longer remembers having done so
-     * (Intel SDM volume 3, section 4.8). */
+    /* Without the invalidation the CPU would not set the bit again: its TLB
+     * holds the entry with the bit set (Intel SDM volume 3, section 4.8). */
     vaddr_t page = vaddr & ~(PAGE_SIZE - 1);
     if (*was != 0 && table->live)
         platform_tlb_invalidate(&page, 1);

@@ -1,4 +1,4 @@
-/* Page tables looked at: translate, walk, visit.  Nothing is changed here. */
+/* Reading page tables: translate, walk, visit.  Nothing is changed here. */
 #include "lib/format.h"
 #include "mm/page/slot.h"
 #include "mm/page_table.h"
@@ -105,7 +105,7 @@ bool page_table_visit(const struct page_table *table,
             }
             at += page_level_size(level);
         }
-        at = page_canonical(at); /* over the hole, and from the end to 0 */
+        at = page_canonical(at); /* skips the hole; 0 after the end */
     } while (at != 0);
     return true;
 }
