@@ -1,4 +1,5 @@
-/* The table of regions and its mapping; pages, devices, and words about it. */
+/* The table of regions and its page table; pages and devices; what an address
+ * is, in words. */
 #include "mm/kernel_space.h"
 
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 #include "mm/frame.h"
 #include "mm/platform.h"
 
-/* What boot/start32.asm has mapped: tables must lie in it to be written. */
+/* What boot/start32.asm has mapped.  Tables can be written only in it. */
 #define EARLY_LIMIT (4 * GIB)
 
 static struct page_table table;
@@ -90,7 +91,8 @@ const struct region *kernel_space_find(vaddr_t address)
 
 /* ---- The mapping ---- */
 
-/* Tables of the early boot are cut from the map, and stay there for good. */
+/* Until kernel_space_use_frames tables are cut from the map.  They are never
+ * given back. */
 static paddr_t alloc_from_map(void *context)
 {
     return boot_frames_alloc(context, PAGE_SIZE, PAGE_SIZE, EARLY_LIMIT);
@@ -108,8 +110,8 @@ static paddr_t alloc_frame(void *context)
     return frame_alloc(FRAME_4K);
 }
 
-/* A table that came from the map is no frame of the allocator: it is
- * refused, as reserved, and stays where it is. */
+/* Frees a table.  A table that was cut from the map is no frame of the
+ * allocator: frame_free refuses it as reserved, and it stays where it is. */
 static void free_frame(void *context, paddr_t frame)
 {
     (void)context;
@@ -118,16 +120,16 @@ static void free_frame(void *context, paddr_t frame)
            frame, mm_error_name(error));
 }
 
-/* What the direct map shows: RAM in any use.  Device memory is mapped where
- * it is asked for, with the caching that it needs. */
+/* The types that the direct map shows: RAM, whatever it is used for.  Device
+ * memory is mapped on request, with the caching that it needs. */
 static bool is_ram(enum memory_type type)
 {
     return type < MEMORY_RESERVED && type != MEMORY_FRAMEBUFFER;
 }
 
-/* The first stretch of RAM at or above an address, rounded outward to 2 MiB, so
- * that the small holes of a firmware map do not shatter the direct map into
- * 4 KiB pages.  False if there is none. */
+/* The first piece of RAM at or above an address, rounded outward to 2 MiB.  So
+ * small holes in the firmware's map do not break the direct map into 4 KiB
+ * pages.  False if there is none. */
 static bool next_ram(paddr_t at, paddr_t *start, paddr_t *end)
 {
     bool found = false;
@@ -146,8 +148,9 @@ static bool next_ram(paddr_t at, paddr_t *start, paddr_t *end)
     return found;
 }
 
-/* By addresses, because page_map takes its tables out of the same map: that
- * moves its entries, but RAM stays RAM. */
+/* Goes from address to address, not from entry to entry of the map: page_map
+ * takes its tables from the same map, which moves the entries.  RAM stays RAM,
+ * though. */
 static enum mm_error map_ram(unsigned flags)
 {
     for (paddr_t start, end = 0; next_ram(end, &start, &end);) {
@@ -180,7 +183,7 @@ static enum mm_error map_regions(void)
 static struct virtual_space ranges;
 static bool frames_ready;
 
-/* What is mapped for devices; bytes is 0 where nothing is. */
+/* The devices that are mapped; bytes is 0 in an unused entry. */
 static struct device {
     paddr_t paddr;
     uint64_t bytes;
@@ -188,7 +191,7 @@ static struct device {
     vaddr_t vaddr;
 } devices[KERNEL_SPACE_DEVICES_MAX];
 
-/* For the devices, and the page table below "ranges". */
+/* Protects the devices, and the page table below "ranges". */
 static struct cpu_lock ranges_lock;
 
 enum mm_error kernel_space_init(struct memory_map *map,
@@ -232,17 +235,17 @@ _Static_assert(FRAME_4K == (int)LEVEL_PT && FRAME_2M == (int)LEVEL_PD &&
                    FRAME_1G == (int)LEVEL_PDPT,
                "a frame of a size is what a leaf of that level maps");
 
-/* A frame must always go back: anything else is a bug of this file. */
+/* frame_free cannot fail here, unless this file has a bug. */
 static void give_back(paddr_t frame)
 {
     enum mm_error error = frame_free(frame);
     ASSERT(error == MM_OK, "frame 0x%lx: %s", frame, mm_error_name(error));
 }
 
-/* How many leaves are unmapped before their frames go back. */
+/* How many leaves are unmapped at a time, before their frames are freed. */
 #define BATCH 64
 
-/* Takes out leaves that lie wholly in the range, and their frames. */
+/* Unmaps the range, in which every leaf lies wholly, and frees the frames. */
 static void unback(vaddr_t start, uint64_t bytes)
 {
     vaddr_t end = start + bytes;
@@ -266,7 +269,8 @@ static void unback(vaddr_t start, uint64_t bytes)
     }
 }
 
-/* The largest frame up to this level that there is. */
+/* A frame as large as there is, at most of this level; *level becomes its own.
+ */
 static paddr_t alloc_up_to(unsigned *level)
 {
     for (;; --*level) {
@@ -299,8 +303,8 @@ static enum mm_error back(vaddr_t start, uint64_t bytes)
     return MM_OK;
 }
 
-/* Ranges are taken with an alignment that lets large leaves fit; one that is
- * no alignment stays what it is, to be refused. */
+/* Raises the alignment of a range so that large leaves fit.  An invalid
+ * alignment is returned unchanged, so that virtual_range_alloc refuses it. */
 static uint64_t align_for_leaves(uint64_t alignment, paddr_t paddr,
                                  uint64_t bytes)
 {
@@ -310,7 +314,7 @@ static uint64_t align_for_leaves(uint64_t alignment, paddr_t paddr,
     return valid && alignment < leaf ? leaf : alignment;
 }
 
-/* Frees a range that nothing is mapped in. */
+/* Frees a range in which nothing is mapped. */
 static void drop_range(vaddr_t start)
 {
     enum mm_error error = virtual_range_free(&ranges, start);
@@ -379,7 +383,8 @@ static bool overlap(paddr_t a, uint64_t a_bytes, paddr_t b, uint64_t b_bytes)
     return a < b + b_bytes && b < a + a_bytes;
 }
 
-/* The map's ranges are whole pages: the bytes touch RAM if their pages do. */
+/* The map's ranges are whole pages, so RAM overlaps the bytes exactly if it
+ * overlaps their pages. */
 static bool touches_ram(paddr_t paddr, uint64_t bytes)
 {
     for (unsigned i = 0; i < memory->count; i++) {
@@ -409,9 +414,9 @@ static struct device *unused_device(void)
     return NULL;
 }
 
-/* Takes these pages out of the direct map, where it has them: a frame that is
- * cached there and not here is forbidden (AMD64 manual, volume 2, section
- * 7.8.7). */
+/* Unmaps these pages in the direct map, where it shows them: a frame must not
+ * be mapped with two kinds of caching (AMD64 manual, volume 2, section 7.8.7).
+ */
 static enum mm_error hide_in_direct_map(paddr_t paddr, uint64_t bytes)
 {
     paddr_t end = paddr + bytes;
@@ -435,7 +440,7 @@ static enum mm_error hide_in_direct_map(paddr_t paddr, uint64_t bytes)
     return MM_OK;
 }
 
-/* Maps a device whose range was taken. */
+/* Maps a device at the range that was allocated for it. */
 static enum mm_error map_device_at(const struct device *wish)
 {
     enum mm_error error =
@@ -578,7 +583,7 @@ void kernel_space_print(int (*print)(const char *format, ...)
         print_region(print, &regions[i]);
 }
 
-/* A sentence with room for its end. */
+/* A buffer for a sentence. */
 struct text {
     char *buffer;
     size_t size;
@@ -596,14 +601,15 @@ static size_t say(struct text text, const char *format, ...)
     return length;
 }
 
-/* Trusts the tables no more than a fault handler may. */
+/* page_walk trusts the tables as little as a fault handler must. */
 static bool is_mapped(vaddr_t address)
 {
     struct page_walk walk;
     return page_walk(&table, address, &walk) == MM_OK;
 }
 
-/* Offsets this small come from the field of a struct or an index. */
+/* A fault at an address below this is taken for NULL plus the offset of a field
+ * or an array element. */
 #define NULL_REACH MIB
 
 static size_t explain_direct_map(vaddr_t address, struct text text)

@@ -1,12 +1,12 @@
-/* The plan of the kernel's space, as the audit asks for it: which leaf is where
- * it may be, and shows what it may show. */
+/* The plan that the audit compares the kernel's space with: where each leaf may
+ * lie, and which memory it may show. */
 #include "mm/kernel_space.h"
 #include "mm/page_audit.h"
 
 #define RIGHTS  (PAGE_WRITE | PAGE_EXECUTE | PAGE_USER)
 #define CACHING (PAGE_UNCACHED | PAGE_WRITE_COMBINING)
 
-/* What is wrong with a leaf as a part of its region, or NULL. */
+/* What is wrong with a leaf in this region, or NULL. */
 static const char *wrong_in(const struct region *region,
                             const struct page_leaf *leaf)
 {
@@ -25,8 +25,8 @@ static const char *wrong_in(const struct region *region,
     return NULL;
 }
 
-/* Whether a leaf of "ranges" has an owner.  If the ranges are being changed,
- * this one cannot be told, and passes. */
+/* Whether a leaf of "ranges" lies wholly in a live range.  True if the ranges'
+ * lock is taken, because then it cannot be known. */
 static bool is_owned(const struct page_leaf *leaf)
 {
     struct virtual_range range;

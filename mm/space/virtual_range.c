@@ -3,10 +3,12 @@
  * Invariants, between calls:
  *   - nodes are in order of address and disjoint, inside the space; the last
  *     one is space->end, at the limit;
- *   - gap reaches down to the end of the node before, or the space's start;
- *   - height and max_gap are those of the subtree, whose two halves differ in
- *     height by 1 at most;
- *   - a node is space->end, or of the ring and freed, or of a page and live.
+ *   - a node's gap reaches down to the end of the node before it, or to the
+ *     start of the space;
+ *   - height and max_gap are those of the node's subtree; the heights of its
+ *     two halves differ by 1 at most;
+ *   - a node is space->end; or it lies in the ring and its range is freed; or
+ *     it lies in a page of nodes and its range is live.
  */
 #include "mm/virtual_range.h"
 
@@ -63,7 +65,7 @@ static int lean_of(const struct virtual_node *node)
            (int)height_of(node->child[LEFT]);
 }
 
-/* Hangs `now`, which may be NULL, where `old` hung. */
+/* Puts `now`, which may be NULL, in the place of `old` below the parent. */
 static void hang(struct virtual_space *space, const struct virtual_node *old,
                  struct virtual_node *now)
 {
@@ -76,7 +78,7 @@ static void hang(struct virtual_space *space, const struct virtual_node *old,
         now->parent = parent;
 }
 
-/* The child on this side comes up, and the node goes below it. */
+/* Rotates: the child on this side moves up, and the node moves below it. */
 static struct virtual_node *rotate(struct virtual_space *space,
                                    struct virtual_node *node, int side)
 {
@@ -93,7 +95,8 @@ static struct virtual_node *rotate(struct virtual_space *space,
     return up;
 }
 
-/* Measures a node and balances it; returns the top of the subtree. */
+/* Sets a node's height and max_gap and balances it; returns the new top of its
+ * subtree. */
 static struct virtual_node *balance(struct virtual_space *space,
                                     struct virtual_node *node)
 {
@@ -108,7 +111,8 @@ static struct virtual_node *balance(struct virtual_space *space,
     return rotate(space, node, tall);
 }
 
-/* From a node that has changed upward, as far as the change is seen. */
+/* Balances upward from a node that has changed, until nothing changes any more.
+ */
 static void balance_up(struct virtual_space *space, struct virtual_node *node)
 {
     while (node != NULL) {
@@ -137,7 +141,7 @@ static struct virtual_node *next_of(const struct virtual_node *node)
     return node->parent;
 }
 
-/* Puts a node with start and end into the gap before `behind`. */
+/* Inserts a node, whose start and pages are set, in the gap before `behind`. */
 static void insert(struct virtual_space *space, struct virtual_node *node,
                    struct virtual_node *behind)
 {
@@ -157,7 +161,7 @@ static void insert(struct virtual_space *space, struct virtual_node *node,
     balance_up(space, behind);
 }
 
-/* `now` takes the place of `old` in the tree. */
+/* Puts `now` in the place of `old` in the tree. */
 static void take_place(struct virtual_space *space,
                        const struct virtual_node *old, struct virtual_node *now)
 {
@@ -171,8 +175,8 @@ static void take_place(struct virtual_space *space,
     now->max_gap = old->max_gap;
 }
 
-/* Takes a node out; its addresses join the gap before the node that is
- * returned. */
+/* Takes a node out of the tree.  Its addresses join the gap before the next
+ * node, which is returned. */
 static struct virtual_node *take_out(struct virtual_space *space,
                                      struct virtual_node *node)
 {
@@ -191,7 +195,7 @@ static struct virtual_node *take_out(struct virtual_space *space,
     return behind;
 }
 
-/* The node that holds an address, or NULL. */
+/* The node that contains an address, or NULL. */
 static struct virtual_node *node_at(const struct virtual_space *space,
                                     vaddr_t address)
 {
@@ -203,9 +207,10 @@ static struct virtual_node *node_at(const struct virtual_space *space,
 
 /* ---- Nodes ---- */
 
-/* A frame of nodes.  The unused ones are a list through `parent`. */
+/* A frame of nodes.  The unused nodes are a list, linked through `parent`. */
 struct virtual_node_page {
-    struct virtual_node_page *before, *behind; /* among those with room */
+    struct virtual_node_page *before, *behind; /* in the list of pages with room
+                                                */
     struct virtual_node *unused;
     uint64_t used;
 } __attribute__((aligned(64)));
@@ -298,7 +303,8 @@ static void give_node(struct virtual_space *space, struct virtual_node *node)
 
 /* ---- Freed ranges ---- */
 
-/* The oldest freed range becomes a part of the gap that is returned. */
+/* Takes the oldest freed range out of the tree.  Returns the node behind the
+ * gap that it becomes part of. */
 static struct virtual_node *forget_oldest(struct virtual_space *space)
 {
     struct virtual_node *oldest = &space->freed[space->freed_first];
@@ -307,7 +313,7 @@ static struct virtual_node *forget_oldest(struct virtual_space *space)
     return take_out(space, oldest);
 }
 
-/* Moves a live node into the ring. */
+/* Moves the node of a live range into the ring of freed ranges. */
 static void remember_freed(struct virtual_space *space,
                            struct virtual_node *node)
 {
@@ -323,15 +329,16 @@ static void remember_freed(struct virtual_space *space,
 
 /* ---- Gaps ---- */
 
-/* What is left of the gap before a node when addresses below `from` do not
- * count.  The node lies behind `from`. */
+/* How much of the gap before a node lies at or above `from`.  The node must lie
+ * above `from`. */
 static uint64_t gap_from(const struct virtual_node *node, vaddr_t from)
 {
     uint64_t left = node->start - from;
     return node->gap < left ? node->gap : left;
 }
 
-/* The node behind the lowest gap of this size, in a subtree that has one. */
+/* The node behind the lowest gap of this size, in a subtree that has such a
+ * gap. */
 static struct virtual_node *lowest_gap(struct virtual_node *node,
                                        uint64_t bytes)
 {
@@ -345,8 +352,8 @@ static struct virtual_node *lowest_gap(struct virtual_node *node,
     }
 }
 
-/* The same for gaps from an address on; NULL if there is none.  The last
- * candidate that the descent meets is the lowest. */
+/* The same for gaps at or above an address; NULL if there is none.  The last
+ * candidate that the descent meets is the lowest one. */
 static struct virtual_node *find_gap(const struct virtual_space *space,
                                      vaddr_t from, uint64_t bytes)
 {
@@ -366,8 +373,9 @@ static struct virtual_node *find_gap(const struct virtual_space *space,
     return lowest_gap(found->child[RIGHT], bytes);
 }
 
-/* A gap of so many bytes at *from or behind it: the node behind the gap, and
- * *from is moved into it.  NULL if there is none. */
+/* Finds a gap of so many bytes, first at or above *from, then from the start of
+ * the space, then by forgetting freed ranges.  Returns the node behind the gap,
+ * and sets *from to where the range may begin; NULL if there is no gap. */
 static struct virtual_node *make_gap(struct virtual_space *space,
                                      uint64_t bytes, vaddr_t *from)
 {
@@ -399,7 +407,8 @@ enum mm_error virtual_space_init(struct virtual_space *space, vaddr_t start,
         return MM_RANGE_WRAPS;
     if (bytes > VIRTUAL_SPACE_MAX)
         return MM_BAD_ARGUMENT;
-    memset(space, 0, sizeof(*space)); /* too large for a copy on the stack */
+    memset(space, 0, sizeof(*space)); /* too large for a compound literal on the
+                                       * stack */
     space->start = space->cursor = space->fresh = start;
     space->limit = space->end.start = start + bytes;
     space->end.gap = bytes;
@@ -435,7 +444,7 @@ static uint64_t guard_behind(unsigned guards)
     return guards & VIRTUAL_GUARD_BEHIND ? PAGE_SIZE : 0;
 }
 
-/* The addresses of a range without its guard pages. */
+/* The range of a node, without its guard pages. */
 static struct virtual_range inside(const struct virtual_node *node)
 {
     vaddr_t start = node->start + guard_before(node->guards);
@@ -443,7 +452,7 @@ static struct virtual_range inside(const struct virtual_node *node)
     return (struct virtual_range){start, end - start, node->name};
 }
 
-/* Makes a node for a wish that was checked. */
+/* Finds room and makes a node, for arguments that were checked. */
 static struct virtual_node *alloc_locked(struct virtual_space *space,
                                          uint64_t bytes, uint64_t alignment,
                                          unsigned guards)
@@ -504,7 +513,7 @@ enum mm_error virtual_range_alloc(struct virtual_space *space, uint64_t bytes,
     return node != NULL ? MM_OK : MM_OUT_OF_MEMORY;
 }
 
-/* The live range with this start. */
+/* Finds the live range with this start. */
 static enum mm_error find_live(const struct virtual_space *space, vaddr_t start,
                                struct virtual_node **found)
 {
@@ -626,10 +635,10 @@ enum mm_error virtual_space_stats(struct virtual_space *space,
 
 /* ---- Audit ---- */
 
-/* What a walk in order of address adds up. */
+/* Sums of a walk in order of address. */
 struct tally {
     uint64_t nodes, live, freed, live_bytes;
-    vaddr_t end; /* of the node before */
+    vaddr_t end; /* end of the node before */
 };
 
 static bool is_ring_node(const struct virtual_space *space,
@@ -689,7 +698,8 @@ static const char *check_node(const struct virtual_space *space,
     return NULL;
 }
 
-/* More nodes than are known of would be a circle. */
+/* The walk stops if it meets more nodes than were counted: the links might form
+ * a circle. */
 static const char *check_tree(const struct virtual_space *space,
                               struct tally *tally)
 {
@@ -713,8 +723,9 @@ static const char *check_tree(const struct virtual_space *space,
     return NULL;
 }
 
-/* A page with room has as many unused nodes as it says; all other pages are
- * full, so the live ranges tell how many nodes are used there. */
+/* A page in the list has as many unused nodes as it counts.  All other pages
+ * are full, so the number of live ranges tells how many nodes they must have.
+ */
 static const char *check_pages(const struct virtual_space *space)
 {
     uint64_t pages = 0, used = 0;
