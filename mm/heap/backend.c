@@ -1,5 +1,5 @@
-/* What all back-ends need and none has of its own: checking a layout, growing
- * the region, refusing, reporting a misuse. */
+/* Code that all back-ends share: checking a layout, growing the region,
+ * refusing a call, reporting a misuse. */
 #include "mm/heap/backend.h"
 
 #include "lib/assert.h"
@@ -40,7 +40,7 @@ void heap_use_calls(struct heap *heap, const struct heap_calls *table)
     struct heap_calls *calls = &heap->calls;
 
     heap->table = table;
-    /* release: as heap_fail_allocation needs it */
+    /* release: heap_fail_allocation relies on it */
 #define HEAP_USE(name)                                                         \
     __atomic_store_n(&calls->name, table->name, __ATOMIC_RELEASE)
     HEAP_USE(alloc);
@@ -68,12 +68,12 @@ void *heap_realloc_by_resize(struct heap *heap, void *pointer,
                               (struct layout){new_size, layout.align});
 }
 
-/* Refusing and reporting. */
+/* ---- Refusing and reporting ---- */
 
 void heap_refuse(struct heap *heap, enum mm_error error)
 {
-    /* relaxed: a count, and the last of several errors at once is any of them
-     */
+    /* relaxed: a count; and if several calls fail at once, any of their errors
+     * may be the last */
     __atomic_fetch_add(&heap->stats.failures, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&heap->error, error, __ATOMIC_RELAXED);
 }
@@ -84,7 +84,7 @@ static const char *const fault_names[] = {
 #undef HEAP_FAULT_NAME
 };
 
-/* One part of a report. */
+/* Size of a buffer for one part of a report. */
 #define REPORT_PART (HEAP_NAME_MAX + 16)
 
 static const char *const fault_texts[] = {
@@ -98,7 +98,8 @@ const char *heap_fault_text(enum heap_fault fault)
     return fault_texts[fault];
 }
 
-/* ", freed by ..." if somebody is known; returns the buffer. */
+/* Writes ", freed by ..." (what is "freed by") if caller is known, else
+ * nothing; returns the buffer. */
 static const char *by(const char *what, const void *caller, char *buffer)
 {
     char name[HEAP_NAME_MAX];

@@ -1,21 +1,22 @@
 /* What a back-end of the heap is: one file in mm/heap/, one struct
  * heap_backend.
  *
- * There are two kinds.  Most only decide where blocks lie: mm/heap/simple.c
- * checks layouts, takes the heap's lock, counts, and reports misuse for them.
- * Their functions are called with that lock held, and none may panic because of
- * what a caller of the heap did: it returns a fault, so that the report is made
- * with the lock free and the heap sound.
+ * There are two kinds.  Most back-ends only decide where blocks lie.  For them
+ * mm/heap/simple.c checks layouts, takes the heap's lock, counts, and reports
+ * misuse.  It calls their functions with that lock held.  These functions must
+ * not panic because of a caller's mistake: they return a fault, and simple.c
+ * reports it when the lock is free and the heap is consistent.
  *
- * The other kind does all of it by itself: it has calls, and none of the
- * functions from alloc on.  No kind has state outside its region.
+ * A back-end of the other kind does all of this itself: it has `calls`, and
+ * none of the functions from alloc on.  Back-ends of both kinds keep all their
+ * state in their heap's region.
  */
 #ifndef MM_HEAP_BACKEND_H
 #define MM_HEAP_BACKEND_H
 
 #include "mm/heap.h"
 
-/* What a pointer that came back to the heap may have wrong with it. */
+/* What can be wrong with a pointer that a caller passes back to the heap. */
 #define HEAP_FAULTS(X)                                                         \
     X(HEAP_NO_FAULT, "no fault")                                               \
     X(HEAP_DOUBLE_FREE, "a block that is free already")                        \
@@ -34,16 +35,17 @@ enum heap_fault {
 #undef HEAP_FAULT_ENUM
 };
 
-/* What a back-end knows of one block.  With a fault it is the block concerned,
- * as far as it can be told: start is NULL if it cannot. */
+/* What a back-end knows of one block.  With a fault it is the block that the
+ * fault is about; start is NULL if that is not known. */
 struct heap_block {
     void *start;
     struct layout layout; /* as asked for */
-    size_t usable;        /* bytes from start on that are the owner's */
-    size_t held;          /* bytes of the region that it takes */
+    size_t usable;        /* bytes from start on that the owner may use */
+    size_t held;          /* bytes of the region that the block takes */
 
-    /* Known with HEAP_CHECKS_FULL, else NULL: who allocated and freed it, and
-     * which byte gave a fault away, with its value then. */
+    /* Known with HEAP_CHECKS_FULL, else NULL: the return addresses of the calls
+     * that allocated and freed the block; and the byte that was overwritten,
+     * with the value that was found there. */
     const void *allocated_by, *freed_by, *damage;
     uint8_t damage_byte;
 };
@@ -52,83 +54,86 @@ struct heap_totals {
     size_t blocks, requested, held;
 };
 
-/* The calls of every heap whose back-end has none of its own. */
+/* The calls of every heap whose back-end has no calls of its own. */
 extern const struct heap_calls heap_simple_calls;
 
-/* The heap's calls are those of this table, which lives for ever. */
+/* Makes the heap use the calls of this table, which must live for ever. */
 void heap_use_calls(struct heap *heap, const struct heap_calls *table);
 
 struct heap_backend {
     const char *name;
     const char *help; /* one sentence */
 
-    /* Bytes of region without which init cannot work. */
+    /* init needs at least this many bytes of region. */
     size_t region_min;
 
-    /* Makes the region, of which at least region_min bytes are usable, an empty
-     * heap. */
+    /* Makes an empty heap of the region, of which at least region_min bytes are
+     * usable. */
     void (*init)(struct heap *heap);
 
-    /* What heap_fini and heap_trim have to do; NULL: nothing. */
+    /* Called by heap_fini and heap_trim; NULL: there is nothing to do. */
     void (*fini)(struct heap *heap);
     void (*trim)(struct heap *heap);
 
-    /* NULL for those that have the functions below. */
+    /* NULL for a back-end that has the functions below. */
     const struct heap_calls *calls;
 
-    /* Finds room for a layout that layout_error passes and that is no larger
-     * than the region's limit, growing the region if it must.  *dirty becomes
-     * the number of the block's first bytes that may be other than 0: the size
-     * where nothing is known.  False if there is no room. */
+    /* Finds room for a layout that layout_error accepts and that is no larger
+     * than the region's limit; grows the region if necessary.  Sets *dirty to
+     * how many bytes at the start of the block may not be 0: all of them if
+     * nothing is known.  False if there is no room. */
     bool (*alloc)(struct heap *heap, struct layout layout,
                   struct heap_block *block, size_t *dirty);
 
-    /* The same for a long-lived block, from another end of the region; NULL for
-     * a back-end that has no such place. */
+    /* The same for a long-lived block, from the other end of the region; NULL
+     * for a back-end that keeps no such place. */
     bool (*alloc_back)(struct heap *heap, struct layout layout,
                        struct heap_block *block, size_t *dirty);
 
-    /* The live block that starts at pointer. */
+    /* Finds the live block that starts at pointer, or says what is wrong with
+     * the pointer. */
     enum heap_fault (*find)(const struct heap *heap, const void *pointer,
                             struct heap_block *block);
 
-    /* The same for a pointer that is trusted: without a look at whether there
-     * is such a block. */
+    /* The same for a pointer that is trusted: does not check that there is such
+     * a block. */
     void (*look)(const struct heap *heap, const void *pointer,
                  struct heap_block *block);
 
-    /* Frees a block that find has found just now. */
+    /* Frees a block that find has just found. */
     void (*dealloc)(struct heap *heap, const struct heap_block *block);
 
-    /* Gives a block that find has found just now another layout, of the kind
-     * that alloc is given, without moving it; its start is aligned for it.
-     * Updates *block.  False if it cannot, and then nothing has changed. */
+    /* Gives a block that find has just found another layout, without moving it.
+     * The layout is one that alloc would get, and the block's start is aligned
+     * for it.  Updates *block.  False if this is not possible; then nothing has
+     * changed. */
     bool (*resize)(struct heap *heap, struct heap_block *block,
                    struct layout layout);
 
-    /* Verifies every invariant, and adds up the live blocks. */
+    /* Checks every invariant, and adds up the live blocks. */
     struct heap_flaw (*check)(const struct heap *heap,
                               struct heap_totals *totals);
 };
 
-/* Makes at least bytes (a multiple of HEAP_GRANULE) more of the region usable:
- * for back-ends.  False, with nothing changed, if it cannot. */
+/* For back-ends: makes at least `bytes` (a multiple of HEAP_GRANULE) more bytes
+ * of the region usable.  False if it cannot; then nothing has changed. */
 bool heap_grow(struct heap *heap, size_t bytes);
 
-/* Counts a call that returns NULL, and notes why: any context. */
+/* Counts a call that returns NULL, and records the error: any context. */
 void heap_refuse(struct heap *heap, enum mm_error error);
 
-/* For the usual calls.  Where their code lies tells which of their loads and
- * jumps look alike to the processor: a replacement at random took 10 to 12 ns
- * by it, and 10 at all places tried since each begins at a line. */
+/* For the functions that are called most.  The address of their code decides
+ * which of their loads and jumps the processor's predictors confuse.  A
+ * replacement at random took 10 to 12 ns depending on it; with each function at
+ * the start of a cache line it took 10 ns at all addresses tried. */
 #define ALIGNED_TO_LINE __attribute__((aligned(64)))
 
-/* Realloc for those to whom it is a resize like any other. */
+/* realloc for back-ends that treat it as a resize like any other. */
 void *heap_realloc_by_resize(struct heap *heap, void *pointer,
                              struct layout layout, size_t new_size,
                              const void *caller);
 
-/* The class by doublings of this size. */
+/* The class of this size, in classes by doublings. */
 static inline unsigned heap_class_of(size_t size)
 {
     unsigned bits = size <= 16 ? 0 : 60 - (unsigned)__builtin_clzll(size - 1);
@@ -136,14 +141,15 @@ static inline unsigned heap_class_of(size_t size)
     return bits < HEAP_CLASSES ? bits : HEAP_CLASSES - 1;
 }
 
-/* Counts a block that is live from now on, or no more: in all, and in the class
- * by doublings. */
+/* Count a block that has become live, and one that is no longer live: in the
+ * totals, and in its class by doublings. */
 void heap_count(struct heap_stats *stats, struct heap_class *classes,
                 const struct heap_block *block);
 void heap_discount(struct heap_stats *stats, struct heap_class *classes,
                    const struct heap_block *block);
 
-/* Copies what is known of a class by doublings. */
+/* Copies the figures of one class by doublings; false if there is no such
+ * class. */
 bool heap_copy_class(const struct heap_class *classes, unsigned number,
                      struct heap_class *class);
 
@@ -153,13 +159,13 @@ const char *heap_fault_text(enum heap_fault fault);
 /* Room for platform_name_code in reports; a longer name is cut. */
 #define HEAP_NAME_MAX 64
 
-/* Ends in assert_failed with the fault, the block and who called; with no lock
- * held. */
+/* Reports the fault, the block and the caller with assert_failed, and does not
+ * return.  To be called with no lock held. */
 _Noreturn void heap_report(const struct heap *heap, enum heap_fault fault,
                            const struct heap_claim *claim,
                            const struct heap_block *block);
 
-/* The first address behind what is usable of the region now. */
+/* The first address behind the usable part of the region. */
 static inline vaddr_t heap_end(const struct heap *heap)
 {
     return (vaddr_t)heap->region.start + heap->region.size;

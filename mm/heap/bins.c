@@ -8,28 +8,30 @@
  *     bytes  32  48  64     1008| 1024..1136 1152..1264     1920.| 2048..2288
  *            one size a bin     | eight bins each time the size doubles
  *
- * A bitmap has a bit a bin that is not empty, and one more word has a bit for
- * each word of it that is not 0: two counts of trailing zeros find the next bin
- * with something in it, however many lie between.  Every block in a bin above
- * that of the request fits, so allocation takes the first one there; it
- * searches through bins only before it grows the region.
+ * A bitmap has one bit for each bin, which is set if the bin is not empty.  One
+ * more word has a bit for each word of the bitmap, which is set if that word is
+ * not 0.  So two counts of trailing zeros find the next bin that is not empty,
+ * however far away it is.  Every block in a bin above that of the request fits,
+ * so allocation takes the first one there.  Only before it grows the region
+ * does it search through the blocks of bins.
  *
  * A free block carries boundary tags: its size stands in its header and again
- * in its last bytes, so that the block behind it finds its start.
+ * in its last bytes, so that the block behind it can find its start.
  *
  *     +--------+------+----------+- - - - - - - - - - -+------+--------+----
  *     | header | next | previous |        free         | size | header | ...
  *     +--------+------+----------+- - - - - - - - - - -+------+--------+----
  *                                                             after_free
  *
- * The smallest block has no room for the second tag; then after_free says so.
- * The free block at the end of the region has no block behind it and no second
- * tag: memory that nobody has used is not written.  So both neighbours of a
- * block are known at once, and freeing takes the same time however many blocks
- * there are.
+ * after_free, in the header behind, says that the block in front is free.  The
+ * smallest block has no room for the second tag; then after_free says that it
+ * is of that size.  The free block at the end of the region has no block behind
+ * it and no second tag, so memory that was never used is not written.  Both
+ * neighbours of a block are thus found at once, and freeing takes the same time
+ * however many blocks there are.
  *
- * Invariants: besides these, nothing but 0 stands from fresh on, if the region
- * came zeroed.
+ * Invariants: the above; and if the region came zeroed, all bytes from fresh on
+ * are 0.
  */
 #include "mm/heap/block.h"
 
@@ -42,15 +44,15 @@ struct hole {
 
 _Static_assert(sizeof(struct hole) <= BLOCK_MIN, "the links have room");
 
-/* What after_free of the block behind says of a free block. */
+/* What after_free in a header says of a free block in front of it. */
 enum {
     TAGGED = 1, /* its size is in its last bytes */
-    SMALL,      /* it is of the smallest size */
+    SMALL,      /* it has the smallest size */
 };
 
-/* Sizes are counted in granules here.  Up to EXACT of them each size has a bin;
- * then every doubling has 1 << STEPS_SHIFT, up to 64 TiB, half of what can be
- * addressed. */
+/* Sizes are counted in granules here.  Each size below EXACT granules has a bin
+ * of its own.  Above, every doubling of the size has 1 << STEPS_SHIFT bins, up
+ * to 64 TiB, half of what can be addressed. */
 #define EXACT_SHIFT 6
 #define EXACT       (1u << EXACT_SHIFT)
 #define STEPS_SHIFT 3
@@ -61,7 +63,7 @@ enum {
 
 struct bins {
     struct hole *top; /* the free block at the end of the region, or NULL */
-    vaddr_t fresh;    /* BLOCK_NOWHERE in a region that did not come zeroed */
+    vaddr_t fresh;    /* BLOCK_NOWHERE if the region did not come zeroed */
     uint64_t words;   /* bit i: map[i] is not 0 */
     uint64_t map[WORDS];
     struct hole *first[BINS];
@@ -79,14 +81,15 @@ static vaddr_t bins_start(const struct heap *heap)
 
 /* ---- Bins ---- */
 
-/* By how much a size beyond the exact ones is shifted to leave its first bits:
- * STEPS_SHIFT of them behind the leading one. */
+/* For a size of EXACT granules or more: the shift that leaves the leading one
+ * and STEPS_SHIFT bits behind it. */
 static unsigned step_shift(uint64_t granules)
 {
     return 63u - (unsigned)__builtin_clzll(granules) - STEPS_SHIFT;
 }
 
-/* The bin that blocks of this size are in; BINS or more beyond the last. */
+/* The bin for blocks of this size; BINS or more if they are too large for any.
+ */
 static unsigned bin_of(size_t size)
 {
     uint64_t granules = size / HEAP_GRANULE;
@@ -100,7 +103,7 @@ static unsigned bin_of(size_t size)
            ((unsigned)(granules >> shift) - (1u << STEPS_SHIFT));
 }
 
-/* The lowest bin in which every block has this size. */
+/* The lowest bin whose blocks all have at least this size. */
 static unsigned bin_above(size_t size)
 {
     uint64_t granules = size / HEAP_GRANULE;
@@ -111,7 +114,7 @@ static unsigned bin_above(size_t size)
     return bin_of(granules * HEAP_GRANULE);
 }
 
-/* The lowest bin that is not empty, from this one on; BINS if all are. */
+/* The first bin that is not empty, from this one on; BINS if there is none. */
 static unsigned next_bin(const struct bins *bins, unsigned bin)
 {
     if (bin >= BINS)
@@ -132,21 +135,21 @@ static unsigned next_bin(const struct bins *bins, unsigned bin)
 
 /* ---- Free blocks ---- */
 
-/* Bytes below this address may be other than 0 from now on. */
+/* Notes that bytes below this address may be written from now on. */
 static void written_below(struct bins *bins, vaddr_t address)
 {
     if (bins->fresh < address)
         bins->fresh = address;
 }
 
-/* The last bytes of a free block, which repeat its size. */
+/* The copy of a free block's size in its last bytes; end is the block's end. */
 static size_t *size_before(vaddr_t end)
 {
     return (size_t *)(end - sizeof(size_t));
 }
 
-/* Tells the block at this address, if there is one, of the one in front: free,
- * with this size, or live if that is 0. */
+/* Tells the block at this address, if there is one, whether the block in front
+ * of it is free (free_size is its size) or live (free_size is 0). */
 static void tell_next(const struct heap *heap, vaddr_t end, size_t free_size)
 {
     if (end == heap_end(heap))
@@ -212,8 +215,8 @@ static void take(struct bins *bins, struct hole *hole)
         bins->top = NULL;
 }
 
-/* Frees these bytes, merged with the free blocks at both sides: the one in
- * front is told, or NULL. */
+/* Frees these bytes and merges them with the free blocks on both sides.  before
+ * is the free block in front, or NULL. */
 static void insert(struct heap *heap, vaddr_t at, size_t size,
                    struct hole *before)
 {
@@ -257,7 +260,7 @@ static bool extend(struct heap *heap, size_t bytes)
 
 /* ---- The back-end ---- */
 
-/* Whether a block fits in this free one; it is at *at then. */
+/* Whether a block fits in this free one; sets *at to where it would start. */
 static bool fits(const struct hole *hole, size_t size, size_t align,
                  vaddr_t *at)
 {
@@ -265,24 +268,25 @@ static bool fits(const struct hole *hole, size_t size, size_t align,
     return block_fits(*at, size, block_end(&hole->block));
 }
 
-/* A free block with room, or NULL. */
+/* A free block with room for the request, or NULL. */
 static struct hole *search(const struct bins *bins, size_t size, size_t align,
                            vaddr_t *at)
 {
     unsigned bin = bin_of(size);
 
-    /* one of just that size, as is freed and asked for again and again */
+    /* try the bin of exactly this size first: programs often free a size and
+     * ask for it again */
     if (bin < BINS && bins->first[bin] &&
         fits(bins->first[bin], size, align, at))
         return bins->first[bin];
 
-    /* one that will do wherever it lies */
+    /* a block that has room wherever it lies */
     size_t padding = align > HEAP_GRANULE ? align + BLOCK_MIN : 0;
     unsigned above = next_bin(bins, bin_above(size + padding));
     if (above < BINS && fits(bins->first[above], size, align, at))
         return bins->first[above];
 
-    /* any other that might do */
+    /* search the other blocks that may have room */
     for (bin = next_bin(bins, bin); bin < BINS; bin = next_bin(bins, bin + 1))
         for (struct hole *hole = bins->first[bin]; hole; hole = hole->next)
             if (fits(hole, size, align, at))
@@ -290,8 +294,8 @@ static struct hole *search(const struct bins *bins, size_t size, size_t align,
     return NULL;
 }
 
-/* Gives back what a live block has beyond size bytes.  Tells the block behind
- * of it, in either case. */
+/* Frees what a live block has beyond size bytes.  In any case tells the block
+ * behind whether the one in front is free. */
 static void trim(struct heap *heap, struct block *block, size_t size)
 {
     size_t rest = block->size - size;
@@ -305,7 +309,8 @@ static void trim(struct heap *heap, struct block *block, size_t size)
     written_below(bins_of(heap), block_end(block));
 }
 
-/* Makes a live block of the free one, but for what lies below at. */
+/* Makes a live block of the free one, from `at` on; what lies below `at` stays
+ * free. */
 static struct block *cut(struct heap *heap, struct hole *hole, vaddr_t at)
 {
     vaddr_t end = block_end(&hole->block);
@@ -364,7 +369,8 @@ static void bins_dealloc(struct heap *heap, const struct heap_block *found)
     insert(heap, (vaddr_t)block, block->size, hole_before(block));
 }
 
-/* Appends the free block behind this one, if with it it has size bytes. */
+/* Appends the free block behind this one if both together have size bytes.
+ * Grows the region for it if they are the last in it. */
 static bool absorb(struct heap *heap, struct block *block, size_t size)
 {
     struct bins *bins = bins_of(heap);
@@ -376,7 +382,7 @@ static bool absorb(struct heap *heap, struct block *block, size_t size)
     if (free_end - at < size) {
         size_t missing = size - (free_end - at);
 
-        /* a free block of its own has to have room for its links */
+        /* a free block that is new must have room for its links */
         if (free_end == end && missing < BLOCK_MIN)
             missing = BLOCK_MIN;
         if (free_end != heap_end(heap) || !extend(heap, missing))
@@ -403,7 +409,7 @@ static bool bins_resize(struct heap *heap, struct heap_block *description,
 
 /* ---- The check ---- */
 
-/* Whether a free block starts here: a link may lead anywhere. */
+/* Whether a free block starts at the target of a link, which may be corrupt. */
 static bool is_hole(const struct heap *heap, const struct hole *hole)
 {
     vaddr_t at = (vaddr_t)hole;
@@ -412,7 +418,7 @@ static bool is_hole(const struct heap *heap, const struct hole *hole)
            is_aligned(at, HEAP_GRANULE) && block_is(&hole->block, BLOCK_FREE);
 }
 
-/* What is wrong with a free block whose header is sound, or NULL. */
+/* What is wrong with a free block whose header is right, or NULL. */
 static const char *hole_flaw(const struct heap *heap, const struct hole *hole)
 {
     const struct bins *bins = bins_of(heap);
@@ -453,8 +459,8 @@ static struct heap_flaw check_map(const struct bins *bins)
     return (struct heap_flaw){0};
 }
 
-/* Holds the bins against the number of free blocks that were met, of which each
- * is linked rightly. */
+/* Compares the bins with the number of free blocks that the walk met.  The walk
+ * has checked the links of each. */
 static struct heap_flaw check_bins(const struct heap *heap, size_t holes)
 {
     const struct bins *bins = bins_of(heap);

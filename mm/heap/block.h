@@ -1,5 +1,5 @@
-/* A block with a header in front: what the back-ends bump, list and bins
- * deal in.
+/* A block with a header in front: the form that the back-ends bump, list and
+ * bins use.
  *
  *     0                8        12      13      14      15      16
  *     +----------------+--------+-------+-------+-------+-------+---------//-+
@@ -10,14 +10,14 @@
  *                                                                 owner has
  *
  * Blocks lie one behind another with nothing in between: the next one starts
- * size bytes further on.  So a walk from the first meets them all, and what an
- * alignment leaves over in front of a block is a free block, too.
+ * size bytes further on.  So a walk from the first block meets them all.  The
+ * bytes that an alignment skips in front of a block are a free block, too.
  *
  * The mark tells whether a header is that of a live or a free block.  It is
- * mixed with its own address, so that neither a copy of it elsewhere nor chance
- * makes a header.  Freeing leaves the header behind with the mark of a free
- * block even if the block merges with a neighbour: a second free is told as
- * long as nobody has written over it.
+ * mixed with the header's own address, so that neither a copy of a header nor
+ * chance makes another one.  When a block is freed, its header stays there with
+ * the mark of a free block, even if the block merges with a neighbour.  So a
+ * second free is noticed until the header is overwritten.
  */
 #ifndef MM_HEAP_BLOCK_H
 #define MM_HEAP_BLOCK_H
@@ -27,7 +27,7 @@
 
 struct block {
     size_t size;         /* header and payload: a multiple of HEAP_GRANULE */
-    uint32_t mark;       /* block_mark of its kind */
+    uint32_t mark;       /* block_mark of live or free */
     uint8_t slack;       /* bytes of the payload beyond those asked for */
     uint8_t align_shift; /* log2 of the alignment asked for */
     uint8_t after_free;  /* of the block in front: 0 if live (bump, bins) */
@@ -37,11 +37,11 @@ struct block {
 _Static_assert(sizeof(struct block) == HEAP_GRANULE,
                "a payload starts on a granule");
 
-/* The smallest block: a header, and room for what a back-end keeps in the
+/* The smallest block: a header, and room for what a back-end stores in the
  * payload of a free block. */
 #define BLOCK_MIN (sizeof(struct block) + HEAP_GRANULE)
 
-/* No address: no block fits behind it. */
+/* Not an address: no block fits behind it. */
 #define BLOCK_NOWHERE (~(vaddr_t)0)
 
 enum block_kind {
@@ -52,7 +52,7 @@ enum block_kind {
 static inline uint32_t block_mark(const struct block *block,
                                   enum block_kind kind)
 {
-    /* Knuth's multiplicative hash: neighbours get unlike marks */
+    /* Knuth's multiplicative hash: neighbours get different marks */
     return (uint32_t)((vaddr_t)block / HEAP_GRANULE) * 2654435761u ^
            (uint32_t)kind;
 }
@@ -77,14 +77,14 @@ static inline vaddr_t block_end(const struct block *block)
     return (vaddr_t)block + block->size;
 }
 
-/* The size of the block for a request: the only place that rounds one. */
+/* The size of the block for a request.  Sizes are rounded only here. */
 static inline size_t block_size_for(size_t requested)
 {
     return sizeof(struct block) + align_up(requested, HEAP_GRANULE);
 }
 
 /* The lowest address, from this one on, where a block with an aligned payload
- * may start: here, or far enough on for a free block in between. */
+ * may start: either here, or with enough room in between for a free block. */
 static inline vaddr_t block_place(vaddr_t from, size_t align)
 {
     size_t step = align > HEAP_GRANULE ? align : HEAP_GRANULE;
@@ -93,7 +93,7 @@ static inline vaddr_t block_place(vaddr_t from, size_t align)
 
     if (at != from && at - from < BLOCK_MIN)
         at += step;
-    /* near the last address the sums wrap */
+    /* near the last address the sums may wrap */
     return at >= from && at + sizeof(struct block) > at ? at : BLOCK_NOWHERE;
 }
 
@@ -111,7 +111,7 @@ static inline struct block *block_write(vaddr_t at, size_t size,
     return block;
 }
 
-/* Notes in the header what was asked for. */
+/* Writes the size and the alignment that were asked for into the header. */
 static inline void block_note_layout(struct block *block, struct layout layout)
 {
     block->slack = (uint8_t)(block->size - sizeof(struct block) - layout.size);
@@ -139,7 +139,8 @@ static inline void block_add_up(const struct block *block,
     totals->held += block->size;
 }
 
-/* What is wrong with the header of a block that should end by end, or NULL. */
+/* What is wrong with the header of a block that must not reach past end, or
+ * NULL. */
 static inline const char *block_flaw(const struct block *block, vaddr_t end)
 {
     if (!block_is(block, BLOCK_LIVE) && !block_is(block, BLOCK_FREE))
@@ -147,7 +148,8 @@ static inline const char *block_flaw(const struct block *block, vaddr_t end)
     if (block->size < BLOCK_MIN || !is_aligned(block->size, HEAP_GRANULE) ||
         !block_fits((vaddr_t)block, block->size, end))
         return "a block of an impossible size";
-    /* a granule less one from rounding, a granule too small for a block */
+    /* slack comes from rounding (less than a granule), and from a rest that was
+     * too small for a block (a granule) */
     if (block->slack >= BLOCK_MIN ||
         block->slack >= block->size - sizeof(*block))
         return "a block with more slack than rounding makes";
@@ -160,8 +162,8 @@ static inline const char *block_flaw(const struct block *block, vaddr_t end)
     return NULL;
 }
 
-/* Among the blocks from first up to end, the one that starts at pointer; with a
- * fault, the one concerned. */
+/* Finds the block that starts at pointer among those from first up to end.
+ * With a fault, the block that it is about. */
 static inline enum heap_fault block_find(vaddr_t first, vaddr_t end,
                                          const void *pointer,
                                          struct heap_block *description)
@@ -187,7 +189,7 @@ static inline enum heap_fault block_find(vaddr_t first, vaddr_t end,
     return HEAP_NOT_A_START;
 }
 
-/* The back-ends' look: of whatever heap. */
+/* The `look` of the back-ends that use these blocks. */
 static inline void block_look(const struct heap *heap, const void *pointer,
                               struct heap_block *description)
 {
@@ -195,8 +197,8 @@ static inline void block_look(const struct heap *heap, const void *pointer,
     block_describe(block_of(pointer), description);
 }
 
-/* For alloc_zeroed: how many of size bytes at start lie below the address that
- * nothing was written from on. */
+/* For alloc_zeroed: how many of the size bytes at start lie below fresh, from
+ * where on nothing was ever written. */
 static inline size_t block_dirty(vaddr_t start, size_t size, vaddr_t fresh)
 {
     if (fresh <= start)

@@ -1,14 +1,15 @@
 /* The back-end buddy: blocks of 32 bytes times a power of two.
  *
  * A block of order k has 32 << k bytes and lies at a multiple of them, so every
- * block is naturally aligned.  Two neighbours that make up one block of order
- * k + 1 are buddies: their addresses differ in one bit.  Allocation takes the
- * smallest free block that is large enough and halves it until it fits; freeing
- * a block merges it with its buddy as long as that is free, too.  Each order
- * has a list of its free blocks, and a word tells which lists have any, so both
- * take at most as many steps as there are orders.
+ * block is naturally aligned.  Two neighbours that make up one block of order k
+ * + 1 are buddies: their addresses differ in one bit.  Allocation takes the
+ * smallest free block that is large enough and halves it until it fits.
+ * Freeing merges a block with its buddy, and so on, as long as the buddy is
+ * free.  Each order has a list of its free blocks, and a word tells which lists
+ * have any, so both take at most as many steps as there are orders.
  *
- * What is known of blocks is kept apart from them, an entry a unit of 32 bytes:
+ * What is known of blocks is kept apart from them, one entry for each unit of
+ * 32 bytes:
  *
  *           7       6       5             0
  *       +-------+-------+------------------+
@@ -17,16 +18,16 @@
  *  note | live: what was asked for (below); free: whether it is clean
  *       +----------------------------------+
  *
- * pair is the one bit that two buddies have in common: whether exactly one of
- * them is a free block.  It flips when either enters a list or leaves it, and
- * so whoever frees a block knows at once, with no list searched, whether the
- * buddy is free.  It is in the entry where the right one of the two starts;
- * that address is the middle of the pair, and of no other pair.
+ * pair is one bit that two buddies share: whether exactly one of them is a free
+ * block.  It flips when either of them enters or leaves a list.  So when a
+ * block is freed, the bit tells at once whether its buddy is free; no list is
+ * searched.  The bit is in the entry where the right one of the two starts;
+ * that address is the middle of this pair, and of no other pair.
  *
- * Entries must stay where they are when the region grows, and no more of the
- * region than is needed may be taken for them.  So the region is cut in
- * segments, each as large as all those in front of it, and the entries of
- * each stand right below it, where memory is usable before the segment is:
+ * Entries must stay where they are when the region grows, and they should take
+ * no more of the region than is needed.  So the region is cut into segments,
+ * each as large as all those in front of it.  The entries of each segment lie
+ * right below it, where memory becomes usable before the segment does:
  *
  *     base              1 KiB           2 KiB                       4 KiB
  *     +-------+---------+-+-------------+-+---------------------------+-+---
@@ -34,8 +35,8 @@
  *     +-------+---------+-+-------------+-+---------------------------+-+---
  *                       entries of the segment that follows, 1/16 of it
  *
- * Where an entry is follows from the address with one count of leading zeros.
- * A segment that the region can never reach has no entries.
+ * One count of leading zeros gives the place of an entry from an address.  A
+ * segment that the region can never reach has no entries.
  *
  * A free block is clean if all its bytes but those of its links are 0.
  *
@@ -49,10 +50,10 @@
 
 #define UNIT UINT64_C(32)
 
-/* Orders 0 to 35: blocks up to 1 TiB. */
+/* Orders 0 to 35: blocks of up to 1 TiB. */
 #define ORDERS 36
 
-/* Units in front of the first segment that has entries below it. */
+/* Units before the first segment whose entries lie below it. */
 #define FIRST_UNITS 32
 
 struct entry {
@@ -72,11 +73,11 @@ _Static_assert(sizeof(struct hole) <= UNIT, "the links have room");
 
 struct buddy {
     vaddr_t base;     /* of unit 0: the region's start, rounded down */
-    vaddr_t end;      /* behind the last whole unit that is usable */
-    vaddr_t limit;    /* behind the last that ever may be */
+    vaddr_t end;      /* end of the last usable whole unit */
+    vaddr_t limit;    /* end of the last unit that may become usable */
     uint64_t stocked; /* bit k: the list of order k is not empty */
     struct hole *first[ORDERS];
-    struct entry entries[FIRST_UNITS]; /* of the first units */
+    struct entry entries[FIRST_UNITS]; /* for the first FIRST_UNITS units */
 } __attribute__((aligned(HEAP_GRANULE)));
 
 _Static_assert(HEAP_GRANULE + sizeof(struct buddy) + UNIT <=
@@ -105,7 +106,7 @@ static unsigned order_for(struct layout layout)
 
 /* ---- Entries ---- */
 
-/* Where the first block may start. */
+/* The first address where a block may lie. */
 static vaddr_t first_place(const struct buddy *buddy)
 {
     return align_up((vaddr_t)buddy + sizeof(*buddy), UNIT);
@@ -116,14 +117,15 @@ static uint64_t unit_of(const struct buddy *buddy, vaddr_t address)
     return (address - buddy->base) / UNIT;
 }
 
-/* The largest power of two that is not above the number. */
+/* The largest power of two that is not above the number, which is not 0. */
 static uint64_t top_bit(uint64_t number)
 {
     return UINT64_C(1) << (63 - __builtin_clzll(number));
 }
 
-/* Those of the units of one block stand side by side: no block crosses from one
- * segment to the next, for the entries are in between. */
+/* The entry of the unit at an address.  The entries of a block's units are
+ * neighbours: no block reaches from one segment into the next, because the
+ * entries lie in between. */
 static struct entry *entry_at(const struct buddy *buddy, vaddr_t address)
 {
     uint64_t unit = unit_of(buddy, address);
@@ -140,8 +142,8 @@ struct range {
     vaddr_t start, end;
 };
 
-/* The first run of entries that ends behind this address; empty, at the limit,
- * if there is none. */
+/* The first range of entries whose end is above this address.  If there is
+ * none, an empty range at the limit. */
 static struct range entries_above(const struct buddy *buddy, vaddr_t address)
 {
     uint64_t unit = unit_of(buddy, address);
@@ -165,9 +167,10 @@ static void set_head(struct entry *entry, unsigned head)
     entry->head = (uint8_t)((entry->head & HEAD_PAIR) | head);
 }
 
-/* What was asked for: the alignment's shift, and how many bytes of the block
- * were not.  A block of order 0 has one byte for both, any other a byte for the
- * shift and as many of the next ones as there are, which suffice. */
+/* The note of a live block has the shift of the alignment asked for, and how
+ * many bytes of the block were not asked for.  A block of order 0 has one byte
+ * for both.  Any other block has a byte for the shift, and the notes of its
+ * other units for the number: these are enough bytes. */
 static unsigned slack_bytes(unsigned order)
 {
     return order < 3 ? (1u << order) - 1 : 7;
@@ -188,7 +191,7 @@ static void note_layout(struct entry *entry, unsigned order,
         entry[i].note = (uint8_t)slack;
 }
 
-/* Of a live block; of a free one, what it would be if all of it were live. */
+/* Describes a live block; or a free one, as if all of it were in use. */
 static void describe(const struct entry *entry, vaddr_t at,
                      struct heap_block *block)
 {
@@ -213,8 +216,9 @@ static void describe(const struct entry *entry, vaddr_t at,
 
 /* ---- Free blocks ---- */
 
-/* Notes that a block became free, or is no more.  True if now its buddy is as
- * it is: when it becomes free, that is free too. */
+/* Notes that a block has become free, or that it no longer is.  Returns whether
+ * its buddy is now in the same state: for a block that has become free, whether
+ * its buddy is free too. */
 static bool flip_pair(const struct buddy *buddy, vaddr_t at, unsigned order)
 {
     vaddr_t middle = at | order_size(order);
@@ -241,8 +245,8 @@ static void push(struct buddy *buddy, vaddr_t at, unsigned order, bool clean)
     entry->note = clean;
 }
 
-/* Takes a free block off its list; no block starts there for now.  Returns
- * whether it is clean. */
+/* Takes a free block off its list; then no block starts there.  Returns whether
+ * it was clean. */
 static bool take(struct buddy *buddy, vaddr_t at, unsigned order)
 {
     struct entry *entry = entry_at(buddy, at);
@@ -260,14 +264,14 @@ static bool take(struct buddy *buddy, vaddr_t at, unsigned order)
     return entry->note != 0;
 }
 
-/* Makes these bytes a free block, merged as far as it goes. */
+/* Makes these bytes a free block, and merges it with free buddies. */
 static void release(struct buddy *buddy, vaddr_t at, unsigned order, bool clean)
 {
     while (flip_pair(buddy, at, order)) {
         uint64_t size = order_size(order);
 
         clean &= take(buddy, at ^ size, order);
-        if (clean) /* the links of the right one, if it had any */
+        if (clean) /* clear the links that the right half may have */
             memset((void *)(at | size), 0, sizeof(struct hole));
         at &= ~size;
         order++;
@@ -275,7 +279,7 @@ static void release(struct buddy *buddy, vaddr_t at, unsigned order, bool clean)
     push(buddy, at, order, clean);
 }
 
-/* Frees memory that is new. */
+/* Frees memory that has just become usable. */
 static void add(struct heap *heap, vaddr_t from, vaddr_t to)
 {
     struct buddy *buddy = buddy_of(heap);
@@ -317,7 +321,7 @@ static void buddy_init(struct heap *heap)
     add(heap, first_place(buddy), buddy->end);
 }
 
-/* Whether all from this address, which is that of a unit, up to the end is
+/* Whether everything from this address (the start of a unit) to the end is
  * free. */
 static bool all_free(const struct buddy *buddy, vaddr_t at)
 {
@@ -333,7 +337,7 @@ static bool all_free(const struct buddy *buddy, vaddr_t at)
     return true;
 }
 
-/* Grows the region so that there is a free block of this order. */
+/* Grows the region until there is a free block of this order. */
 static bool extend(struct heap *heap, unsigned order)
 {
     struct buddy *buddy = buddy_of(heap);
@@ -393,7 +397,7 @@ static bool buddy_alloc(struct heap *heap, struct layout layout,
     return true;
 }
 
-/* The start of the block that an address is in, or 0. */
+/* The start of the block that contains an address, or 0. */
 static vaddr_t block_around(const struct buddy *buddy, vaddr_t address)
 {
     for (unsigned order = 0; order < ORDERS; order++) {
@@ -427,7 +431,7 @@ static enum heap_fault buddy_find(const struct heap *heap, const void *pointer,
     describe(entry, at, block);
     if (entry->head & HEAD_LIVE)
         return at == address ? HEAP_NO_FAULT : HEAP_NOT_A_START;
-    /* a block that was freed may be part of a larger one now */
+    /* a freed block may have become part of a larger one */
     return is_aligned(address, UNIT) ? HEAP_DOUBLE_FREE : HEAP_NOT_A_START;
 }
 
@@ -450,8 +454,8 @@ static void buddy_dealloc(struct heap *heap, const struct heap_block *found)
     release(buddy, at, order, false);
 }
 
-/* Whether a block can have this order where it is: then all that it lacks are
- * the buddies at its right, and these are free. */
+/* Whether a block can grow to this order where it is: it must be the left half
+ * each time, and the right halves must be free. */
 static bool can_grow(const struct buddy *buddy, vaddr_t at, unsigned from,
                      unsigned to)
 {
@@ -493,15 +497,15 @@ static bool buddy_resize(struct heap *heap, struct heap_block *block,
 
 /* ---- The check ---- */
 
-/* Whether there is a free block of this order. */
+/* Whether a free block of this order starts here. */
 static bool free_at(const struct buddy *buddy, vaddr_t at, unsigned order)
 {
     return at >= first_place(buddy) && at < buddy->end &&
            is_free(entry_at(buddy, at), order);
 }
 
-/* Whether the bit of the pair with this middle, whose halves are of this order,
- * tells how it is. */
+/* Whether the pair bit with this middle is right.  The halves are of this
+ * order. */
 static bool pair_is_right(const struct buddy *buddy, vaddr_t middle,
                           unsigned order)
 {
@@ -524,7 +528,8 @@ static const char *live_flaw(const struct entry *entry, vaddr_t at)
     return NULL;
 }
 
-/* What is wrong with the links of a free block, whose own place is sound. */
+/* What is wrong with the links of a free block, whose entry is right, or NULL.
+ */
 static const char *link_flaw(const struct buddy *buddy, vaddr_t at,
                              unsigned order)
 {
@@ -542,7 +547,7 @@ static const char *link_flaw(const struct buddy *buddy, vaddr_t at,
     return NULL;
 }
 
-/* What is wrong with the block that should start here, or NULL. */
+/* What is wrong with the block that must start here, or NULL. */
 static const char *flaw_at(const struct buddy *buddy, vaddr_t at, vaddr_t end)
 {
     const struct entry *entry = entry_at(buddy, at);
@@ -600,7 +605,8 @@ static struct heap_flaw buddy_check(const struct heap *heap,
     for (unsigned order = 0; order < ORDERS; order++) {
         const struct hole *hole = buddy->first[order];
 
-        /* each block was seen to be linked rightly, but who is the first? */
+        /* the links of each block were checked, but not that the list's head is
+         * one of these blocks */
         if ((buddy->stocked >> order & 1) != (hole != NULL) ||
             (hole && !(is_aligned((vaddr_t)hole, order_size(order)) &&
                        free_at(buddy, (vaddr_t)hole, order))))

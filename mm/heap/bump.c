@@ -6,21 +6,22 @@
  *     | bump | live |  live  |          gap           |  live  |  live  |
  *     +------+------+--------+------------------------+--------+--------+
  *
- * Both ends are rows of blocks (mm/heap/block.h).  front moves up for each
- * block; back moves down for blocks that are to live long, so that these do
- * not keep the others from being taken back.  Freeing the block next to the
- * gap gives it back to the gap, with the free ones that lie right behind it;
- * any other is only marked, and its bytes rest until then.  So when the last
- * live block is freed, all the region is gap and the heap starts over.
+ * At both ends there is a row of blocks (mm/heap/block.h).  front moves up for
+ * each block.  back moves down for blocks that will live long, so that they do
+ * not stay in the way when front moves back.  When the block next to the gap is
+ * freed, it joins the gap, together with the free blocks that lie next to it.
+ * Any other freed block is only marked, and its bytes stay unused until then.
+ * So when the last live block is freed, the whole region is gap and the heap
+ * starts over.
  *
- * In a region that grows, the gap comes to its end only if there is nothing
- * behind it.  Else the gap is given up as a free block, the rows at both sides
- * become one, and the new bytes are the gap: take long-lived blocks early.
+ * A region that grows does so at its end.  If the gap lies there, it grows too.
+ * Else the old gap becomes a free block, the two rows become one, and the new
+ * bytes are the gap: so long-lived blocks should be allocated early.
  *
- * Invariants: the block at each side of the gap is live; the gap is empty or
+ * Invariants: the blocks at both sides of the gap are live; the gap is empty or
  * has room for a block; in the front row every block behind a free one is
  * marked so, and the free one repeats its size in its last bytes, so that front
- * finds the way back; bytes from fresh up to fresh_end are 0.
+ * can move back over it; bytes from fresh up to fresh_end are 0.
  */
 #include "mm/heap/block.h"
 
@@ -53,14 +54,14 @@ static void bump_init(struct heap *heap)
     };
 }
 
-/* The last bytes of a free block, which repeat its size. */
+/* The copy of a free block's size in its last bytes; end is the block's end. */
 static size_t *size_before(vaddr_t end)
 {
     return (size_t *)(end - sizeof(size_t));
 }
 
-/* Leaves a free block where it is; in the front row, with a way back over it.
- */
+/* Leaves a free block where it is: writes its size in its last bytes and, in
+ * the front row, marks the block behind it.  Both are for retreat. */
 static void bury(const struct bump *bump, struct block *block)
 {
     *size_before(block_end(block)) = block->size;
@@ -68,7 +69,8 @@ static void bury(const struct bump *bump, struct block *block)
         ((struct block *)block_end(block))->after_free = true;
 }
 
-/* Moves front down to this block, and over the free ones in front of it. */
+/* Moves front down to the start of this block, and on over free blocks below.
+ */
 static void retreat(struct bump *bump, const struct block *block)
 {
     while (block->after_free)
@@ -85,7 +87,8 @@ static void advance(struct bump *bump, vaddr_t end)
         bump->back = block_end((const struct block *)bump->back);
 }
 
-/* Makes one front row of both, up to the last live block before end. */
+/* Makes one front row of both rows and the gap.  It ends behind the last live
+ * block below end. */
 static void join_rows(struct bump *bump, vaddr_t end)
 {
     vaddr_t at = bump->front, live_end = at;
@@ -105,7 +108,7 @@ static void join_rows(struct bump *bump, vaddr_t end)
     bump->front = live_end;
 }
 
-/* Grows the region, and leaves a gap that is at its end. */
+/* Grows the region.  Afterwards the gap is at the region's end. */
 static bool extend(struct heap *heap, size_t bytes)
 {
     struct bump *bump = bump_of(heap);
@@ -124,7 +127,7 @@ static bool extend(struct heap *heap, size_t bytes)
     return true;
 }
 
-/* Grows the region so far that the gap has room for a block. */
+/* Grows the region until the gap has room for a block. */
 static bool make_room(struct heap *heap, size_t size, size_t align)
 {
     const struct bump *bump = bump_of(heap);
@@ -147,8 +150,8 @@ static void hand_out(struct bump *bump, vaddr_t at, vaddr_t end,
     block_describe(block, description);
 }
 
-/* The end of the block that ends here, or at the end of the gap if what would
- * be left of that is too small for a block. */
+/* Where a block should end that could end at `end`: at the end of the gap, if
+ * the rest of the gap would be too small for a block. */
 static vaddr_t leave_no_scrap(vaddr_t end, vaddr_t gap_end)
 {
     return gap_end - end < BLOCK_MIN ? gap_end : end;
@@ -238,7 +241,8 @@ static enum heap_fault bump_find(const struct heap *heap, const void *pointer,
         return block_find(start, bump->front, pointer, description);
     if ((vaddr_t)block >= bump->back)
         return block_find(bump->back, end, pointer, description);
-    /* no block of the gap is live, but it keeps the headers of freed ones */
+    /* no block in the gap is live, but the headers of freed blocks may still be
+     * there */
     if (!is_aligned(address, HEAP_GRANULE) || !block_is(block, BLOCK_FREE) ||
         block_flaw(block, end))
         return HEAP_NOT_A_START;
@@ -260,7 +264,7 @@ static void bump_dealloc(struct heap *heap, const struct heap_block *found)
         bury(bump, block);
 }
 
-/* Moves the end of the last block of the front row, and front with it. */
+/* Changes the size of the last block of the front row, and moves front. */
 static bool resize_last(struct heap *heap, struct block *block, size_t size)
 {
     struct bump *bump = bump_of(heap);
@@ -299,7 +303,7 @@ static bool bump_resize(struct heap *heap, struct heap_block *description,
     return true;
 }
 
-/* Walks one row; after_free tells whether its last block is free. */
+/* Checks one row; *after_free becomes whether its last block is free. */
 static struct heap_flaw check_row(vaddr_t at, vaddr_t end, bool front_row,
                                   struct heap_totals *totals, bool *after_free)
 {
