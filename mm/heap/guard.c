@@ -2,29 +2,30 @@
  *
  * What the back-end sees as one block is this:
  *
- *     +- - - - - +--------+------+--------------------+------------+
- *     | for its  | struct | zone |  what the owner    |    zone    |
- *     | alignment| guarded|      |  asked for         |            |
- *     +- - - - - +--------+------+--------------------+------------+
- *     ^ start of the                ^ pointer         ^ 16 bytes or more, from
- *       back-end's block                                the first one on
+ *     +- - - - - +--------+-------+--------------------+------------+
+ *     | for its  | struct | red-  |  what the owner    |  redzone   |
+ *     | alignment| guarded| zone  |  asked for         |            |
+ *     +- - - - - +--------+-------+--------------------+------------+
+ *     ^ start of the              ^ pointer            ^ at least 16 bytes
+ *       back-end's block
  *
- * The zones are full of one byte, and every check of a block looks whether they
- * still are: so a write past either end is found to the byte, on the block's
- * free at the latest.
+ * All bytes of the redzones have one value, and every check of a block compares
+ * them with it.  So a write past either end is found to the byte, at the latest
+ * when the block is freed.
  *
- * A block that is freed is filled with another byte and kept, in a quarantine
- * from which the oldest goes back to the back-end when there are too many, or
- * when memory is out.  Then it is looked at again: if it was written meanwhile,
- * someone used it after it was freed.  So all of it is checked before it can be
- * allocated again.
+ * A freed block is filled with another byte and kept in a quarantine.  When the
+ * quarantine is too large, or memory is used up, its oldest block is checked
+ * once more and goes back to the back-end.  If the block was written meanwhile,
+ * it was used after it was freed.  So every block is checked before its memory
+ * can be allocated again.
  *
- * Blocks are found by their pointers in a table, not by what lies in front of
- * them: a pointer that is wrong is never followed.  A seal over each struct
- * guarded shows whether it was written over, before it is believed.
+ * Blocks are found by their pointers in a table, not by the bytes in front of
+ * them, so a wrong pointer is never followed.  A seal over each struct guarded
+ * is checked before the struct is used: it shows whether the struct was
+ * overwritten.
  *
- * The layer's own state is a block of the heap below.  It has a lock, taken
- * before those of the heap below.
+ * The layer's own state is a block of the heap below.  The layer has a lock,
+ * which is taken before those of the heap below.
  */
 #include "mm/heap/guard.h"
 
@@ -35,24 +36,25 @@
 #include "mm/heap/deferred.h"
 #include "mm/platform.h"
 
-#define ZONE_BYTE  0xa7 /* no small number, no text, no part of an address */
-#define FREED_BYTE 0x6b
+/* No small number, no text, and no part of an address has REDZONE_BYTE. */
+#define REDZONE_BYTE 0xa7
+#define FREED_BYTE   0x6b
 
-/* Bytes of zone in front, and at least behind. */
-#define ZONE 16
+/* Bytes of the redzone in front of a block, and the least behind it. */
+#define REDZONE 16
 
-/* Lists that blocks are hashed to. */
+/* Lists of the hash table of blocks. */
 #define BUCKETS 256
 
-/* What the quarantine holds: a share of the region, and never more than the
- * most. */
+/* Bytes that the quarantine may hold: the region's limit divided by
+ * QUARANTINE_SHARE, and at most QUARANTINE_MOST. */
 #define QUARANTINE_SHARE 16
 #define QUARANTINE_MOST  (4 * MIB)
 
 struct guarded {
     struct guarded *next;       /* in its bucket */
     struct guarded *freed_next; /* in the quarantine: freed after this one */
-    struct layout layout;       /* as asked for */
+    struct layout layout;       /* as the owner asked for */
     struct layout below;        /* as the back-end was asked for */
     size_t front;               /* from the back-end's block to the pointer */
     const void *allocated_by;   /* return addresses */
@@ -60,7 +62,7 @@ struct guarded {
     uint64_t seal;
 } __attribute__((aligned(HEAP_GRANULE)));
 
-#define FRONT (sizeof(struct guarded) + ZONE)
+#define FRONT (sizeof(struct guarded) + REDZONE)
 
 struct heap_guard {
     const struct heap_calls *below;
@@ -73,7 +75,7 @@ struct heap_guard {
     struct guarded *bucket[BUCKETS];
 };
 
-/* What came out of a call, to be told with the lock free. */
+/* What a call has found, to be reported when the lock is free. */
 struct finding {
     enum heap_fault fault;
     struct heap_claim claim;
@@ -130,11 +132,11 @@ static bool is_sealed(const struct guarded *guarded)
     return guarded->seal == seal_for(guarded);
 }
 
-/* What the back-end is asked for. */
+/* The layout to ask the back-end for. */
 static struct layout layout_below(struct layout layout)
 {
     struct layout below = {
-        FRONT + align_up(layout.size, HEAP_GRANULE) + ZONE,
+        FRONT + align_up(layout.size, HEAP_GRANULE) + REDZONE,
         layout.align > HEAP_GRANULE ? layout.align : HEAP_GRANULE,
     };
 
@@ -148,16 +150,16 @@ static size_t room_of(const struct guarded *guarded)
     return guarded->below.size - guarded->front;
 }
 
-static void write_zones(const struct guarded *guarded)
+static void write_redzones(const struct guarded *guarded)
 {
     unsigned char *pointer = pointer_of(guarded);
     size_t size = guarded->layout.size;
 
-    memset(pointer - ZONE, ZONE_BYTE, ZONE);
-    memset(pointer + size, ZONE_BYTE, room_of(guarded) - size);
+    memset(pointer - REDZONE, REDZONE_BYTE, REDZONE);
+    memset(pointer + size, REDZONE_BYTE, room_of(guarded) - size);
 }
 
-/* The first of these bytes that is not the one, or NULL. */
+/* The first of these bytes that differs from `byte`, or NULL. */
 static const unsigned char *first_other(const unsigned char *bytes, size_t size,
                                         unsigned char byte)
 {
@@ -167,7 +169,8 @@ static const unsigned char *first_other(const unsigned char *bytes, size_t size,
     return NULL;
 }
 
-/* The last of them: where a write that came from above ended. */
+/* The last one that differs, for the redzone in front: a write past the start
+ * of a block comes from above and reaches down. */
 static const unsigned char *last_other(const unsigned char *bytes, size_t size,
                                        unsigned char byte)
 {
@@ -177,10 +180,10 @@ static const unsigned char *last_other(const unsigned char *bytes, size_t size,
     return NULL;
 }
 
-/* Makes a block look as one that was freed and not touched since. */
+/* Gives a block the bytes of one that was freed and not written since. */
 static void write_freed(const struct guarded *guarded)
 {
-    write_zones(guarded);
+    write_redzones(guarded);
     memset(pointer_of(guarded), FREED_BYTE, guarded->layout.size);
 }
 
@@ -202,7 +205,7 @@ static void note_damage(struct heap_block *block, const void *where)
     block->damage_byte = *(const uint8_t *)where;
 }
 
-/* What is wrong with a block whose seal is whole; describes it in any case. */
+/* What is wrong with a block whose seal is right.  Sets *block in any case. */
 static enum heap_fault damage_of(const struct guarded *guarded,
                                  struct heap_block *block)
 {
@@ -210,11 +213,11 @@ static enum heap_fault damage_of(const struct guarded *guarded,
     size_t size = guarded->layout.size;
     enum heap_fault fault = HEAP_OVERRUN;
     const unsigned char *where =
-        first_other(pointer + size, room_of(guarded) - size, ZONE_BYTE);
+        first_other(pointer + size, room_of(guarded) - size, REDZONE_BYTE);
 
     if (!where) {
         fault = HEAP_UNDERRUN;
-        where = last_other(pointer - ZONE, ZONE, ZONE_BYTE);
+        where = last_other(pointer - REDZONE, REDZONE, REDZONE_BYTE);
     }
     if (!where && guarded->freed_by)
         where = first_other(pointer, size, FREED_BYTE);
@@ -244,8 +247,8 @@ static void enter(struct heap_guard *guard, struct guarded *guarded)
     *bucket = guarded;
 }
 
-/* Whether the rest of a list can be followed.  If not, the block where it ends
- * is in *found. */
+/* Whether this entry of a list, if there is one, has a right seal, so that the
+ * list can be followed.  If not, *found gets the fault. */
 static bool follow(struct guarded *guarded, struct finding *found)
 {
     if (!guarded || is_sealed(guarded))
@@ -256,8 +259,8 @@ static bool follow(struct guarded *guarded, struct finding *found)
     return false;
 }
 
-/* The block with this pointer, live or in quarantine; or NULL, and then *found
- * has a fault if the table is damaged there. */
+/* The block with this pointer, live or in quarantine.  NULL if there is none,
+ * or if its list is damaged; then *found has a fault. */
 static struct guarded *look_up(struct heap_guard *guard, const void *pointer,
                                struct finding *found)
 {
@@ -285,8 +288,8 @@ static void remove(struct heap_guard *guard, struct guarded *guarded)
         seal(before);
 }
 
-/* Shows every block to see, until it returns false.  A list that is damaged
- * ends where the damage is. */
+/* Calls see for every block until it returns false.  A damaged list ends where
+ * the damage is. */
 static bool each(struct heap_guard *guard, struct finding *found,
                  bool (*see)(const struct guarded *guarded, void *context),
                  void *context)
@@ -315,7 +318,8 @@ static bool is_inside(const struct guarded *guarded, void *context)
     return false;
 }
 
-/* The live block that a pointer claims to be, unharmed; else NULL and why. */
+/* The live and undamaged block that a pointer claims to be; else NULL, and
+ * *found says why. */
 static struct guarded *find(struct heap_guard *guard,
                             const struct heap_claim *claim,
                             struct finding *found)
@@ -364,8 +368,8 @@ static void discount(struct heap_guard *guard, const struct guarded *guarded)
 
 /* ---- The quarantine ---- */
 
-/* Gives the oldest block back, unless it was written since it was freed: that
- * is told once, and the block stays. */
+/* Gives the oldest block back to the back-end.  If it was written since it was
+ * freed, it stays in quarantine, and this is reported once. */
 static bool give_back(struct heap *heap, const struct heap_claim *claim,
                       struct finding *found)
 {
@@ -378,7 +382,7 @@ static bool give_back(struct heap *heap, const struct heap_claim *claim,
         return false;
     found->fault = damage_of(oldest, &found->block);
     if (found->fault) {
-        write_freed(oldest); /* so that it is told once */
+        write_freed(oldest); /* so that it is reported once */
         return false;
     }
     guard->quarantine = oldest->freed_next;
@@ -391,7 +395,7 @@ static bool give_back(struct heap *heap, const struct heap_claim *claim,
     return true;
 }
 
-/* Gives blocks back until no more than so many bytes are left. */
+/* Gives blocks back until at most this many bytes are in quarantine. */
 static void drain(struct heap *heap, size_t most,
                   const struct heap_claim *claim, struct finding *found)
 {
@@ -439,7 +443,8 @@ static void release(struct heap *heap, const struct heap_claim *claim,
         free_block(heap, guarded, claim, found);
 }
 
-/* Frees what handlers wanted freed meanwhile, and tells what was found. */
+/* Frees what handlers noted meanwhile, releases the lock, and reports what was
+ * found. */
 static void unlock(struct heap *heap, struct finding *found)
 {
     struct heap_guard *guard = heap->guard;
@@ -459,7 +464,8 @@ static void unlock(struct heap *heap, struct finding *found)
 typedef void *allocate_below(struct heap *heap, struct layout layout,
                              const void *caller);
 
-/* A call that returns NULL; with the lock held, or for MM_BUSY without. */
+/* For a call that returns NULL.  Called with the lock held, except for MM_BUSY
+ * and a bad layout. */
 static void *refuse(struct heap *heap, enum mm_error error)
 {
     /* relaxed: as in heap_refuse */
@@ -468,7 +474,8 @@ static void *refuse(struct heap *heap, enum mm_error error)
     return NULL;
 }
 
-/* A block from below, for which the quarantine is emptied if it must be. */
+/* A block from the heap below.  If it has no memory, the quarantine is emptied
+ * first. */
 static void *get_below(struct heap *heap, allocate_below *allocate,
                        struct layout layout, const void *caller,
                        struct finding *found)
@@ -506,7 +513,7 @@ static void *allocate_locked(struct heap *heap, allocate_below *allocate,
         .front = front,
         .allocated_by = caller,
     };
-    write_zones(guarded);
+    write_redzones(guarded);
     enter(guard, guarded);
     guard->stats.allocations++;
     count(guard, guarded);
@@ -571,16 +578,16 @@ static void guard_free(struct heap *heap, void *pointer, const void *caller)
     give(heap, &(struct heap_claim){pointer, NULL, caller});
 }
 
-/* Gives a block another layout where it is, if it has the room. */
+/* Gives a block another layout in place, if it has room for it. */
 static bool resize(struct heap_guard *guard, struct guarded *guarded,
                    struct layout layout)
 {
-    if (layout.size > room_of(guarded) - ZONE ||
+    if (layout.size > room_of(guarded) - REDZONE ||
         !is_aligned((vaddr_t)pointer_of(guarded), layout.align))
         return false;
     discount(guard, guarded);
     guarded->layout = layout;
-    write_zones(guarded);
+    write_redzones(guarded);
     seal(guarded);
     count(guard, guarded);
     return true;
@@ -667,7 +674,7 @@ static bool guard_class(struct heap *heap, unsigned number,
     return known;
 }
 
-/* What a walk over all blocks adds up. */
+/* Sums of a walk over all blocks. */
 struct walk {
     struct heap_guard *guard;
     struct heap_totals live, freed;
@@ -709,7 +716,7 @@ static struct heap_flaw check_locked(struct heap *heap)
         walk.freed.held != guard->quarantined_bytes)
         return (struct heap_flaw){&guard->quarantine,
                                   "a quarantine that lost a freed block"};
-    /* this layer's own is one of them */
+    /* one more block holds this layer's own state */
     if (walk.live.blocks + walk.freed.blocks + 1 !=
         guard->below->stats(heap).blocks)
         return (struct heap_flaw){guard, "a block of the back-end that is "
@@ -736,7 +743,7 @@ void heap_guard_trim(struct heap *heap, const void *caller)
     unlock(heap, &found);
 }
 
-/* The live blocks of one call site, and the lowest site above it. */
+/* The live blocks of one call site; and the next site, in order of address. */
 struct site {
     const void *caller, *next;
     size_t blocks, bytes;
@@ -768,7 +775,7 @@ size_t heap_guard_leaks(struct heap *heap,
 
     if (!lock(heap))
         return 0;
-    /* one walk a call site: there are few, and no memory is needed */
+    /* one walk for each call site: there are few, and this needs no memory */
     do {
         site = (struct site){.caller = site.next};
         each(heap->guard, &found, add_to_site, &site);
