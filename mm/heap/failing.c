@@ -1,15 +1,15 @@
-/* An allocation that fails because it was told to: a layer over any heap, which
- * takes itself away when it has done so. */
+/* heap_fail_allocation: a layer over any heap that makes one allocation fail,
+ * and then removes itself. */
 #include "mm/heap/backend.h"
 
-/* More than any heap has: the layers below refuse it and count the failure as
- * they do any other. */
+/* No heap has this much memory: the layer below refuses it and counts the
+ * failure as usual. */
 static const struct layout too_much = {PTRDIFF_MAX, 1};
 
-/* Counts an allocation; true if it is the one that is to fail. */
+/* Counts an allocation.  True if it is the one that must fail. */
 static bool is_its_turn(struct heap *heap)
 {
-    /* relaxed: the calls of several CPUs have no order anyway */
+    /* relaxed: calls on several CPUs have no order anyway */
     if (__atomic_sub_fetch(&heap->fail_in, 1, __ATOMIC_RELAXED) != 0)
         return false;
     heap_fail_allocation(heap, 0);
@@ -100,6 +100,7 @@ void heap_fail_allocation(struct heap *heap, uint64_t number)
 {
     if (!heap->unfailing)
         heap->unfailing = heap->table;
-    heap->fail_in = number; /* whoever comes this way finds it */
+    heap->fail_in = number; /* before the calls are stored, so that a call that
+                             * gets failing_calls sees it */
     heap_use_calls(heap, number ? &failing_calls : heap->unfailing);
 }

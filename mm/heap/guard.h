@@ -1,20 +1,18 @@
-/* The layer of heapcheck=full: for mm/heap/heap.c only, which puts it over a
- * heap.
- */
+/* The layer of heapcheck=full.  Only mm/heap/heap.c puts it over a heap. */
 #ifndef MM_HEAP_GUARD_H
 #define MM_HEAP_GUARD_H
 
 #include "mm/heap.h"
 
-/* Puts the layer over a heap in which there is no block yet.
- * MM_TOO_SMALL  there is no room for what the layer keeps itself */
+/* Puts the layer over a heap that has no block yet.
+ * MM_TOO_SMALL  there is no room for the layer's own state */
 enum mm_error heap_guard_init(struct heap *heap);
 
-/* Gives back all that is in quarantine, for a caller of heap_trim; in the
- * middle of a call nothing. */
+/* For heap_trim, whose caller is passed: gives back all blocks in quarantine.
+ * In the middle of another call it does nothing. */
 void heap_guard_trim(struct heap *heap, const void *caller);
 
-/* For heap_report_leaks, on a heap with this layer. */
+/* heap_report_leaks for a heap with this layer. */
 size_t heap_guard_leaks(struct heap *heap,
                         int (*print)(const char *format, ...)
                             __attribute__((format(printf, 1, 2))));

@@ -1,5 +1,5 @@
-/* The heap's public functions: making and ending heaps, and the way from each
- * name to the calls of the heap's back-end. */
+/* The heap's public functions: making and ending heaps, and calling the
+ * functions of the heap's back-end. */
 #include "mm/heap.h"
 
 #include "lib/assert.h"
@@ -10,7 +10,7 @@
 #include "mm/heap/guard.h"
 #include "mm/platform.h"
 
-/* Where the public function that this stands in was called from.  A macro: a
+/* The address that the public function was called from.  A macro, because a
  * function would have a return address of its own. */
 #define CALLER __builtin_return_address(0)
 
@@ -18,7 +18,7 @@ const struct heap_backend *const heap_backends[] = {
     &heap_slab, &heap_bins, &heap_buddy, &heap_list, &heap_bump, NULL,
 };
 
-/* All heaps there are, to see which regions are taken. */
+/* All heaps that exist, to find overlapping regions. */
 static struct heap *heaps;
 static struct spinlock heaps_lock;
 
@@ -40,7 +40,7 @@ const char *heap_backend_help(const struct heap_backend *backend)
     return backend->help;
 }
 
-/* Making and ending a heap. */
+/* ---- Making and ending a heap ---- */
 
 static const char *const checks_names[] = {"off", "basic", "full"};
 
@@ -85,7 +85,7 @@ static enum mm_error region_error(const struct heap_backend *backend,
     return MM_OK;
 }
 
-/* The heap that is this one, or has some of this region; or NULL. */
+/* A heap that is this one, or whose region overlaps this region; or NULL. */
 static const struct heap *rival(const struct heap *heap,
                                 const struct heap_region *region)
 {
@@ -102,7 +102,8 @@ static const struct heap *rival(const struct heap *heap,
     return other;
 }
 
-/* Enters the heap in the list of all, or returns why it cannot be. */
+/* Adds the heap to the list of all heaps, or returns why that is not possible.
+ */
 static enum mm_error enter(struct heap *heap,
                            const struct heap_backend *backend,
                            const struct heap_region *region)
@@ -129,7 +130,7 @@ static enum mm_error enter(struct heap *heap,
     return error;
 }
 
-/* Sets up a heap that is entered. */
+/* Sets up a heap that is in the list. */
 static enum mm_error set_up(struct heap *heap)
 {
     const struct heap_backend *backend = heap->backend;
@@ -162,7 +163,7 @@ void heap_fini(struct heap *heap)
 {
     struct heap **link = &heaps;
 
-    /* a heap that was not made has no state */
+    /* a heap that could not be set up has no state */
     if (heap->state && heap->backend->fini)
         heap->backend->fini(heap);
     heap->state = NULL;
@@ -176,7 +177,7 @@ void heap_fini(struct heap *heap)
     ASSERT(in_use, "heap %p ended without having been made", (void *)heap);
 }
 
-/* A heap of the caller's choice. */
+/* ---- A heap of the caller's choice ---- */
 
 ALIGNED_TO_LINE void *heap_alloc_in(struct heap *heap, struct layout layout)
 {
@@ -219,7 +220,8 @@ size_t heap_usable_size_in(struct heap *heap, const void *pointer)
 
 enum mm_error heap_error_in(struct heap *heap)
 {
-    /* relaxed: one of those that calls at the same time left */
+    /* relaxed: if several calls fail at the same time, the error of any of them
+     */
     return __atomic_load_n(&heap->error, __ATOMIC_RELAXED);
 }
 
@@ -252,7 +254,7 @@ size_t heap_report_leaks(struct heap *heap,
     return heap->guard ? heap_guard_leaks(heap, print) : 0;
 }
 
-/* The kernel-wide heap. */
+/* ---- The kernel-wide heap ---- */
 
 static void *no_alloc(struct heap *heap, struct layout layout,
                       const void *caller)
@@ -291,8 +293,8 @@ static size_t no_size(struct heap *heap, const struct heap_claim *claim)
     no_free(heap, (void *)(vaddr_t)claim->pointer, claim->caller);
 }
 
-/* In place of the kernel's heap before there is one, so that no call has to
- * ask. */
+/* Stands in for the kernel's heap until there is one, so that no call has to
+ * test for NULL. */
 static struct heap no_heap = {
     .calls =
         {
@@ -371,7 +373,8 @@ void *kmalloc_array(size_t count, size_t size)
 {
     size_t bytes;
 
-    /* no layout passes with SIZE_MAX bytes: it is the error wanted here */
+    /* no layout of SIZE_MAX bytes is valid, so this gives the error wanted here
+     */
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
     return kernel_heap->calls.alloc(kernel_heap, natural_layout(bytes), CALLER);

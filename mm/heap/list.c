@@ -10,12 +10,12 @@
  *     +---|---+------+-^----|-+------+------+-^---------------------------+
  *         '------------'    '-----------------'
  *
- * Invariants: the list names every free block, in order; no two free blocks are
- * neighbours; nothing but 0 stands from fresh on, if the region came zeroed.
+ * Invariants: the list has every free block, in order; no two free blocks are
+ * neighbours; if the region came zeroed, all bytes from fresh on are 0.
  *
- * Allocation takes the first block that is large enough and leaves what it does
- * not need; freeing walks to the place in the list and merges with both
- * neighbours.  Both take time that grows with the number of free blocks.
+ * Allocation takes the first block that is large enough and leaves the rest of
+ * it free.  Freeing walks to the block's place in the list and merges it with
+ * both neighbours.  Both take time that grows with the number of free blocks.
  */
 #include "mm/heap/block.h"
 
@@ -30,7 +30,7 @@ _Static_assert(sizeof(struct free_block) <= BLOCK_MIN, "the link has room");
 
 struct list {
     struct free_block *first;
-    vaddr_t fresh; /* BLOCK_NOWHERE in a region that did not come zeroed */
+    vaddr_t fresh; /* BLOCK_NOWHERE if the region did not come zeroed */
 } __attribute__((aligned(HEAP_GRANULE)));
 
 static struct list *list_of(const struct heap *heap)
@@ -43,7 +43,7 @@ static vaddr_t list_start(const struct heap *heap)
     return (vaddr_t)heap->region.start + sizeof(struct list);
 }
 
-/* Bytes below this address may be other than 0 from now on. */
+/* Notes that bytes below this address may be written from now on. */
 static void written_below(struct list *list, vaddr_t address)
 {
     if (list->fresh < address)
@@ -70,7 +70,7 @@ static void list_init(struct heap *heap)
     list->first = write_free(list, start, heap_end(heap) - start, NULL);
 }
 
-/* The link to the first free block at or behind this address. */
+/* The link to the first free block at or above this address. */
 static struct free_block **link_at(struct list *list, vaddr_t address)
 {
     struct free_block **link = &list->first;
@@ -80,7 +80,7 @@ static struct free_block **link_at(struct list *list, vaddr_t address)
     return link;
 }
 
-/* The free block that this link stands in; NULL for the link to the first. */
+/* The free block that contains this link; NULL for list->first. */
 static struct free_block *holder(struct list *list, struct free_block **link)
 {
     if (link == &list->first)
@@ -89,7 +89,7 @@ static struct free_block *holder(struct list *list, struct free_block **link)
                                  offsetof(struct free_block, next));
 }
 
-/* Adds these bytes to the free ones. */
+/* Frees these bytes: adds them to the list and merges them. */
 static void insert(struct list *list, vaddr_t at, size_t size)
 {
     struct free_block **link = link_at(list, at);
@@ -109,7 +109,7 @@ static void insert(struct list *list, vaddr_t at, size_t size)
     }
 }
 
-/* The free block that reaches the end of the region, or NULL. */
+/* The free block that ends at the end of the region, or NULL. */
 static struct free_block *last_hole(const struct heap *heap)
 {
     struct free_block *hole = list_of(heap)->first;
@@ -130,8 +130,8 @@ static bool extend(struct heap *heap, size_t bytes)
     return true;
 }
 
-/* The link to the first free block with room for a block, which is then at *at;
- * or NULL. */
+/* The link to the first free block with room for a block, or NULL.  Sets *at to
+ * where the block would start. */
 static struct free_block **first_fit(struct list *list, size_t size,
                                      size_t align, vaddr_t *at)
 {
@@ -145,7 +145,7 @@ static struct free_block **first_fit(struct list *list, size_t size,
     return NULL;
 }
 
-/* Gives back what a block, cut out of free memory, has beyond size bytes. */
+/* Frees what a block has beyond size bytes. */
 static void trim(struct list *list, struct block *block, size_t size)
 {
     size_t rest = block->size - size;
@@ -157,7 +157,8 @@ static void trim(struct list *list, struct block *block, size_t size)
     written_below(list, block_end(block));
 }
 
-/* Takes the free block out of the list, but for what lies below at. */
+/* Makes a live block of the free one, from `at` on; what lies below `at` stays
+ * free. */
 static struct block *cut(struct free_block **link, vaddr_t at)
 {
     struct free_block *hole = *link;
@@ -219,7 +220,8 @@ static void list_dealloc(struct heap *heap, const struct heap_block *found)
     insert(list_of(heap), (vaddr_t)block, block->size);
 }
 
-/* Appends the free block behind this one, if with it it has size bytes. */
+/* Appends the free block behind this one if both together have size bytes.
+ * Grows the region for it if they are the last in it. */
 static bool absorb(struct heap *heap, struct block *block, size_t size)
 {
     vaddr_t end = block_end(block);
@@ -231,7 +233,7 @@ static bool absorb(struct heap *heap, struct block *block, size_t size)
     if (free_end - (vaddr_t)block < size) {
         size_t missing = size - (free_end - (vaddr_t)block);
 
-        /* a free block of its own has to have room for its header */
+        /* a free block that is new must have room for its header */
         if (free_end == end && missing < BLOCK_MIN)
             missing = BLOCK_MIN;
         if (free_end != heap_end(heap) || !extend(heap, missing))

@@ -1,4 +1,4 @@
-/* Frames under a heap. */
+/* Backs a heap with frames: see mm/heap_range.h. */
 #include "mm/heap_range.h"
 
 #include "lib/assert.h"
@@ -8,11 +8,12 @@
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
 
-/* The least that a heap grows by, so that small blocks seldom grow it. */
+/* The least that a heap grows by, so that small blocks seldom make it grow. */
 #define GROWTH_MIN (64 * KIB)
 
-/* A frame must always go back: anything else is a bug of this file.  Only a
- * handler that frees too many at a bad moment loses one. */
+/* frame_free cannot fail here unless this file has a bug, or a handler's frees
+ * exceed what the frame allocator can note for later.  Then the frame is lost.
+ */
 static void free_frame(paddr_t frame)
 {
     enum mm_error error = frame_free(frame);
@@ -23,7 +24,7 @@ static void free_frame(paddr_t frame)
         ASSERT(error == MM_OK, "frame 0x%lx: %s", frame, mm_error_name(error));
 }
 
-/* A 2M frame where address and wish allow and there is one, else a 4K frame. */
+/* A 2M frame if address and size allow and one is free, else a 4K frame. */
 static paddr_t alloc_frame(vaddr_t page, uint64_t wanted, enum frame_size *size)
 {
     *size = FRAME_2M;
@@ -36,8 +37,8 @@ static paddr_t alloc_frame(vaddr_t page, uint64_t wanted, enum frame_size *size)
     return frame_alloc(FRAME_4K);
 }
 
-/* Maps a frame, cleared, at a page of the range, as large as that and the wish
- * allow.  Returns its bytes, or 0 if there is no memory for it. */
+/* Maps a frame, cleared, at this page: as large as the address and the size
+ * wanted allow.  Returns its bytes, or 0 if there is no memory for it. */
 static uint64_t map_frame(vaddr_t page, uint64_t wanted)
 {
     enum frame_size size;
@@ -55,7 +56,8 @@ static uint64_t map_frame(vaddr_t page, uint64_t wanted)
     return frame_bytes(size);
 }
 
-/* Backs one more page of the range; false if there is no memory for it. */
+/* Backs the next page of the range, of 4K or 2M; false if there is no memory.
+ */
 static bool back_next(struct heap_range *range, uint64_t wanted)
 {
     uint64_t bytes = map_frame(range->start + range->backed, wanted);
@@ -63,11 +65,11 @@ static bool back_next(struct heap_range *range, uint64_t wanted)
     return bytes > 0;
 }
 
-/* Pages of the range that are unmapped by one call, for each may be an
- * interrupt to every other CPU. */
+/* How many pages of the range one call unmaps: each call may interrupt every
+ * other CPU. */
 #define UNMAPPED_AT_ONCE 32
 
-/* Unmaps pages that are all mapped, each by itself, and frees their frames. */
+/* Unmaps pages that were mapped one by one, and frees their frames. */
 static void unback_pages(vaddr_t start, size_t count)
 {
     paddr_t frames[UNMAPPED_AT_ONCE];
@@ -98,7 +100,7 @@ static void unback(void *context, void *start, size_t bytes)
     }
 }
 
-/* By small pages, so that each can go back alone. */
+/* Maps 4K pages, so that each can be unmapped alone. */
 static bool back(void *context, void *start, size_t bytes)
 {
     struct heap_range *range = context;

@@ -1,12 +1,12 @@
-/* The heap's calls for back-ends that leave locking and counting to others.
+/* The heap's calls for back-ends that do not lock and count themselves.
  *
  * A call checks its layout, has the back-end do the work under the heap's lock,
- * and counts.  Misuse is reported with the lock free again, so that whoever
- * reports it can look into the heap.
+ * and counts.  Misuse is reported when the lock is free again, so that the
+ * report may look into the heap.
  *
  * A handler that interrupted the lock's holder on the same CPU must not wait
- * for it: its allocations and reallocations are refused, and what it frees is
- * noted, to be freed as soon as the holder is through.
+ * for the lock.  Its allocations and reallocations are refused.  Its frees are
+ * noted, and the holder does them before it releases the lock.
  */
 #include "lib/assert.h"
 #include "lib/bits.h"
@@ -15,7 +15,7 @@
 #include "mm/heap/deferred.h"
 #include "mm/platform.h"
 
-/* Counting. */
+/* ---- Counting ---- */
 
 static void raise_peak(size_t *peak, size_t value)
 {
@@ -63,7 +63,7 @@ bool heap_copy_class(const struct heap_class *classes, unsigned number,
     return true;
 }
 
-/* The live block that a pointer claims to be. */
+/* Finds the live block that a pointer claims to be, or says what is wrong. */
 static enum heap_fault find(const struct heap *heap,
                             const struct heap_claim *claim,
                             struct heap_block *block)
@@ -82,7 +82,7 @@ static enum heap_fault find(const struct heap *heap,
     return fault;
 }
 
-/* Frees a block; with the lock held. */
+/* Frees a block.  Called with the lock held. */
 static enum heap_fault put(struct heap *heap, const struct heap_claim *claim,
                            struct heap_block *block)
 {
@@ -108,8 +108,8 @@ static void unlock(struct heap *heap)
     struct layout layout;
     struct heap_block block;
 
-    /* a handler may add one until the lock is free: then the next call, which
-     * may be long in coming, frees it */
+    /* a handler may note one more before the lock is free: then the next call
+     * frees it, which may come much later */
     while (!fault && heap_take_deferred(&heap->deferrals, &claim, &layout))
         fault = put(heap, &claim, &block);
     cpu_order_release(&heap->lock, CPU_RANK_HEAP);
@@ -117,7 +117,7 @@ static void unlock(struct heap *heap)
         heap_report(heap, fault, &claim, &block);
 }
 
-/* The calls. */
+/* ---- The calls ---- */
 
 static void *allocate(struct heap *heap, struct layout layout, bool back,
                       size_t *dirty)
@@ -183,8 +183,8 @@ static void release(struct heap *heap, const struct heap_claim *claim)
     struct heap_block block;
 
     if (!lock(heap)) {
-        /* the alternative to losing the block would be to end the kernel in
-         * its interrupt handler */
+        /* the block is lost: the only alternative would be to panic in the
+         * handler */
         if (!heap_defer(&heap->deferrals, claim))
             platform_log("heap %s: %p, freed by a handler, is lost: %u others "
                          "wait",
@@ -209,7 +209,8 @@ static void simple_free(struct heap *heap, void *pointer, const void *caller)
     release(heap, &(struct heap_claim){pointer, NULL, caller});
 }
 
-/* Gives a block another layout where it is; *block becomes what it was. */
+/* Gives a block another layout in place.  Sets *block to the block as it was.
+ */
 static bool resize(struct heap *heap, const struct heap_claim *claim,
                    struct layout layout, struct heap_block *block)
 {
