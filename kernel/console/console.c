@@ -109,8 +109,8 @@ static void put(struct format_sink *sink, char c)
     ((struct console_sink *)sink)->printed++;
 }
 
-/* What one call prints stays together.  A handler that interrupted a call on
- * its own CPU prints in the middle of it. */
+/* Keeps the output of one call together.  A handler that interrupted a call on
+ * the same CPU does not wait: it prints in the middle of that output. */
 static struct cpu_lock lock;
 static bool lock_is_broken;
 
