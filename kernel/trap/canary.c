@@ -1,4 +1,5 @@
-/* What the compiler's stack protector asks for, by its names. */
+/* What the code of the compiler's stack protector calls, under the names it
+ * uses. */
 #include "kernel/trap/canary.h"
 
 #include "kernel/trap/panic.h"

@@ -1,4 +1,4 @@
-/* The machine-check banks, and what becomes of broken frames. */
+/* The machine-check banks, and what happens to broken frames. */
 #include "kernel/trap/machine_check.h"
 
 #include <stdatomic.h>
@@ -40,7 +40,7 @@ static bool is_amd(void)
 static struct mca_bank read_bank(unsigned i)
 {
     struct mca_bank bank = {.status = read_msr(MSR_MC_STATUS + 4 * i)};
-    /* the other two are there if the status says so */
+    /* the status says whether the other two registers are valid */
     if (bank.status & MCA_STATUS_ADDRESS)
         bank.address = read_msr(MSR_MC_ADDR + 4 * i);
     if (bank.status & MCA_STATUS_MISC)
@@ -69,10 +69,10 @@ void machine_check_init(void)
         write_msr(MSR_MC_CTL + 4 * i, UINT64_MAX);
 }
 
-/* ---- What was found ---- */
+/* ---- Events ---- */
 
-/* An event is written by the CPU that took the slot, in any context, and told
- * and emptied by CPU 0. */
+/* An event is written by the CPU that took the slot, in any context.  CPU 0
+ * reports it and empties the slot. */
 #define EVENTS_MAX 64
 
 enum event_state { EVENT_EMPTY, EVENT_TAKEN, EVENT_WRITTEN };
@@ -82,17 +82,17 @@ static struct event {
     unsigned cpu, bank;
     struct mca_error error;
     uint64_t status;
-    bool retire;           /* the frame is to be taken out */
-    enum mm_error retired; /* what frame_retire said */
+    bool retire;           /* the frame should be taken out of use */
+    enum mm_error retired; /* the answer of frame_retire */
 } events[EVENTS_MAX];
 
-static _Atomic unsigned lost; /* events without a slot */
+static _Atomic unsigned lost; /* events that found no empty slot */
 
 static struct event *take_slot(void)
 {
     for (unsigned i = 0; i < EVENTS_MAX; i++) {
         unsigned empty = EVENT_EMPTY;
-        /* acquire: the reader is done with what was in it */
+        /* acquire: the reader of the slot's last event is done */
         if (atomic_compare_exchange_strong_explicit(
                 &events[i].state, &empty, EVENT_TAKEN, memory_order_acquire,
                 memory_order_relaxed))
@@ -101,8 +101,9 @@ static struct event *take_slot(void)
     return NULL;
 }
 
-/* Takes the frame out of use at once, if it may, lest it is handed out
- * meanwhile. */
+/* Records an error.  A frame whose error was not corrected is taken out of use
+ * at once, if the caller may do that, so that it is not handed out meanwhile.
+ */
 static void note(unsigned bank, uint64_t status, struct mca_error error,
                  bool may_retire)
 {
@@ -120,7 +121,7 @@ static void note(unsigned bank, uint64_t status, struct mca_error error,
     event->error = error;
     event->retire = retire;
     event->retired = retired;
-    /* release: the event is whole */
+    /* release: the event is complete */
     atomic_store_explicit(&event->state, EVENT_WRITTEN, memory_order_release);
 }
 
@@ -180,7 +181,7 @@ void machine_check_explain(const struct trap_frame *frame)
 
 /* ---- In words ---- */
 
-/* The places outside the direct map where a frame is mapped. */
+/* Looks for mappings of a frame outside the direct map. */
 struct search {
     paddr_t frame;
     unsigned found;
@@ -233,7 +234,8 @@ static void tell_frame(paddr_t frame, enum mm_error retired)
     }
 }
 
-/* How often a frame had to be corrected; few are, so few are remembered. */
+/* How often each frame was corrected.  Few frames are, so only the last few are
+ * remembered. */
 #define CORRECTED_FRAMES_MAX 16
 #define CORRECTED_MAX        3
 
@@ -242,7 +244,7 @@ static struct {
     unsigned count;
 } corrected[CORRECTED_FRAMES_MAX];
 
-/* Whether this was once too often. */
+/* Whether this was the time at which the frame must be taken out of use. */
 static bool count_corrected(paddr_t frame)
 {
     static unsigned next;
@@ -266,7 +268,8 @@ static void tell(struct event *event)
         return;
     if (error->severity == MCA_CORRECTED)
         event->retire = count_corrected(error->paddr);
-    /* what a handler could not do in the middle of a call */
+    /* an error that was corrected too often; or a handler that could not do it
+     * in the middle of a call */
     if (event->retire &&
         (error->severity == MCA_CORRECTED || event->retired == MM_BUSY))
         event->retired = frame_retire(error->paddr);
@@ -288,12 +291,12 @@ void machine_check_poll(void)
         return;
     smp_run_on_all(look, NULL);
     for (unsigned i = 0; i < EVENTS_MAX; i++) {
-        /* acquire: the event is whole */
+        /* acquire: the event is complete */
         if (atomic_load_explicit(&events[i].state, memory_order_acquire) !=
             EVENT_WRITTEN)
             continue;
         tell(&events[i]);
-        /* release: the slot may be written again */
+        /* release: this CPU is done with the slot */
         atomic_store_explicit(&events[i].state, EVENT_EMPTY,
                               memory_order_release);
     }

@@ -1,15 +1,15 @@
-/* Memory, and other hardware, that reports itself broken.
+/* Memory, and other hardware, that reports that it is broken.
  *
- *   corrected    found by looking at the banks now and then; told, and the
- *                frame is taken the third time
- *   deferred     found in the same way; the frame is taken
- *   uncorrected  a machine check (#MC); the frame is taken, and what was
- *                interrupted goes on
+ *   corrected    found by machine_check_poll and reported; the third time the
+ *                frame is taken out of use
+ *   deferred     found by machine_check_poll; the frame is taken out of use
+ *   uncorrected  a machine check (#MC); the frame is taken out of use, and the
+ *                interrupted code goes on
  *   fatal        a machine check; the kernel panics
  *
- * A frame is taken out of the allocator at once if it is free, and else when it
- * is freed (frame_retire).  What was found in an exception is told in full by
- * machine_check_poll, when the page tables may be walked.
+ * frame_retire takes a frame out of use: at once if it is free, else when it is
+ * freed.  An error that was found in an exception is reported in full by
+ * machine_check_poll, where the page tables may be walked.
  */
 #ifndef KERNEL_TRAP_MACHINE_CHECK_H
 #define KERNEL_TRAP_MACHINE_CHECK_H
@@ -19,21 +19,24 @@
 
 #include "kernel/trap/trap.h"
 
-/* Has this CPU's banks report all that they can.  Errors that are there from
- * before stay for the first poll.  On each CPU; CR4.MCE is set by cpu_init. */
+/* Makes all banks of this CPU report all that they can.  Errors from before
+ * stay there for the first poll.  To be called on each CPU; cpu_init sets
+ * CR4.MCE. */
 void machine_check_init(void);
 
-/* On a machine check: whether the interrupted code can go on. */
+/* Handles a machine check.  Returns whether the interrupted code can go on. */
 bool machine_check_handle(void);
 
-/* For the report of one that is fatal: a line for each bank with an error. */
+/* For the report of a fatal machine check: prints a line for each bank with an
+ * error. */
 void machine_check_explain(const struct trap_frame *frame);
 
-/* Looks at the banks of all CPUs, and tells what was found since the last time.
+/* Reads the banks of all CPUs, and reports what was found since the last time.
  * On CPU 0, where smp_run_on_all may be called. */
 void machine_check_poll(void);
 
-/* The same, if it was not done for some seconds: for loops that wait. */
+/* The same, but only if some seconds have passed since the last time: for loops
+ * that wait. */
 void machine_check_poll_now_and_then(void);
 
 #endif

@@ -15,8 +15,8 @@
 #include "lib/assert.h"
 #include "lib/format.h"
 
-/* How often a report was begun: a report that itself faults is cut shorter
- * each time, and the third does nothing but stop. */
+/* How many reports were begun.  A report that faults begins another one: the
+ * second is shorter, and the third only stops the machine. */
 static unsigned depth;
 
 _Noreturn static void stop(void)
@@ -27,11 +27,12 @@ _Noreturn static void stop(void)
     halt_for_ever();
 }
 
-/* The CPU that reports, by its number + 1; 0 is nobody yet. */
+/* The number + 1 of the CPU that reports; 0 if there is none yet. */
 static _Atomic uint32_t reporter;
 
-/* The first CPU that panics reports it, and stops the others.  One that panics
- * at the same time, a memory that both have found broken, say, stops itself. */
+/* The first CPU that panics reports, and stops the others.  If another CPU
+ * panics at the same time (both may have met the same broken memory), it stops
+ * itself. */
 static void take_over(void)
 {
     uint32_t self = platform_cpu() + 1, found = 0;
@@ -49,7 +50,7 @@ static void stop_others(void)
                silent, first);
 }
 
-/* "Bail out!" is TAP's word for a run that cannot go on. */
+/* "Bail out!"  is TAP's word for a run that cannot go on. */
 static void begin(void)
 {
     take_over();
@@ -80,8 +81,8 @@ static void print_place(const char *word, uint64_t address)
     print_symbol(word, address, symbol_find(address), 0);
 }
 
-/* A return address comes after its call, which may be the last instruction of
- * the function: the byte before is in the right one. */
+/* A return address may lie behind the function, if its last instruction is the
+ * call.  The byte before it always belongs to the function. */
 static void print_return(const char *word, uint64_t address)
 {
     print_symbol(word, address, symbol_find(address - 1), 1);
@@ -89,12 +90,13 @@ static void print_return(const char *word, uint64_t address)
 
 #define BACKTRACE "\nbacktrace, innermost first:\n"
 
-#define BACKTRACE_MAX 10000 /* a stack has no room for more */
+#define BACKTRACE_MAX 10000 /* more than fit in a stack */
 #define SHOWN_MAX     24
 
-/* Follows the chain of saved rbp, from the frame of the place `last`.  A broken
- * chain ends the list, not the report: frames must lie in a stack and
- * go upwards.  A function that called itself is shown once, with a count. */
+/* Follows the chain of saved rbp, starting in the function that contains the
+ * address `last`.  A chain that leaves the stacks, or does not go upwards, ends
+ * the list but not the report.  Repeated return addresses of a recursion are
+ * shown once, with a count. */
 static void print_backtrace(uint64_t last, uint64_t rbp)
 {
     unsigned repeated = 0;
@@ -176,7 +178,7 @@ static void print_registers(const struct trap_frame *f)
            read_cr4());
 }
 
-/* The bytes of the instruction at rip and after it: for a disassembler. */
+/* Prints the instruction at rip and some bytes after it, for a disassembler. */
 static void print_code(uint64_t rip)
 {
     const unsigned shown = 16;

@@ -1,4 +1,4 @@
-/* Look-up in the table of function names. */
+/* Looks up addresses in the table of function names. */
 #include "kernel/trap/symbols.h"
 
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* The names of the kernel's functions, for reports.
  *
- * The table is made from the linked image by tools/symbols.awk and linked into
- * it a second time, at its end, so that nothing moves.
+ * tools/symbols.awk makes the table from the linked image.  Then the image is
+ * linked again with the table at its end, so that no address changes.
  */
 #ifndef KERNEL_TRAP_SYMBOLS_H
 #define KERNEL_TRAP_SYMBOLS_H
@@ -25,8 +25,8 @@ struct symbol_place {
 
 struct symbol_place symbol_find(uint64_t address);
 
-/* Whether a saved frame pointer may be followed: 16 bytes at it lie in one of
- * the stacks. */
+/* Whether a saved frame pointer may be followed: it is aligned, and the 16
+ * bytes at it lie in one of the stacks. */
 bool symbol_is_stack(uint64_t address);
 
 #endif

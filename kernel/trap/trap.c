@@ -1,4 +1,4 @@
-/* Exceptions: names, and what a page fault was about. */
+/* Exceptions: their names, and explanations of faults. */
 #include "kernel/trap/trap.h"
 
 #include <stddef.h>
@@ -143,8 +143,8 @@ static void explain_selector(uint64_t error_code)
            error_code & 1 ? ", for an event from outside" : "");
 }
 
-/* An access through such an address is what #GP and #SS with error code 0 are
- * most often about. */
+/* #GP and #SS with error code 0 are most often caused by an access through a
+ * non-canonical address. */
 static void explain_non_canonical(const struct trap_frame *f)
 {
     const struct {
@@ -187,7 +187,7 @@ static void explain(const struct trap_frame *frame)
     }
 }
 
-/* A breakpoint in the code (int3) is told, and the code goes on. */
+/* A breakpoint (int3) is logged, and the code goes on. */
 static void report_breakpoint(const struct trap_frame *frame)
 {
     struct symbol_place place = symbol_find(frame->rip - 1);
@@ -238,7 +238,7 @@ void trap_handle(struct trap_frame *frame)
         panic_trap(frame, explain);
 }
 
-/* An interrupt gate: boot/start64.asm filled in all but the stack. */
+/* An interrupt gate.  boot/start64.asm fills in all fields but the stack. */
 struct gate {
     uint16_t offset_low, selector;
     uint8_t stack, type;

@@ -1,4 +1,5 @@
-/* Exceptions: what the CPU tells when an instruction cannot go on. */
+/* Exceptions and interrupts: events at which the CPU stops the code that it
+ * runs and calls the kernel. */
 #ifndef KERNEL_TRAP_TRAP_H
 #define KERNEL_TRAP_TRAP_H
 
@@ -15,24 +16,27 @@ struct trap_frame {
 
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "as trap_entry.asm pushes");
 
-/* Gives double fault, NMI and machine check the stacks of their own.  Before
- * it every vector is reported as well, but on the stack that is current.
- * After gdt_init. */
+/* Gives double faults, NMIs and machine checks stacks of their own.  Before
+ * this call every vector is reported as well, but on the current stack.  After
+ * gdt_init. */
 void trap_init(void);
 
-/* "page fault (#PF)"; any vector is answered for. */
+/* The name of a vector, "page fault (#PF)" for example; every number has an
+ * answer. */
 const char *trap_name(uint64_t vector);
 
-/* What an address is, and the way of the page walk to it, entry by entry; any
+/* Prints what an address is, and the steps of the page walk to it.  Any
  * address. */
 void trap_print_address(uint64_t address);
 
-/* Has this function see every trap first, on every CPU: true, and the code goes
- * on.  NULL: no more.  For self-tests, which make traps on purpose. */
+/* Makes every trap on every CPU call this function first; if it returns true,
+ * the interrupted code goes on.  NULL: no function.  For self-tests, which
+ * cause traps on purpose. */
 void trap_set_hook(bool (*function)(struct trap_frame *frame));
 
-/* Called by kernel/trap/trap_entry.asm; comes back from a breakpoint, and from
- * what CPUs send each other. */
+/* Called by kernel/trap/trap_entry.asm.  Returns if the code can go on: after a
+ * breakpoint, a request of another CPU, or a machine check that was handled,
+ * and if the hook says so. */
 void trap_handle(struct trap_frame *frame);
 
 #endif
