@@ -1,7 +1,7 @@
 /* GDT and TSS.  Layouts: AMD64 manual, volume 2, sections 4.8 and 12.2.5. */
 #include "kernel/cpu/gdt.h"
 
-/* Present and accessed already, so that the CPU never writes to them. */
+/* Marked as present and accessed, so that the CPU never writes to them. */
 #define CODE_64 UINT64_C(0x00af9b000000ffff)
 #define DATA    UINT64_C(0x00cf93000000ffff)
 
@@ -19,7 +19,8 @@ void gdt_init(struct gdt *gdt, const vaddr_t stack_top[STACK_COUNT])
 {
     *gdt = (struct gdt){
         .entry = {[SELECTOR_CODE / 8] = CODE_64, [SELECTOR_DATA / 8] = DATA},
-        .tss = {.io_map_base = sizeof(gdt->tss)}, /* past the limit: none */
+        .tss = {.io_map_base = sizeof(gdt->tss)}, /* past the limit: there is
+                                                   * none */
     };
     for (unsigned i = STACK_DOUBLE_FAULT; i < STACK_COUNT; i++)
         gdt->tss.ist[i - 1] = stack_top[i];

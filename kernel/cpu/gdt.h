@@ -1,8 +1,8 @@
-/* Segments: what is left of them in long mode, and the task state segment.
+/* Segments, as far as long mode still uses them, and the task state segment.
  *
- * The TSS gives double fault, NMI and machine check a stack of their own each,
- * so that they are reported even when the kernel's stack is what is broken.
- * Each CPU has its own.
+ * The TSS gives double faults, NMIs and machine checks a stack of their own
+ * each.  So they are reported even if the kernel's stack is broken.  Each CPU
+ * has its own GDT and TSS.
  */
 #ifndef KERNEL_CPU_GDT_H
 #define KERNEL_CPU_GDT_H
@@ -31,12 +31,12 @@ struct tss {
 _Static_assert(sizeof(struct tss) == 104, "as the manual draws it");
 
 struct gdt {
-    uint64_t entry[SELECTOR_TSS / 8 + 2]; /* that of the TSS is a double one */
+    uint64_t entry[SELECTOR_TSS / 8 + 2]; /* the TSS takes two entries */
     struct tss tss;
 };
 
 /* Fills in the GDT and its TSS, with these stacks (their upper ends), and loads
- * both on the CPU it runs on.  They stay in use. */
+ * both on the CPU that runs this.  *gdt must stay. */
 void gdt_init(struct gdt *gdt, const vaddr_t stack_top[STACK_COUNT]);
 
 #endif

@@ -11,7 +11,7 @@
 
 static struct percpu first = {.state = PERCPU_RUNNING};
 static struct percpu *table[PLATFORM_CPUS_MAX] = {&first};
-static uint8_t node_of[PLATFORM_CPUS_MAX]; /* known before they are made */
+static uint8_t node_of[PLATFORM_CPUS_MAX]; /* known before the CPUs are made */
 static unsigned count = 1;
 
 _Static_assert(sizeof(struct percpu) <= PAGE_SIZE, "one page holds it");
@@ -72,14 +72,14 @@ unsigned percpu_count_up(void)
 {
     unsigned up = 0;
     for (unsigned i = 0; i < count; i++)
-        /* relaxed: a count for reports */
+        /* relaxed: for reports, and for is_alone in kernel/cpu/request.c */
         up += table[i] != NULL &&
               atomic_load_explicit(&table[i]->state, memory_order_relaxed) !=
                   PERCPU_OFF;
     return up;
 }
 
-/* Of ranges, so they have to outlive a CPU that could not be made. */
+/* Names of ranges: they must live on even if making a CPU fails. */
 static const char *const stack_names[STACK_COUNT] = {
     [STACK_BOOT] = "a CPU's stack",
     [STACK_DOUBLE_FAULT] = "a CPU's double fault stack",

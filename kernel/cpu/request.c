@@ -13,9 +13,9 @@
 #include "lib/assert.h"
 #include "mm/cpu/cpu_lock.h"
 
-/* An answer takes microseconds; but a virtual machine's CPU may not run for as
- * long as its host likes: an emulator with one thread lets them run in turn, a
- * tenth of a second each, and its own turn comes when it comes. */
+/* An answer takes microseconds.  But the host of a virtual machine may not run
+ * a CPU for as long as it likes.  An emulator with one thread runs the CPUs in
+ * turn, a tenth of a second each, so a CPU may wait for all the others. */
 #define PATIENCE_MS         10000
 #define PATIENCE_MS_PER_CPU 1000
 
@@ -27,7 +27,7 @@ enum request {
 
 enum errand { ERRAND_FENCE, ERRAND_PAGES, ERRAND_FLUSH };
 
-/* The round that is on: written before the requests are made. */
+/* The current round.  It is written before the requests are made. */
 static struct {
     struct cpu_lock lock;
     uint64_t number;
@@ -50,26 +50,27 @@ static void do_errand(void)
 
 /* ---- Asking ---- */
 
-/* False if its APIC does not send. */
+/* False if the APIC of this CPU does not send the NMI. */
 static bool ask(struct percpu *other, enum request request)
 {
-    /* seq_cst, for the fence that a round is: what was written before is seen
-     * by the other CPU when it takes the request, and 0 means that no NMI is
-     * on its way */
+    /* seq_cst: part of the fence that a round is.  The other CPU sees what was
+     * written before when it takes the request.  And if requests was 0, no NMI
+     * was on its way yet. */
     if (atomic_fetch_or(&other->requests, request) != 0)
         return true;
     return lapic_send_nmi(other->apic_id);
 }
 
-/* Whether the CPU has to be asked: it runs, or it has gone on while it was told
- * to flush later. */
+/* Whether the CPU must be asked, because it runs.  An idle CPU is told to flush
+ * its TLB later instead, unless it goes on at that moment. */
 static bool must_be_asked(struct percpu *other)
 {
-    /* seq_cst: with the exchange in request_resume.  Either this CPU sees that
-     * the other runs, or the other sees all that was written before. */
+    /* seq_cst: pairs with the exchange in request_resume.  Either this CPU sees
+     * that the other one runs, or the other sees all that was written before.
+     */
     uint32_t state = atomic_load(&other->state);
     if (state == PERCPU_IDLE && round.errand != ERRAND_FENCE)
-        /* where it fails, state is set to what the other does by now */
+        /* if this fails, it sets state to what the other CPU is doing now */
         atomic_compare_exchange_strong(&other->state, &state,
                                        PERCPU_IDLE_STALE);
     return state == PERCPU_RUNNING;
@@ -77,12 +78,12 @@ static bool must_be_asked(struct percpu *other)
 
 static bool has_answered(const struct percpu *other)
 {
-    /* acquire: what the other did before it answered has been done */
+    /* acquire: this CPU sees what the other did before it answered */
     return atomic_load_explicit(&other->answered, memory_order_acquire) ==
            round.number;
 }
 
-/* The next round's CPUs are marked in `asked`, one bit each. */
+/* asked: the CPUs of a round, one bit each. */
 #define WORDS (PLATFORM_CPUS_MAX / 64)
 
 static void ask_all(uint64_t asked[WORDS])
@@ -109,7 +110,7 @@ static uint64_t patience_ms(void)
     return PATIENCE_MS + percpu_count_up() * PATIENCE_MS_PER_CPU;
 }
 
-/* The number of a CPU that does not answer, or -1. */
+/* Returns the number of a CPU that does not answer, or -1. */
 static int wait_for_all(const uint64_t asked[WORDS])
 {
     struct clock_limit limit = clock_limit_in_ms(patience_ms());
@@ -125,7 +126,8 @@ static int wait_for_all(const uint64_t asked[WORDS])
     return -1;
 }
 
-/* Does an errand on all CPUs; the number of one that did not answer, or -1. */
+/* Does an errand on all CPUs.  Returns the number of one that did not answer,
+ * or -1. */
 static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
 {
     uint64_t asked[WORDS] = {0};
@@ -144,11 +146,12 @@ static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
     return silent;
 }
 
-/* Before the second CPU is started there is nobody to ask, nor a lock to take;
- * what that CPU's TLB will hold is newer than any change before it. */
+/* Before the second CPU is started there is no CPU to ask, and no need for the
+ * lock.  The second CPU's TLB is filled only after any change that was made
+ * before. */
 static bool is_alone(void)
 {
-    /* relaxed: another CPU's start comes after this CPU's own stores */
+    /* relaxed: this CPU starts the other ones, after its own stores */
     return percpu_count() == 1 || percpu_count_up() == 1;
 }
 
@@ -170,7 +173,7 @@ void request_invalidate(const vaddr_t *pages, unsigned count)
 
 void request_fence(void)
 {
-    /* for the case of idle CPUs, and of none: this CPU's own fence */
+    /* this CPU's own fence: enough if all others are idle or there are none */
     atomic_thread_fence(memory_order_seq_cst);
     if (is_alone())
         return;
@@ -191,8 +194,8 @@ void request_stop_self(void)
 bool request_answer(void)
 {
     struct percpu *this = percpu_this();
-    /* seq_cst: the fence of a round; 0 from here on lets the next NMI be sent
-     */
+    /* seq_cst: part of the fence of a round.  As requests is 0 from here on,
+     * the next request sends an NMI again. */
     uint32_t requests = atomic_exchange(&this->requests, 0);
     if (requests & REQUEST_STOP)
         request_stop_self();
@@ -209,7 +212,7 @@ bool request_answer(void)
 
 void request_idle(void)
 {
-    /* seq_cst: all that this CPU did with memory is over */
+    /* seq_cst: all accesses to memory that this CPU made are over */
     atomic_store(&percpu_this()->state, PERCPU_IDLE);
 }
 
@@ -223,7 +226,7 @@ void request_resume(void)
 struct request_interrupted request_interrupt(void)
 {
     struct percpu *this = percpu_this();
-    /* relaxed: what is asked for is stored by this CPU alone */
+    /* relaxed: only this CPU stores these two */
     struct request_interrupted interrupted = {
         .may_ask = !cpu_lock_is_mine(&round.lock),
         .was_idle = atomic_load_explicit(&this->state, memory_order_relaxed) !=
@@ -269,7 +272,8 @@ unsigned request_stop(unsigned *first)
     return silent;
 }
 
-/* Whoever asks finds a request there, and thinks that the NMI is on its way. */
+/* A CPU that asks this one finds a request there, and so assumes that an NMI is
+ * on its way. */
 void request_be_deaf(void)
 {
     atomic_store(&percpu_this()->requests, REQUEST_NEVER);

@@ -1,15 +1,15 @@
-/* What one CPU asks of the others at once, whatever they are doing.
+/* What one CPU asks of all others at once, whatever they are doing.
  *
- * A request is a bit in the other CPU's struct percpu, and an NMI that makes it
- * look: so a CPU with interrupts off, one that spins for a lock, or one that
- * reports an exception answers as well.  The NMI is sent only by who finds
- * no request there yet: each NMI sent finds one, and one that finds none
- * came from the machine.
+ * A request is a bit in the other CPU's struct percpu, and an NMI that makes
+ * that CPU look at it.  So a CPU also answers while its interrupts are off,
+ * while it spins for a lock, or while it reports an exception.  A CPU sends the
+ * NMI only if it finds no other request there.  So each NMI that was sent finds
+ * a request, and an NMI that finds none came from the machine.
  *
- * One round at a time: all who are asked do the same, and the CPU that asks
- * waits for all of them, a bounded time.  CPUs that are idle are not woken for
- * a flush of their TLB; they are told to make it when they go on, and use
- * nothing before that whose mapping could have changed (enum percpu_state).
+ * One round takes place at a time.  All CPUs that are asked do the same, and
+ * the CPU that asks waits for all of them, a bounded time.  Idle CPUs are not
+ * woken to flush their TLBs: they are told to do so before they go on.  Until
+ * then they use no memory whose mapping could have changed (enum percpu_state).
  */
 #ifndef KERNEL_CPU_REQUEST_H
 #define KERNEL_CPU_REQUEST_H
@@ -19,52 +19,52 @@
 
 #include "mm/address.h"
 
-/* Forgets these pages, or all of the TLB if count is 0, on this CPU and on
- * every other one that is up.  Panics, with the number of the CPU, if one does
- * not answer: its memory could not be trusted any more.  Any context but an
- * NMI's or machine check's. */
+/* Drops these pages from the TLBs, or everything if count is 0: on this CPU and
+ * on all others that are up.  If a CPU does not answer, it panics with the
+ * number of that CPU, whose view of memory could no longer be trusted.  Any
+ * context except the handler of an NMI or a machine check. */
 void request_invalidate(const vaddr_t *pages, unsigned count);
 
 /* See platform_fence_cpus. */
 void request_fence(void);
 
-/* Stops all others for good, for a panic: waits a bounded time, and returns how
- * many did not answer; *first is the number of one of them. */
+/* For a panic: stops all other CPUs for good.  Waits a bounded time, and
+ * returns how many did not answer; *first is the number of one of them. */
 unsigned request_stop(unsigned *first);
 
 /* Stops this CPU for good, because another one reports a panic. */
 _Noreturn void request_stop_self(void);
 
-/* Called on an NMI: whether it was a request. */
+/* Called on an NMI.  Returns whether it was a request. */
 bool request_answer(void);
 
-/* On a CPU's way into and out of waiting for work.  Out, and when it has just
- * been started: from now on it takes part in rounds; it flushes its TLB if it
- * missed one. */
+/* Called when this CPU begins to wait for work, and when it ends that or was
+ * just started.  After request_resume it takes part in rounds; if it missed a
+ * flush of its TLB, request_resume does it. */
 void request_idle(void);
 void request_resume(void);
 
-/* For fault=deaf-cpu: this CPU runs on, and never answers again. */
+/* For fault=deaf-cpu: this CPU goes on running, and never answers again. */
 _Noreturn void request_be_deaf(void);
 
-/* For fault=stale-tlb: requests to invalidate are not sent any more. */
+/* For fault=stale-tlb: from now on no request to invalidate is sent. */
 void request_forget_others(void);
 
-/* For a handler that is going to use memory: whether this CPU may ask others,
- * that is, was not interrupted while it did so.  Takes the CPU out of waiting
- * for work, if it was, until the second call, which is given what the first
- * answered. */
+/* For a handler that is going to use memory.  request_interrupt says whether
+ * this CPU may make requests: not if the handler interrupted one.  If this CPU
+ * was idle, it counts as running until request_return, which gets what
+ * request_interrupt returned. */
 struct request_interrupted {
     bool may_ask, was_idle;
 };
 struct request_interrupted request_interrupt(void);
 void request_return(struct request_interrupted interrupted);
 
-/* What the rounds were, for the command `cpus`. */
+/* Figures about the rounds, for the command `cpus`. */
 struct request_stats {
-    uint64_t rounds; /* with someone to ask */
-    uint64_t asked;  /* CPUs that an NMI was sent to */
-    uint64_t left;   /* CPUs that were idle */
+    uint64_t rounds; /* while another CPU was up */
+    uint64_t asked;  /* CPUs asked, in all rounds */
+    uint64_t left;   /* CPUs not asked: idle or off */
 };
 void request_stats(struct request_stats *stats);
 

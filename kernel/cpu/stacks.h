@@ -1,4 +1,5 @@
-/* The stacks, one after the other at the image's end (boot/start64.asm).
+/* The stacks of CPU 0, one after the other at the image's end
+ * (boot/start64.asm).
  *
  *   +-------+-------------+-------+-------------+-- . .
  *   | guard | boot stack  | guard | double      |
@@ -13,9 +14,10 @@
 #include "mm/address.h"
 #include "mm/kernel_space.h"
 
-#define STACK_BYTES 16384 /* boot/layout.inc has it too */
+#define STACK_BYTES 16384 /* boot/layout.inc has a copy */
 
-/* The last three are numbers in the TSS's interrupt stack table as well. */
+/* The last three are also the numbers of these stacks in the TSS's interrupt
+ * stack table. */
 enum kernel_stack {
     STACK_BOOT,
     STACK_DOUBLE_FAULT,

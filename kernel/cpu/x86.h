@@ -81,9 +81,9 @@ static inline void write_cr4(uint64_t value)
     __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
 }
 
-/* Forgets all of this CPU's TLB: a change of CR4.PGE forgets global pages too
- * (volume 2, section 5.5.3).  Where there are none, a load of CR3 forgets
- * all. */
+/* Empties this CPU's TLB.  A change of CR4.PGE drops global pages too (volume
+ * 2, section 5.5.3).  If PGE is off there are no global pages, and a load of
+ * CR3 drops all. */
 static inline void tlb_flush_local(void)
 {
     uint64_t cr4 = read_cr4();
@@ -105,8 +105,7 @@ static inline void invlpg(uintptr_t page)
     __asm__ volatile("invlpg (%0)" : : "r"(page) : "memory");
 }
 
-/* Turns interrupts off; what interrupts_restore wants to have them as before.
- */
+/* Turns interrupts off.  Returns the flags for interrupts_restore. */
 static inline uint64_t interrupts_save(void)
 {
     uint64_t flags;
@@ -119,7 +118,7 @@ static inline void interrupts_restore(uint64_t flags)
     __asm__ volatile("push %0; popfq" : : "r"(flags) : "memory", "cc");
 }
 
-/* For good: with interrupts off only an NMI wakes the CPU, and it sleeps
+/* For good: with interrupts off only an NMI wakes the CPU, and then it halts
  * again. */
 _Noreturn static inline void halt_for_ever(void)
 {
