@@ -69,7 +69,8 @@ static void command_audit(const char *rest)
         printf("%s\n", offence.sentence);
 }
 
-/* Hexadecimal, with 0x or without; false if it is none of 1 to 16 digits. */
+/* Reads a hexadecimal number, with 0x or without.  False if the text is not 1
+ * to 16 digits. */
 static bool parse_address(const char *text, uint64_t *address)
 {
     if (strncmp(text, "0x", 2) == 0)
@@ -96,8 +97,8 @@ static void command_walk(const char *rest)
                "ffff800000100000\n");
 }
 
-/* One of a screen full of log lines, of which each differs from the last, so
- * that much changes with each that scrolls. */
+/* Puts one of a screenful of log lines.  Each line differs from the one before,
+ * so that scrolling changes much of the screen. */
 static void put_log_line(unsigned number)
 {
     static const char *const rooms[] = {"frame", "heap", "page", "console"};
@@ -110,7 +111,7 @@ static void put_log_line(unsigned number)
         screen_put(*c);
 }
 
-/* One of lines that differ from each other in every column. */
+/* Puts a line that differs in every column from the line before. */
 static void put_full_line(unsigned number)
 {
     for (unsigned column = 0; column < screen_columns(); column++)
@@ -131,7 +132,8 @@ static void time_screen(const char *what, void (*put_line)(unsigned number))
     printf("\n");
 }
 
-/* On the screen alone, for the serial port is slower than any. */
+/* Prints to the screen alone, because the serial port is slower than any
+ * screen. */
 static void command_screen(const char *rest)
 {
     (void)rest;
@@ -143,7 +145,7 @@ static void command_screen(const char *rest)
     time_screen("lines that differ in every column", put_full_line);
 }
 
-/* Goes through the ways, or takes the one that is named. */
+/* Tries all ways in turn, or only the one named `wanted`. */
 static void try_ways(const struct power_way *ways, const char *wanted)
 {
     bool found = false;
@@ -177,7 +179,7 @@ static void command_reboot(const char *rest)
 
 static const struct {
     const char *name, *help;
-    void (*run)(const char *rest); /* of the line, after the name */
+    void (*run)(const char *rest); /* rest: the line after the name */
 } commands[] = {
     {"help", "this list", command_help},
     {"mem", "memory: map, frames, heap", command_mem},
@@ -208,9 +210,9 @@ static void command_help(const char *rest)
     options_print();
 }
 
-/* The next key.  A line's end is \n, be it sent as \r, \n or both; what arrow
- * and function keys send (ECMA-48, section 5.4: ESC [ ... letter) is left
- * out. */
+/* Waits for a key.  The end of a line is returned as \n, whether \r, \n or both
+ * were sent.  The sequences of arrow and function keys (ECMA-48, section 5.4:
+ * ESC [ ... letter) are skipped. */
 static char read_key(void)
 {
     static char last;
@@ -229,8 +231,8 @@ static char read_key(void)
     }
 }
 
-/* Reads a line with its echo; backspace and control-U edit it.  Characters
- * past the end of the buffer are refused with a bell. */
+/* Reads a line and echoes it; backspace and control-U edit it.  A character
+ * that does not fit in the buffer is refused with a bell. */
 static void read_line(char *line)
 {
     size_t length = 0;

@@ -1,4 +1,4 @@
-/* The prompt. */
+/* The prompt: a table of commands. */
 #ifndef KERNEL_PROMPT_MONITOR_H
 #define KERNEL_PROMPT_MONITOR_H
 

@@ -1,4 +1,4 @@
-/* One screen about the machine and its memory. */
+/* The report about the machine and its memory: one screen. */
 #include "kernel/prompt/report.h"
 
 #include "drivers/clock.h"
@@ -14,11 +14,12 @@
 #include "mm/kernel_space.h"
 #include "version.h" /* made by the Makefile */
 
-/* Ranges are shown up to this many, so that the report stays on its screen;
- * a firmware's map can have a hundred. */
+/* At most this many ranges are shown, so that the report fits on a screen.  A
+ * firmware's map may have a hundred. */
 #define RANGES_SHOWN 12
 
-/* "123 MiB", "640 KiB": the largest unit that still shows 3 digits. */
+/* Prints "123 MiB" or "640 KiB": in the largest unit of which there are at
+ * least 10. */
 static void print_bytes(uint64_t bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -89,7 +90,8 @@ static void print_node(unsigned node)
     printf("\n");
 }
 
-/* How many split 2Ms are how full, in eighths: one digit each, 9 for more. */
+/* How full the split 2Ms are: for each eighth, how many 2Ms, as one digit, 9
+ * also for more. */
 static void print_gib(const struct frame_gib_stats *gib)
 {
     printf("  %012lx  %3u %3u %3u  ", gib->start, gib->free_2m, gib->split_2m,
