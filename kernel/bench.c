@@ -1,4 +1,4 @@
-/* Benchmarks in the kernel: counted in instructions where that can be. */
+/* Benchmarks in the kernel.  They count instructions if the machine can. */
 #include "kernel/bench.h"
 
 #include "bench/bench.h"
@@ -17,8 +17,9 @@
 #endif
 #define COMPILER COMPILER_NAME __VERSION__ COMPILED_FOR
 
-/* Whether a tick is an instruction, as under QEMU's -icount: then a known loop
- * always takes the same number of ticks, that of its instructions and a few. */
+/* Whether a tick of the clock is one instruction, as under QEMU's -icount.
+ * Then a loop of known length always takes as many ticks as it has
+ * instructions, and a few for clock_ticks. */
 static bool ticks_are_instructions(void)
 {
     enum { TURNS = 1000, AROUND = 32 };
@@ -36,7 +37,7 @@ bool bench_kernel(const char *name)
 {
     const char *tick = ticks_are_instructions() ? "instructions" : "ticks";
     printf("# compiler: %s\n# %s an operation\n", COMPILER, tick);
-    /* Exact counts need no second look; and others are for the host. */
+    /* One pass: exact counts never vary, and times are measured on the host. */
     bool any = bench_run(BENCH_KERNEL, name, 1, tick, printf, printf);
     if (!any)
         printf("# there is no benchmark, workload or suite '%s'\n", name);

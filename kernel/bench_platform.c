@@ -1,4 +1,4 @@
-/* What the benchmarks of bench/ ask of the place that they run in. */
+/* What the benchmarks of bench/ need from the kernel (bench/bench.h). */
 #include "bench/bench.h"
 #include "bench/heap_peers.h"
 #include "drivers/clock.h"
@@ -22,7 +22,8 @@ uint64_t bench_stamp_ticks(uint64_t stamps)
     return stamps * 100;
 }
 
-/* What is counted here is one CPU's instructions. */
+/* Only one CPU: the kernel counts the instructions of the CPU that it runs on.
+ */
 bool bench_run_on(unsigned threads, bool (*run)(void *state, uint64_t count),
                   void *state, uint64_t count, uint64_t *ticks)
 {
@@ -36,7 +37,7 @@ void bench_meet(void)
 {
 }
 
-/* Plots are drawn from what the host measures. */
+/* Nothing: plots are drawn from what the host measures. */
 void bench_sample(const char *plot, const char *subject, uint64_t x, uint64_t y)
 {
     (void)plot;
@@ -45,7 +46,8 @@ void bench_sample(const char *plot, const char *subject, uint64_t x, uint64_t y)
     (void)y;
 }
 
-/* Not of the kernel's heap: a heap that is measured may not lie in another. */
+/* Pages, not blocks of the kernel's heap: a measured heap must not lie in
+ * another heap. */
 void *bench_take(size_t bytes)
 {
     void *pages;
@@ -62,7 +64,8 @@ void bench_give(void *memory, size_t bytes)
            mm_error_name(error));
 }
 
-/* Heap ranges, as the kernel's own heap has one, in parts of the scratch. */
+/* Each heap gets a heap range, as the kernel's heap has one, in a part of the
+ * scratch region. */
 
 #define HEAPS_MAX 8
 #define HEAP_PART (BENCH_SCRATCH_BYTES / HEAPS_MAX)
@@ -103,7 +106,8 @@ struct page_table *bench_page_table(void)
     return kernel_space_table();
 }
 
-/* No other allocator runs here, and nothing that both places do not have. */
+/* No other allocator runs in the kernel, and it has no benchmarks of its own.
+ */
 
 const char *heap_peer_name(unsigned number)
 {

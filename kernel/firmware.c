@@ -1,4 +1,5 @@
-/* The door to ACPI's tables, and words about what is wrong with them. */
+/* Reads the ACPI tables, reports what is wrong with them, and passes on what
+ * they say. */
 #include "kernel/firmware.h"
 
 #include <stddef.h>
@@ -13,7 +14,7 @@
 /* What boot/start32.asm mapped. */
 #define EARLY_MAPPED (4 * GIB)
 
-/* BIOS data and the BIOS's own memory, which a map need not name. */
+/* BIOS data, and the memory of the BIOS.  A memory map may leave them out. */
 #define LOW_END MIB
 
 /* IA-PC HPET Specification 1.0a, section 2.3.1. */
@@ -21,8 +22,8 @@
 
 static struct acpi acpi;
 
-/* Where the map has memory of some kind in all of the range: registers of
- * devices are not for reading by chance. */
+/* Whether all of the range is memory in the map, of any kind: registers of
+ * devices must not be read by accident. */
 static bool is_memory(const struct memory_map *map, paddr_t address,
                       paddr_t end)
 {
@@ -80,8 +81,8 @@ void firmware_read(const struct boot_info *info)
     clock_use_pm_timer(acpi.pm_timer, acpi.pm_timer_32_bits);
 }
 
-/* A register of a device, or of memory that the firmware keeps; NULL, with a
- * line in the log, if it cannot be mapped. */
+/* Maps registers of a device, or memory that the firmware keeps.  NULL if
+ * address is 0; also if it cannot be mapped, which is logged. */
 static volatile uint8_t *map(paddr_t address, uint64_t bytes, const char *name)
 {
     void *registers;

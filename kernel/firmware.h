@@ -1,22 +1,24 @@
-/* What the firmware's tables say of this machine, read once. */
+/* What the firmware's tables say about this machine.  They are read once. */
 #ifndef KERNEL_FIRMWARE_H
 #define KERNEL_FIRMWARE_H
 
 #include "boot/boot_info.h"
 #include "drivers/acpi.h"
 
-/* Reads the ACPI tables, and names in the log those that are no good.  While
- * the early page tables stand, which show the first 4 GiB whatever is there. */
+/* Reads the ACPI tables, and logs what is wrong with them.  Must come before
+ * kernel_space_init, because only the early page tables map all of the first 4
+ * GiB. */
 void firmware_read(const struct boot_info *info);
 
-/* Hands on what the tables say of power and clocks, with the registers mapped
- * that lie in memory.  Once frames can be had. */
+/* Passes on what the tables say about power and clocks; maps the registers that
+ * lie in memory.  After frame_init. */
 void firmware_use(void);
 
-/* The node of memory at an address; 0 for what no table names. */
+/* The node of the memory at an address; 0 if no table names it. */
 unsigned firmware_memory_node(paddr_t address);
 
-/* What was read; all zeros but for one node if there are no tables. */
+/* What was read.  If there are no tables, all zeros except that there is one
+ * node. */
 const struct acpi *firmware_acpi(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* Where linker.ld put the parts of the image: symbols, only their addresses
+/* The parts of the image, from linker.ld.  Only the addresses of these symbols
  * mean anything. */
 #ifndef KERNEL_IMAGE_H
 #define KERNEL_IMAGE_H

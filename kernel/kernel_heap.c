@@ -1,4 +1,4 @@
-/* Which heap the kernel has, and what is in it. */
+/* Chooses the kernel's heap, and prints what it holds. */
 #include "kernel/kernel_heap.h"
 
 #include <stdarg.h>
@@ -45,7 +45,7 @@ static enum heap_checks choose_checks(void)
     return checks;
 }
 
-/* failalloc=N: a decimal number from 1 on. */
+/* failalloc=N: the number of the allocation to fail, decimal, from 1 on. */
 static void choose_failure(void)
 {
     const char *text = option("failalloc");

@@ -2,14 +2,15 @@
 #ifndef KERNEL_KERNEL_HEAP_H
 #define KERNEL_KERNEL_HEAP_H
 
-/* Makes kmalloc work, with what heap=, heapcheck= and failalloc= say; panics
- * where there is no memory for it.  After build_frame_trees. */
+/* Makes kmalloc work, with the heap that the options heap=, heapcheck= and
+ * failalloc= ask for.  Panics if there is no memory for it.  After
+ * kernel_space_use_frames. */
 void kernel_heap_build(void);
 
-/* What the heap holds, by sizes, and what a walk over it finds. */
+/* Prints what the heap holds, by size, and what heap_check finds. */
 void kernel_heap_print(void);
 
-/* The live blocks by call site. */
+/* Prints the live blocks by call site. */
 void kernel_heap_print_leaks(void);
 
 #endif

@@ -31,7 +31,7 @@
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
 
-/* What boot/start32.asm mapped: the loader's information lies below it. */
+/* What boot/start32.asm mapped: the boot information must lie below it. */
 #define EARLY_MAPPED (4 * GIB)
 
 static struct boot_info boot_info;
@@ -68,9 +68,9 @@ static void read_boot_information(uint32_t address, uint32_t loader)
     else
         read_multiboot2(address);
 
-    /* All of the image stays, but for its first part: code and tables that led
-     * here, which build_kernel_space leaves behind.  If the boot information
-     * lies in a page of it, that page stays too. */
+    /* The whole image stays in use except its first part, the boot code and its
+     * tables: build_kernel_space no longer needs them.  Pages of that part that
+     * contain boot information stay too. */
     paddr_t start = (uintptr_t)image_start - KERNEL_BASE;
     paddr_t kept = (uintptr_t)text_start - KERNEL_BASE;
     paddr_t end = (uintptr_t)image_end - KERNEL_BASE;
@@ -101,7 +101,7 @@ static void read_options(void)
                  "loglevel=%s is none of error, warning, info, debug", name);
 }
 
-/* cpus=N: a decimal number from 1 on; all that there are without it. */
+/* cpus=N: a decimal number from 1 on.  Without the option, all CPUs. */
 static unsigned wanted_cpus(void)
 {
     const char *text = option("cpus");
@@ -144,7 +144,7 @@ static void audit(const char *step)
 static int log_region(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
-/* As printf, for kernel_space_print: a line at a time. */
+/* A printf for kernel_space_print, which calls it once for each line. */
 static int log_region(const char *format, ...)
 {
     char line[128];
@@ -152,7 +152,8 @@ static int log_region(const char *format, ...)
     va_start(arguments, format);
     size_t length = format_string_v(line, sizeof(line), format, arguments);
     va_end(arguments);
-    line[strnlen(line, sizeof(line)) - 1] = '\0'; /* log_line ends it itself */
+    line[strnlen(line, sizeof(line)) - 1] = '\0'; /* without the newline:
+                                                   * log_line adds one */
     log_line(LOG_INFO, "space", "%s", line);
     return (int)length;
 }
@@ -206,8 +207,8 @@ static void build_heap(void)
     audit("build_heap");
 }
 
-/* Self-tests and benchmarks leave QEMU with their result; other machines go on
- * to the prompt. */
+/* Self-tests and benchmarks leave QEMU with their result.  On other machines
+ * the boot goes on to the prompt. */
 static void run_what_was_asked(void)
 {
     if (option("fault") != NULL)
@@ -222,20 +223,22 @@ static void run_what_was_asked(void)
                                        : DEBUG_EXIT_FAILURE);
 }
 
-/* Called by boot/start64.asm on the boot stack, interrupts off, with the first
- * 4 GiB mapped low, at DIRECT_MAP_BASE, and the first one at KERNEL_BASE. */
+/* boot/start64.asm calls this on the boot stack with interrupts off.  The first
+ * 4 GiB are mapped at address 0 and at DIRECT_MAP_BASE, and the first GiB at
+ * KERNEL_BASE. */
 _Noreturn void kernel_main(uint32_t location, uint32_t loader);
 
-/* Of the loader's information, and the magic number that tells whose it is. */
+/* location: where the boot information lies.  loader: the magic number that
+ * tells which loader wrote it. */
 void kernel_main(uint32_t location, uint32_t loader)
 {
     canary_init();                           /* for debug builds */
     percpu_init();                           /* this is CPU 0 */
-    report_begin();                          /* what time it is */
+    report_begin();                          /* note the time */
     console_init();                          /* serial port */
     percpu_load_gdt();                       /* segments, interrupt stacks */
-    trap_init();                             /* use them */
-    cpu_init();                              /* all its protections */
+    trap_init();                             /* use those stacks */
+    cpu_init();                              /* turn on its protections */
     read_boot_information(location, loader); /* copied and checked */
     read_options();                          /* command line */
     read_tables();                           /* ACPI: processors, nodes */
@@ -243,7 +246,7 @@ void kernel_main(uint32_t location, uint32_t loader)
     build_frame_trees();                     /* 4K, 2M, 1G frames */
     map_screen();                            /* write-combining */
     build_heap();                            /* kmalloc */
-    machine_check_init();                    /* memory that is broken */
+    machine_check_init();                    /* report broken memory */
     firmware_use();                          /* power, clocks */
     smp_start(&boot_info.map);               /* the other processors */
     run_what_was_asked();                    /* self-tests, a fault */

@@ -29,10 +29,10 @@ static struct {
     char value[OPTION_VALUE_MAX];
 } values[OPTION_COUNT];
 
-/* The first part of a word of any length, for a message. */
+/* Messages show at most this many characters of a word. */
 #define SHOWN 40
 
-/* Says what is unknown, and the first time what is known. */
+/* Warns of an unknown word; the first time also lists the known options. */
 static void warn_unknown(const char *word, size_t length, bool *warned)
 {
     char shown[SHOWN + 1];
@@ -55,7 +55,7 @@ static void take_word(const char *word, size_t length, bool *warned)
         name_length++;
     const char *value = word + name_length;
     size_t value_length = length - name_length;
-    if (value_length > 0) { /* the '=' */
+    if (value_length > 0) { /* skip the '=' */
         value++;
         value_length--;
     }

@@ -1,4 +1,4 @@
-/* What mm/ asks of its surroundings, answered by this kernel. */
+/* The functions of mm/platform.h in this kernel. */
 #include "mm/platform.h"
 
 #include <stdarg.h>
@@ -24,7 +24,8 @@ void platform_log(const char *format, ...)
     va_end(arguments);
 }
 
-/* The byte before a return address is in the function that made the call. */
+/* Looks up the byte before a return address: it always belongs to the function
+ * that made the call. */
 void platform_name_code(const void *address, char *buffer, size_t size)
 {
     struct symbol_place place = symbol_find((uint64_t)address - 1);
@@ -75,7 +76,7 @@ void platform_tlb_flush(void)
     request_invalidate(NULL, 0);
 }
 
-/* A load of CR3 leaves global pages in the TLB. */
+/* A load of CR3 alone would leave global pages in the TLB. */
 void platform_load_page_table(paddr_t root)
 {
     write_cr3(root);

@@ -1,10 +1,10 @@
-/* The way into the Rust library. */
+/* Runs functions of the Rust library. */
 #include "kernel/rust.h"
 
 #include "kernel/cpu/x86.h"
 
-/* Only the move instructions: the library has nothing to do with floating point
- * numbers, so there are no exceptions of theirs to be ready for.  AMD64 manual,
+/* Turns on only what the move instructions need: the library has no
+ * floating-point code, so no exceptions of such code can occur.  AMD64 manual,
  * volume 2, section 11.3; every CPU with long mode has SSE2. */
 static void turn_sse_on(uint64_t cr0, uint64_t cr4)
 {

@@ -1,24 +1,24 @@
 /* The Rust library of rust/, seen from C.
  *
- * It is in the kernel if the build found a rustc; else rust_is_here says no,
- * and nothing else of this may be used.
+ * The library is part of the kernel if the build found a rustc.  Else
+ * rust_is_here returns false, and nothing else in this file may be used.
  *
- * Its code uses SSE registers, and parts of it may write below the stack
- * pointer: Rust's own libraries come compiled for programs under an operating
- * system.  So it runs by rust_call only, which turns SSE on and interrupts off
- * for that time.  NMIs, double faults and machine checks have stacks of their
- * own, and no other code of the kernel uses SSE registers.
+ * The library's code uses SSE registers, and parts of it may write below the
+ * stack pointer, because Rust's own libraries come compiled for programs under
+ * an operating system.  So it must be called through rust_call, which turns SSE
+ * on and interrupts off meanwhile.  NMIs, double faults and machine checks have
+ * stacks of their own, and no other code of the kernel uses SSE registers.
  */
 #ifndef KERNEL_RUST_H
 #define KERNEL_RUST_H
 
 #include <stdbool.h>
 
-/* Returns NULL, or what went wrong. */
+/* Returns NULL, or a sentence about what went wrong. */
 typedef const char *rust_function(void);
 
-/* Each runs one of the collections of Rust's alloc library on the kernel-wide
- * heap, and leaves no block behind. */
+/* Each function uses one of the collections of Rust's alloc library on the
+ * kernel-wide heap, and leaves no block behind. */
 #define RUST_CHECKS(X)                                                         \
     X(vec)                                                                     \
     X(box)                                                                     \
@@ -34,7 +34,7 @@ typedef const char *rust_function(void);
 RUST_CHECKS(RUST_CHECK_DECLARATION)
 #undef RUST_CHECK_DECLARATION
 
-/* Never returns: an index out of bounds, and so a panic. */
+/* Indexes out of bounds, and so panics: it never returns. */
 rust_function rust_panic_on_purpose __attribute__((weak));
 
 static inline bool rust_is_here(void)
@@ -42,8 +42,8 @@ static inline bool rust_is_here(void)
     return rust_panic_on_purpose != (rust_function *)0;
 }
 
-/* Calls a function of the library on this CPU.  Not from an interrupt
- * handler. */
+/* Calls a function of the library on this CPU.  Not from an interrupt handler.
+ */
 const char *rust_call(rust_function *function);
 
 #endif
