@@ -1,14 +1,14 @@
-/* What must never happen.
+/* Conditions that always hold.
  *
- * ASSERT stays on in every build.  It is for broken invariants of our own
- * code, never for bad input: bad input gets an error value with a name.
+ * ASSERT stays on in every build.  It is for broken invariants of the project's
+ * own code, never for bad input: bad input gets an error value with a name.
  */
 #ifndef LIB_ASSERT_H
 #define LIB_ASSERT_H
 
-/* Reports the place, the condition and the values, then stops for good.
- * The kernel panics; a host test fails.  Callable anywhere, any time.  In what
- * is proved (docs/proof.md), no call of it can be reached. */
+/* Reports the place, the condition and the values, then stops for good.  The
+ * kernel panics; a host test fails.  Callable in any context.  No call of it
+ * can be reached in code that is proved (docs/proof.md). */
 /*@ requires \false;
     assigns  \nothing; */
 _Noreturn void assert_failed(const char *file, int line, const char *condition,

@@ -15,8 +15,8 @@ static inline bool is_power_of_two(uint64_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-/* Both take an alignment that is a power of two, 1 << k: of the result the low
- * k bits are 0, and the others as they were. */
+/* Round down and up to a multiple of alignment, which is a power of two, 1 <<
+ * k: the low k bits of the result are 0. */
 /*@ requires \exists integer k; 0 <= k < 64 && alignment == 1 << k;
     assigns  \nothing;
     ensures  \forall integer k; 0 <= k < 64 && alignment == 1 << k ==>
@@ -28,8 +28,8 @@ static inline uint64_t align_down(uint64_t value, uint64_t alignment)
     return value & ~(alignment - 1);
 }
 
-/* Wraps to 0 if the next multiple lies past the last 64-bit value: a caller
- * with such values checks first. */
+/* Wraps to 0 if the next multiple lies past the last 64-bit value.  A caller
+ * with such values must check first. */
 /*@ requires \exists integer k; 0 <= k < 64 && alignment == 1 << k;
     assigns  \nothing;
     ensures  \forall integer k; 0 <= k < 64 && alignment == 1 << k ==>

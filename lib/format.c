@@ -1,4 +1,4 @@
-/* printf for a sink: see lib/format.h. */
+/* printf for any sink: see lib/format.h. */
 #include "lib/format.h"
 
 #include <stdbool.h>
@@ -8,8 +8,8 @@
 
 struct conversion {
     bool left, zeros;
-    int width, precision; /* -1: none given */
-    int length; /* in longs: 0 is int, 1 long, 2 long long; < 0 short */
+    int width, precision; /* -1: not given */
+    int length;           /* 0 int, 1 long, 2 long long; < 0: short or char */
 };
 
 static void put_padding(struct format_sink *sink, char c, int count)
@@ -55,7 +55,7 @@ static void put_number(struct format_sink *sink, uint64_t value, unsigned base,
         put_padding(sink, ' ', padding);
 }
 
-/* A va_list that a function may advance for its caller. */
+/* A va_list in a struct, so that a function can advance its caller's. */
 struct arguments {
     va_list list;
 };
@@ -140,7 +140,7 @@ static void put_string(struct format_sink *sink, const char *text,
     put_text(sink, text, (int)strnlen(text, most), conversion);
 }
 
-/* Prints one conversion; false if it is none that is known. */
+/* Prints one conversion; false if it is unknown. */
 static bool put_conversion(struct format_sink *sink, char kind,
                            struct conversion *conversion,
                            struct arguments *arguments)

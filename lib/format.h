@@ -1,8 +1,8 @@
-/* printf without a library: text goes to a sink, a byte at a time.
+/* printf without a library: text goes to a sink, byte by byte.
  *
  * Conversions: %d %i %u %x %X %c %s %p %% with flags '-' '0', width (number or
  * *), precision of %s (number or *), and lengths hh h l ll z j t.  An unknown
- * conversion is printed as it stands, so that a mistake is seen.
+ * conversion is printed as it is written, so that the mistake is noticed.
  */
 #ifndef LIB_FORMAT_H
 #define LIB_FORMAT_H
@@ -14,12 +14,12 @@ struct format_sink {
     void (*put)(struct format_sink *sink, char c);
 };
 
-/* Any context that may use the sink. */
+/* Any context in which the sink may be used. */
 void format_to(struct format_sink *sink, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
-/* As snprintf: at most size bytes with the terminating 0; returns the length
- * that the whole text has. */
+/* As snprintf: writes at most size bytes, including the terminating 0.  Returns
+ * the length of the whole text. */
 size_t format_string(char *buffer, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,21 +1,21 @@
 /* Memory and strings.
  *
  * rep movs and rep stos move whole cache lines where they can (Intel
- * optimization manual, section 3.7.6); by words they do so on CPUs without ERMS
- * too.  They take some 20 ns to begin with, in which a loop is long done with a
- * few hundred bytes; but a CPU with FSRM or FSRS begins at once, and has no
- * branch to mispredict (see string_tune).
+ * optimization manual, section 3.7.6); with words they do so also on CPUs
+ * without ERMS.  But they take some 20 ns to start, and in this time a loop
+ * copies a few hundred bytes.  A CPU with FSRM or FSRS starts them at once, and
+ * then they have no branch to mispredict (see string_tune).
  */
 #include "lib/string.h"
 
 #include <stdint.h>
 
-/* From so many bytes on by rep, with words. */
+/* From this many bytes on: rep with words. */
 #define COPY_BY_REP 1024
 #define FILL_BY_REP 512
 
-/* And from so many on with bytes, up to the last that is no quicker otherwise,
- * on a CPU that is quick at it. */
+/* On a CPU that is quick at it: rep with bytes, from QUICK_FROM bytes to below
+ * the end, where the other ways are as quick. */
 #define QUICK_FROM     17
 #define QUICK_COPY_END COPY_BY_REP
 #define QUICK_FILL_END 129
@@ -44,7 +44,7 @@ static inline void set_word(unsigned char *at, uint64_t value)
     ((struct word *)(void *)at)->value = value;
 }
 
-/* So many are copied in a turn. */
+/* Bytes that one turn of a loop copies. */
 #define TURN 32
 
 struct turn {
@@ -65,7 +65,8 @@ static inline void set_turn(unsigned char *at, struct turn turn)
     set_word(at + 24, turn.d);
 }
 
-/* Up to a turn.  All is read before any is written. */
+/* Copies fewer bytes than a turn.  From 8 bytes on, all are read before any is
+ * written; fewer are copied one by one, forwards. */
 static inline void copy_few(unsigned char *target, const unsigned char *source,
                             size_t bytes)
 {
@@ -89,9 +90,9 @@ static inline void copy_few(unsigned char *target, const unsigned char *source,
     }
 }
 
-/* Forwards, nothing is read after something behind it was written: memmove
- * relies on that.  The last turn, which may overlap the one before, is read
- * first. */
+/* Copies forwards: before byte i of the target is written, bytes 0 to i of the
+ * source were read.  memmove relies on that.  The last turn, which may overlap
+ * the one before it, is read first. */
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
     unsigned char *target = to;
@@ -125,7 +126,9 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 
 void *memmove(void *to, const void *from, size_t bytes)
 {
-    /* Unsigned difference: only a target inside the source must go backwards */
+    /* Only a target that starts inside the source must be copied backwards.
+     * The difference is unsigned, so a target below the source counts as far
+     * away. */
     if ((uintptr_t)to - (uintptr_t)from >= bytes)
         return memcpy(to, from, bytes);
     unsigned char *target = to;

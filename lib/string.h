@@ -1,7 +1,7 @@
-/* The few string functions the kernel uses, with their C standard meaning.
+/* The string functions that the kernel uses, with their C standard meaning.
  *
- * The compiler itself emits calls of the first four.  On the host the C
- * library's own serve, so that the sanitizers see through them.
+ * The compiler itself generates calls of the first four.  On the host the
+ * functions of the C library are used, so that the sanitizers check them.
  */
 #ifndef LIB_STRING_H
 #define LIB_STRING_H
@@ -25,9 +25,10 @@ int strncmp(const char *a, const char *b, size_t most);
 char *strchr(const char *s, int c);
 #endif
 
-/* Says what the CPUs are quick at: rep movsb and rep stosb of a few bytes (Intel
- * manual 2A, CPUID: leaf 7, edx bit 4, FSRM; leaf 7.1, eax bit 11, FSRS).  Until
- * then neither.  While nobody copies or fills on another CPU. */
+/* Tells which of rep movsb and rep stosb the CPUs run quickly for few bytes
+ * (Intel manual 2A, CPUID: leaf 7, edx bit 4, FSRM; leaf 7.1, eax bit 11,
+ * FSRS).  Before this call neither is assumed to be quick.  No other CPU may
+ * copy or fill meanwhile. */
 void string_tune(bool short_copies, bool short_fills);
 
 #endif
