@@ -1,16 +1,16 @@
-/* What became of memory after the boot: for the files mm/frame/ only.
+/* What happened to memory after the boot.  For the files of mm/frame/ only.
  *
- * The memory map does not change any more.  On top of it lies a short list of
- * what was added, taken back, or found broken; a 2M that any of it touches is
- * marked as partly reserved (mm/frame/zone.h), so that only there is the list
- * read.
+ * The memory map does not change any more.  A short list adds to it what was
+ * added, removed, or found broken since.  A 2M that an entry of the list
+ * touches is marked as partly reserved (mm/frame/zone.h), and the list is read
+ * only for such a 2M.
  */
 #ifndef MM_FRAME_CHANGE_H
 #define MM_FRAME_CHANGE_H
 
 #include "mm/frame/zone.h"
 
-/* Bounded: a machine with more broken frames than this wants repair. */
+/* The limit: a machine with more broken frames than this needs repair. */
 #define FRAME_CHANGES_MAX 64
 
 enum frame_change_kind {

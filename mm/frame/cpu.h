@@ -1,24 +1,26 @@
-/* What each CPU keeps: for the files mm/frame/ only.
+/* What each CPU keeps for itself.  For the files of mm/frame/ only.
  *
- * A CPU owns up to two 2Ms, one to allocate 4Ks from and one that it frees into
- * (struct frame_block), and it keeps the 2M and the 1G that it freed last
- * (struct frame_large).  In the trees all of this is held.  What is owned, and
- * whether a frame in it is free, others may read; only its own CPU changes it,
- * in its section (mm/cpu/cpu_section.h), or one that has stopped it.
+ * A CPU owns up to two 2Ms (struct frame_block): it allocates 4Ks from one and
+ * frees 4Ks into the other.  It also keeps the 2M and the 1G that it freed last
+ * (struct frame_large).  In the trees all of this is held.  Other CPUs may read
+ * which 2Ms a CPU owns, and which frames in them are free.  Only the owner
+ * changes this, in its section (mm/cpu/cpu_section.h), or a CPU that has
+ * stopped the owner.
  *
- * And it may keep the locks of zones between its calls (mm/frame/keep.c): a
- * zone that nobody else asks for is then used without a lock.
+ * A CPU may also keep the locks of zones between its calls (mm/frame/keep.c):
+ * it uses a zone that no other CPU asks for without taking a lock.
  *
- * Invariants, for those who hold the lock of a zone:
+ * Invariants, seen by a CPU that holds the lock of a zone:
  *
- *   - a 2M is owned by one block at most, and a large frame kept by one CPU at
- *     most: so an owner can tell a double free from its own bits and the leaf;
- *   - no bit is set both in a block and in the leaf;
- *   - zone->kept counts, for each number modulo 256, the blocks, large frames
- *     and reserved ones whose 2M it is: so where it is 0, nobody keeps
- * anything.
+ *   - at most one struct frame_block owns a 2M, and at most one CPU keeps a
+ *     large frame: so the owner can tell a double free from its own bits and
+ *     those of the 4K level;
+ *   - no bit is set both in a struct frame_block and in the 4K level;
+ *   - zone->kept has a counter for each number of a 2M modulo 256.  It counts
+ *     the owned 2Ms with that number, and the large frames and the 4Ks of
+ *     handler stocks that lie there: where it is 0, no CPU keeps anything.
  *
- * Who takes or drops one holds the lock of its zone.
+ * A CPU that takes or drops one of these holds the lock of its zone.
  */
 #ifndef MM_FRAME_CPU_H
 #define MM_FRAME_CPU_H

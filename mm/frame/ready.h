@@ -1,9 +1,9 @@
-/* Frames that are at hand before they are asked for: for the files mm/frame/
- * only.
+/* Frames that a CPU takes before they are asked for.  For the files of
+ * mm/frame/ only.
  *
- * A free that has to go to a tree has the CPU's section and, as a rule, a zone.
- * If the CPU's block is empty, that is the moment to fill it again: the next
- * allocation, for which somebody waits, is then a fast one.
+ * A free that has to go to a tree has entered the CPU's section and, as a rule,
+ * may use a zone.  If the 2M that the CPU allocates from has no free 4K, this
+ * is a good moment to take some: then the next allocation is a fast one.
  */
 #ifndef MM_FRAME_READY_H
 #define MM_FRAME_READY_H

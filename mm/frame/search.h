@@ -1,4 +1,4 @@
-/* Going from zone to zone until one serves: for the files mm/frame/ only. */
+/* Searching zone after zone for a frame.  For the files of mm/frame/ only. */
 #ifndef MM_FRAME_SEARCH_H
 #define MM_FRAME_SEARCH_H
 

@@ -1,16 +1,16 @@
-/* The machine's GiBs, divided among trees: for the files mm/frame/ only.
+/* The machine's GiBs, divided among trees.  For the files of mm/frame/ only.
  *
- * Only GiBs that hold RAM are counted.  Those of one node are cut into runs of
- * about the same length, up to four for each of its CPUs (one, if there is
- * one CPU), and each run is a zone: a frame tree, the lock around it, and what
- * all CPUs must know of it.
+ * Only GiBs that hold RAM are counted.  The GiBs of one node are divided into
+ * rows of about the same length, up to four rows for each CPU of the node (one,
+ * if there is only one CPU).  Each row is a zone: a frame tree, its lock, and
+ * what all CPUs must know about it.
  *
  *   physical GiB   0   1   2   3   4   5  ...        a hole costs nothing
  *                RAM RAM  -   -  RAM RAM
  *   zone, GiB    0,0 1,0         2,0 3,0             two CPUs, a zone a GiB
  *
- * So CPUs that each work in their own zones never meet; any of them may use any
- * zone.
+ * CPUs that work in zones of their own do not disturb each other, but every CPU
+ * may use every zone.
  */
 #ifndef MM_FRAME_ZONE_H
 #define MM_FRAME_ZONE_H
@@ -35,8 +35,8 @@
 /* A bit for each 2M of a GiB. */
 typedef uint64_t frame_gib_bits[BLOCKS_PER_GIB / 64];
 
-/* In place of a keeper: every CPU may free 4Ks into the zone without its lock,
- * as mm/frame/keep.c tells, and nobody may do anything else there. */
+/* Stands in `keeper` for an open zone: every CPU may free 4Ks into it without
+ * its lock (see mm/frame/keep.c), and no CPU may do anything else there. */
 #define FRAME_OPEN UINT32_MAX
 
 struct frame_zone {
