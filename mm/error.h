@@ -21,7 +21,7 @@
     X(MM_BAD_ALIGNMENT, "an alignment that is no power of two, or too large")  \
     X(MM_TOO_SMALL, "a range too small for what it is to hold")                \
     X(MM_OVERLAP, "a range that overlaps another one in use")                  \
-    X(MM_BUSY, "called in a handler that interrupted a call of the same kind")  \
+    X(MM_BUSY, "a handler that must not wait; or a CPU that does not answer")  \
     X(MM_NOT_FREE, "memory of which a part is held")                           \
     X(MM_STILL_HELD, "a frame that is held: it is taken when it is freed")
 

@@ -367,7 +367,8 @@ static void pages_refuse_nonsense(void **state)
     assert_int_equal(kernel_space_free_pages(pages + SIZE_4K),
                      MM_INSIDE_LARGER);
     assert_int_equal(kernel_space_free_pages(device), MM_BAD_ARGUMENT);
-    assert_int_equal(kernel_space_free_pages(&before), MM_MISALIGNED);
+    void *odd = (void *)((vaddr_t)&before | 1);
+    assert_int_equal(kernel_space_free_pages(odd), MM_MISALIGNED);
     assert_int_equal(kernel_space_free_pages(NULL), MM_OUT_OF_RANGE);
     assert_int_equal(kernel_space_unmap_device(pages), MM_NOT_HELD);
     assert_int_equal(kernel_space_free_pages(pages), MM_OK);
