@@ -1,5 +1,14 @@
+/* See mm/tree/tree.h.
+ *
+ * Compilers skip comments that begin with @.  Above a function, one says what
+ * it does; inside, LOOP_* and STEPS_* are the proof's, in proof/tree_steps.h.
+ */
 #include "mm/tree/maps.h"
 #include "mm/tree/tree.h"
+
+#ifdef __FRAMAC__
+#include "proof/tree_steps.h"
+#endif
 
 size_t frame_tree_bytes(unsigned gib_count)
 {
@@ -17,34 +26,16 @@ static void clear_all(struct frame_tree *tree)
     map_clear(tree, FREE_1G, 0);
     map_clear(tree, SOME_2M_IN_1G, 0);
     map_clear(tree, SOME_4K_IN_1G, 0);
-    /*@ loop invariant 0 <= g <= gibs(tree);
-        loop invariant top: top_is_clear(tree);
-        loop invariant middle: middle_is_clear(tree, g);
-        loop assigns g, TREE_BITS(tree);
-        loop variant tree->gib_count - g; */
+    //@ LOOP_CLEAR_MIDDLE(tree, g)
     for (uint32_t g = 0; g < tree->gib_count; g++) {
         map_clear(tree, FREE_2M, g);
         map_clear(tree, SOME_4K_IN_2M, g);
     }
     //@ assert middle: middle_is_clear(tree, gibs(tree));
-    /*@ loop invariant 0 <= i <= 512 * gibs(tree);
-        loop invariant top: top_is_clear(tree);
-        loop invariant middle: middle_is_clear(tree, gibs(tree));
-        loop invariant leaves: leaves_are_clear(tree, i);
-        loop assigns i, TREE_BITS(tree);
-        loop variant 512 * tree->gib_count - i; */
+    //@ LOOP_CLEAR_LEAVES(tree, i)
     for (uint32_t i = 0; i < tree->gib_count * SET512_MEMBERS; i++)
         map_clear(tree, FREE_4K, i);
-    //@ assert leaves: leaves_are_clear(tree, 512 * gibs(tree));
-    /*@ assert numbers: \forall integer n; 0 <= n < frames(tree) ==>
-            0 <= n / 512 < 512 * gibs(tree) && is_member(tree, FREE_4K, n); */
-    /*@ assert bits_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            is_set(tree, FREE_4K, j) && set_is_clear(tree, FREE_4K, j) &&
-            !in(tree, FREE_2M, j) && !in(tree, SOME_4K_IN_2M, j); */
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
+    //@ STEPS_ALL_CLEAR(tree)
 }
 
 /*@ requires valid_tree(tree);
@@ -58,29 +49,14 @@ static void hold_all_1g(struct frame_tree *tree)
     map_clear(tree, FREE_1G, 0);
     map_clear(tree, SOME_2M_IN_1G, 0);
     map_clear(tree, SOME_4K_IN_1G, 0);
-    /*@ loop invariant 0 <= g <= gibs(tree);
-        loop invariant top: top_is_clear(tree);
-        loop invariant middle: middle_is_whole(tree, g);
-        loop assigns g, TREE_BITS(tree);
-        loop variant tree->gib_count - g; */
+    //@ LOOP_FILL_MIDDLE(tree, g)
     for (uint32_t g = 0; g < tree->gib_count; g++) {
         map_fill(tree, FREE_2M, g);
         map_clear(tree, SOME_4K_IN_2M, g);
     }
     //@ assert middle: middle_is_whole(tree, gibs(tree));
     map_fill_all(tree, FREE_4K, tree->gib_count * SET512_MEMBERS);
-    /*@ assert numbers: \forall integer n; 0 <= n < frames(tree) ==>
-            0 <= n / 262144 < gibs(tree); */
-    /*@ assert bits_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            is_set(tree, FREE_4K, j) && full_set(tree, FREE_4K, j) &&
-            0 <= j / 512 < gibs(tree) && is_member(tree, SOME_4K_IN_2M, j) &&
-            !in(tree, SOME_4K_IN_2M, j); */
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
-    /*@ assert owned: \forall integer h; 0 <= h < gibs(tree) ==>
-            own_1g(tree, h); */
+    //@ STEPS_ALL_HELD(tree)
 }
 
 /*@ requires 1 <= gib_count <= 512;
@@ -134,13 +110,7 @@ static inline void take_4k(struct frame_tree *tree, uint32_t n)
     if (map_remove(tree, FREE_4K, n))
         if (map_remove(tree, SOME_4K_IN_2M, i))
             map_remove(tree, SOME_4K_IN_1G, g);
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    //@ assert rule_1g: rule_1g(tree, g);
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
-    /*@ assert outside: \forall integer h; gibs(tree) <= h < 512 ==>
-            rule_outside(tree, h); */
+    //@ STEPS_TAKEN_4K(tree, g)
 }
 
 /* A whole 2M of a split GiB becomes a held 2M. */
@@ -156,10 +126,7 @@ static inline void take_2m(struct frame_tree *tree, uint32_t i)
 {
     if (map_remove(tree, FREE_2M, i))
         map_remove(tree, SOME_2M_IN_1G, i / SET512_MEMBERS);
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
+    //@ STEPS_RULES(tree)
 }
 
 /* A whole GiB becomes a held GiB. */
@@ -174,8 +141,7 @@ static inline void take_2m(struct frame_tree *tree, uint32_t i)
 static inline void take_1g(struct frame_tree *tree, uint32_t g)
 {
     map_remove(tree, FREE_1G, g);
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
+    //@ STEPS_RULES_1G(tree)
 }
 
 /* A held GiB becomes 2Ms: i is held, the others are available. */
@@ -194,18 +160,11 @@ static inline void split_1g(struct frame_tree *tree, uint32_t i)
 {
     uint32_t g = i / SET512_MEMBERS;
 
-    /*@ assert full: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
-            j / 512 == g && in(tree, FREE_2M, j); */
-    //@ assert no_4k: empty_set(tree, SOME_4K_IN_2M, g);
+    //@ STEPS_HELD_1G(tree, g)
     map_remove(tree, FREE_2M, i);
-    //@ assert rest: in(tree, FREE_2M, i % 512 == 0 ? i + 1 : i - 1);
-    //@ assert some: !empty_set(tree, FREE_2M, g);
+    //@ STEPS_REST(tree, FREE_2M, i, g)
     map_add(tree, SOME_2M_IN_1G, g);
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    //@ assert rule_1g: rule_1g(tree, g);
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
+    //@ STEPS_RULES_AT(tree, g)
 }
 
 /* A held 2M becomes 4Ks: n is held, the others are available. */
@@ -225,16 +184,10 @@ static inline void split_2m(struct frame_tree *tree, uint32_t n)
 
     //@ assert split: i / 512 == g && !full_set(tree, FREE_2M, g);
     map_remove(tree, FREE_4K, n);
-    //@ assert rest: in(tree, FREE_4K, n % 512 == 0 ? n + 1 : n - 1);
-    //@ assert some: !empty_set(tree, FREE_4K, i);
+    //@ STEPS_REST(tree, FREE_4K, n, i)
     if (map_add(tree, SOME_4K_IN_2M, i) == SET512_FIRST)
         map_add(tree, SOME_4K_IN_1G, g);
-    //@ assert rule_2m: rule_2m(tree, i);
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    //@ assert rule_1g: rule_1g(tree, g);
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
+    //@ STEPS_SPLIT_2M(tree, i, g)
 }
 
 void frame_tree_take_4k(struct frame_tree *tree, uint32_t n)
@@ -250,9 +203,7 @@ void frame_tree_take_2m(struct frame_tree *tree, uint32_t i)
 uint32_t frame_tree_alloc_1g(struct frame_tree *tree)
 {
     if (map_is_empty(tree, FREE_1G, 0)) {
-        /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
-                !in(tree, FREE_1G, g); */
-        //@ assert no_1g: no_whole_1g(tree);
+        //@ STEPS_NO_1G(tree)
         return FRAME_NONE;
     }
 
@@ -269,8 +220,7 @@ uint32_t frame_tree_alloc_2m(struct frame_tree *tree)
         uint32_t g = map_highest(tree, SOME_2M_IN_1G, 0);
         uint32_t i = map_highest(tree, FREE_2M, g);
 
-        //@ assert fragment: i < 512 * gibs(tree) && fragment_2m(tree, i);
-        //@ assert highest: highest_fragment_2m(tree, i);
+        //@ STEPS_HIGHEST_2M(tree, i)
         take_2m(tree, i);
         return i * FRAMES_PER_2M;
     }
@@ -279,15 +229,12 @@ uint32_t frame_tree_alloc_2m(struct frame_tree *tree)
         uint32_t g = map_highest(tree, FREE_1G, 0);
         uint32_t i = g * SET512_MEMBERS + SET512_MEMBERS - 1;
 
-        //@ assert highest: g < gibs(tree) && highest_whole_1g(tree, g);
-        //@ assert last: i / 512 == g && i % 512 == 511;
+        //@ STEPS_LAST_OF_HIGHEST_1G(tree, g, i)
         take_1g(tree, g);
         split_1g(tree, i);
         return i * FRAMES_PER_2M;
     }
-    /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
-            !in(tree, FREE_1G, g); */
-    //@ assert no_1g: no_whole_1g(tree);
+    //@ STEPS_NO_1G(tree)
     return FRAME_NONE;
 }
 
@@ -298,8 +245,7 @@ uint32_t frame_tree_alloc_4k(struct frame_tree *tree)
         uint32_t i = map_lowest(tree, SOME_4K_IN_2M, g);
         uint32_t n = map_lowest(tree, FREE_4K, i);
 
-        //@ assert fragment: n < frames(tree) && fragment_4k(tree, n);
-        //@ assert lowest: lowest_fragment_4k(tree, n);
+        //@ STEPS_LOWEST_4K(tree, n)
         take_4k(tree, n);
         return n;
     }
@@ -308,8 +254,7 @@ uint32_t frame_tree_alloc_4k(struct frame_tree *tree)
         uint32_t g = map_lowest(tree, SOME_2M_IN_1G, 0);
         uint32_t i = map_lowest(tree, FREE_2M, g);
 
-        //@ assert fragment: i < 512 * gibs(tree) && fragment_2m(tree, i);
-        //@ assert lowest: lowest_fragment_2m(tree, i);
+        //@ STEPS_LOWEST_2M(tree, i)
         take_2m(tree, i);
         split_2m(tree, i * FRAMES_PER_2M);
         return i * FRAMES_PER_2M;
@@ -324,9 +269,7 @@ uint32_t frame_tree_alloc_4k(struct frame_tree *tree)
         split_2m(tree, g * FRAMES_PER_1G);
         return g * FRAMES_PER_1G;
     }
-    /*@ assert none_1g: \forall integer g; 0 <= g < 512 ==>
-            !in(tree, FREE_1G, g); */
-    //@ assert no_1g: no_whole_1g(tree);
+    //@ STEPS_NO_1G(tree)
     return FRAME_NONE;
 }
 
@@ -342,8 +285,7 @@ uint32_t frame_tree_alloc_4k(struct frame_tree *tree)
 static inline void put_1g(struct frame_tree *tree, uint32_t g)
 {
     map_add(tree, FREE_1G, g);
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
+    //@ STEPS_RULES_1G(tree)
 }
 
 /* A held 2M becomes available. */
@@ -371,12 +313,7 @@ static inline void put_2m(struct frame_tree *tree, uint32_t i)
     case SET512_GREW:
         break;
     }
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
-    //@ assert invariant: invariant(tree);
-    //@ assert bit: in(tree, FREE_2M, i) && !own_1g(tree, g);
+    //@ STEPS_PUT_2M(tree, i, g)
 }
 
 void frame_tree_put_2m(struct frame_tree *tree, uint32_t i)
@@ -400,11 +337,7 @@ static inline void leaf_has_some(struct frame_tree *tree, uint32_t i)
     //@ assert split: !full_set(tree, FREE_2M, g);
     if (map_add(tree, SOME_4K_IN_2M, i) == SET512_FIRST)
         map_add(tree, SOME_4K_IN_1G, g);
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    //@ assert rule_1g: rule_1g(tree, g);
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
+    //@ STEPS_RULES_AT(tree, g)
 }
 
 /* The leaf of 2M i became full, which reads as a held 2M; this makes it an
@@ -424,12 +357,7 @@ static inline void leaf_is_full(struct frame_tree *tree, uint32_t i)
     //@ assert split: !full_set(tree, FREE_2M, g);
     if (map_remove(tree, SOME_4K_IN_2M, i))
         map_remove(tree, SOME_4K_IN_1G, g);
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    //@ assert rule_1g: rule_1g(tree, g);
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
-    /*@ assert unchanged: only_frames_changed{Pre, Here}(tree, 0, 0); */
+    //@ STEPS_LEAF_IS_FULL(tree, g)
     put_2m(tree, i);
 }
 
@@ -447,13 +375,11 @@ static inline void put_4k(struct frame_tree *tree, uint32_t n)
 
     //@ assert split: !in(tree, FREE_2M, i) && !full_set(tree, FREE_4K, i);
     enum set512_growth growth = map_add(tree, FREE_4K, n);
-    //@ assert above: invariant_but_2m(tree, i) && !in(tree, FREE_2M, i);
-    //@ assert gib: !own_1g(tree, i / 512) && !own_1g{Pre}(tree, i / 512);
+    //@ STEPS_BUT_2M(tree, i)
 
     switch (growth) {
     case SET512_FULL:
-        /*@ assert rest: \forall integer m; 512 * i <= m < 512 * i + 512 ==>
-                m != n ==> available{Pre}(tree, m); */
+        //@ STEPS_OTHERS_AVAILABLE(tree, i, n, n + 1)
         leaf_is_full(tree, i);
         break;
     case SET512_FIRST:
@@ -560,22 +486,9 @@ static inline void part_2m(struct frame_tree *tree, uint32_t i)
 */
 static inline void part_1g(struct frame_tree *tree, uint32_t g)
 {
-    /*@ assert full: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
-            j / 512 == g && in(tree, FREE_2M, j) &&
-            full_set(tree, FREE_4K, j) && !in(tree, SOME_4K_IN_2M, j); */
-    //@ assert no_4k: empty_set(tree, SOME_4K_IN_2M, g);
+    //@ STEPS_PART_1G(tree, g)
     map_clear(tree, FREE_2M, g);
-    /*@ assert owned: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
-            j / 512 == g && own_2m(tree, j); */
-    //@ assert not_full: !full_set(tree, FREE_2M, g);
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    //@ assert rule_1g: rule_1g(tree, g);
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
-    /*@ assert numbers: \forall integer n;
-            262144 * g <= n < 262144 * g + 262144 ==>
-            512 * g <= n / 512 < 512 * g + 512; */
+    //@ STEPS_PARTED_1G(tree, g)
 }
 
 bool frame_tree_split(struct frame_tree *tree, uint32_t n)
@@ -616,11 +529,9 @@ static void give_in_2m(struct frame_tree *tree, uint32_t first, uint32_t end)
     }
     //@ assert split: !in(tree, FREE_2M, i);
     map_add_range(tree, FREE_4K, first, end);
-    //@ assert above: invariant_but_2m(tree, i) && !in(tree, FREE_2M, i);
-    //@ assert not_1g: !own_1g(tree, i / 512) && !own_1g{Pre}(tree, i / 512);
+    //@ STEPS_BUT_2M(tree, i)
     if (map_is_full(tree, FREE_4K, i)) {
-        /*@ assert rest: \forall integer m; 512 * i <= m < 512 * i + 512 ==>
-                !(first <= m < end) ==> available{Pre}(tree, m); */
+        //@ STEPS_OTHERS_AVAILABLE(tree, i, first, end)
         leaf_is_full(tree, i);
     } else {
         leaf_has_some(tree, i);
@@ -640,12 +551,7 @@ static void give_in_2m(struct frame_tree *tree, uint32_t first, uint32_t end)
 */
 static void give_1g(struct frame_tree *tree, uint32_t g)
 {
-    /*@ loop invariant 512 * g <= i <= 512 * g + 512;
-        loop invariant filled: \forall integer j; 512 * g <= j < i ==>
-            full_set(tree, FREE_4K, j);
-        loop invariant others: only_leaves_changed{Pre, Here}(tree, g);
-        loop assigns i, TREE_BITS(tree);
-        loop variant 512 * g + 512 - i; */
+    //@ LOOP_FILL_LEAVES(tree, g, i)
     for (uint32_t i = g * SET512_MEMBERS; i < (g + 1) * SET512_MEMBERS; i++)
         map_fill(tree, FREE_4K, i);
     map_fill(tree, FREE_2M, g);
@@ -653,20 +559,7 @@ static void give_1g(struct frame_tree *tree, uint32_t g)
     map_remove(tree, SOME_4K_IN_1G, g);
     map_remove(tree, SOME_2M_IN_1G, g);
     map_add(tree, FREE_1G, g);
-    /*@ assert inside: \forall integer j; 512 * g <= j < 512 * g + 512 ==>
-            j / 512 == g && rule_2m(tree, j); */
-    /*@ assert others_4k: \forall integer n; 0 <= n < frames(tree) ==>
-            n / 262144 != g ==>
-            (held_4k(tree, n) <==> held_4k{Pre}(tree, n)); */
-    /*@ assert others_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            j / 512 != g ==> (own_2m(tree, j) <==> own_2m{Pre}(tree, j)); */
-    /*@ assert others_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            h != g ==> (own_1g(tree, h) <==> own_1g{Pre}(tree, h)); */
-    /*@ assert rules_2m: \forall integer j; 0 <= j < 512 * gibs(tree) ==>
-            rule_2m(tree, j); */
-    /*@ assert rules_1g: \forall integer h; 0 <= h < gibs(tree) ==>
-            rule_1g(tree, h); */
-    //@ assert invariant: invariant(tree);
+    //@ STEPS_GIVEN_1G(tree, g)
 }
 
 void frame_tree_give(struct frame_tree *tree, uint32_t first, uint32_t count)
@@ -674,30 +567,11 @@ void frame_tree_give(struct frame_tree *tree, uint32_t first, uint32_t count)
     uint32_t end = first + count;
     uint32_t next;
 
-    /*@ loop invariant \at(first, Pre) <= first <= end;
-        loop invariant invariant: invariant(tree);
-        loop invariant given: all_available(tree, \at(first, Pre), first);
-        loop invariant others:
-            only_frames_changed{Pre, Here}(tree, \at(first, Pre), first);
-        loop invariant rest: \forall integer n; first <= n < end ==>
-            !held_2m(tree, n) && !held_1g(tree, n);
-        loop assigns first, next, TREE_BITS(tree);
-        loop variant end - first; */
+    //@ LOOP_GIVE(tree, first, next, end)
     for (; first < end; first = next) {
-        //@ ghost Step:;
         if (first % FRAMES_PER_1G == 0 && end - first >= FRAMES_PER_1G) {
             next = first + FRAMES_PER_1G;
-            /*@ assert first: 512 * (first / 512) == first &&
-                    512 * (first / 262144) == first / 512; */
-            /*@ assert inside: \forall integer i;
-                    first / 512 <= i < first / 512 + 512 ==>
-                    (512 * i) / 512 == i && first <= 512 * i < end; */
-            /*@ assert none_held: \forall integer i;
-                    first / 512 <= i < first / 512 + 512 ==>
-                    !held_2m(tree, 512 * i); */
-            /*@ assert none_owned: \forall integer i;
-                    first / 512 <= i < first / 512 + 512 ==>
-                    !own_2m(tree, i); */
+            //@ STEPS_NONE_HELD(tree, first, end)
             give_1g(tree, first / FRAMES_PER_1G);
         } else {
             next = (first / FRAMES_PER_2M + 1) * FRAMES_PER_2M;
@@ -705,8 +579,7 @@ void frame_tree_give(struct frame_tree *tree, uint32_t first, uint32_t count)
                 next = end;
             give_in_2m(tree, first, next);
         }
-        //@ assert step: only_frames_changed{Step, Here}(tree, first, next);
-        //@ assert step_given: all_available(tree, first, next);
+        //@ STEPS_GIVEN(tree, first, next)
     }
 }
 
@@ -714,9 +587,7 @@ struct frame_tree_count frame_tree_count(const struct frame_tree *tree)
 {
     struct frame_tree_count count = {set512_count(&tree->free_1g), 0, 0};
 
-    /*@ loop invariant 0 <= g <= tree->gib_count;
-        loop assigns g, count;
-        loop variant tree->gib_count - g; */
+    //@ LOOP_COUNT_1G(tree, g, count)
     for (uint32_t g = 0; g < tree->gib_count; g++) {
         if (map_has(tree, SOME_2M_IN_1G, g))
             count.whole_2m += set512_count(&tree->free_2m[g]);
@@ -730,9 +601,7 @@ uint32_t frame_tree_count_4k(const struct frame_tree *tree)
 {
     uint32_t count = 0;
 
-    /*@ loop invariant 0 <= i <= 512 * tree->gib_count;
-        loop assigns i, count;
-        loop variant 512 * tree->gib_count - i; */
+    //@ LOOP_COUNT_2M(tree, i, count)
     for (uint32_t i = 0; i < tree->gib_count * SET512_MEMBERS; i++)
         if (map_has(tree, SOME_4K_IN_2M, i))
             count += set512_count(&tree->free_4k[i]);
@@ -807,29 +676,19 @@ bool frame_tree_check(const struct frame_tree *tree,
 {
     const char *rule;
 
-    /*@ loop invariant 0 <= i <= 512 * gibs(tree);
-        loop invariant \forall integer j; 0 <= j < i ==> rule_2m(tree, j);
-        loop assigns i, rule;
-        loop variant 512 * tree->gib_count - i; */
+    //@ LOOP_CHECK_2M(tree, i, rule)
     for (uint32_t i = 0; i < tree->gib_count * SET512_MEMBERS; i++) {
         rule = broken_rule_of_2m(tree, i);
         if (rule != NULL)
             return found_fault(fault, rule, i * FRAMES_PER_2M);
     }
-    /*@ loop invariant 0 <= g <= gibs(tree);
-        loop invariant \forall integer h; 0 <= h < g ==> rule_1g(tree, h);
-        loop assigns g, rule;
-        loop variant tree->gib_count - g; */
+    //@ LOOP_CHECK_1G(tree, g, rule)
     for (uint32_t g = 0; g < tree->gib_count; g++) {
         rule = broken_rule_of_1g(tree, g);
         if (rule != NULL)
             return found_fault(fault, rule, g * FRAMES_PER_1G);
     }
-    /*@ loop invariant gibs(tree) <= g <= 512;
-        loop invariant \forall integer h; gibs(tree) <= h < g ==>
-            rule_outside(tree, h);
-        loop assigns g, rule;
-        loop variant 512 - g; */
+    //@ LOOP_CHECK_OUTSIDE(tree, g, rule)
     for (uint32_t g = tree->gib_count; g < FRAME_TREE_GIBS; g++) {
         rule = broken_rule_outside(tree, g);
         if (rule != NULL)
