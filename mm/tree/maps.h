@@ -2,12 +2,19 @@
  * mm/tree/tree.c, whose other half never sees a bit.
  *
  * Inlined with a constant map, a call leaves the one line that is meant.
+ *
+ * Compilers skip comments that begin with @.  Above a function, one says what
+ * it does; inside, LOOP_* and STEPS_* are the proof's, in proof/maps_steps.h.
  */
 #ifndef MM_TREE_MAPS_H
 #define MM_TREE_MAPS_H
 
 #include "lib/string.h"
 #include "mm/tree/tree.h"
+
+#ifdef __FRAMAC__
+#include "proof/maps_steps.h"
+#endif
 
 #define MAP_INLINE static inline __attribute__((always_inline))
 
@@ -111,9 +118,7 @@ MAP_INLINE enum set512_growth map_add(struct frame_tree *tree,
     struct set512 *set = tree_set(tree, map, k / SET512_MEMBERS);
     enum set512_growth growth = set512_add(set, k % SET512_MEMBERS);
 
-    //@ assert others: other_sets_same{Pre, Here}(tree, map, k / 512);
-    /*@ assert same_set: \forall integer j; j / 512 == k / 512 && 0 <= j &&
-            j != k ==> (in(tree, map, j) <==> in{Pre}(tree, map, j)); */
+    //@ STEPS_ONLY_MEMBER(tree, map, k)
     return growth;
 }
 
@@ -132,9 +137,7 @@ MAP_INLINE bool map_remove(struct frame_tree *tree, enum tree_map map,
     struct set512 *set = tree_set(tree, map, k / SET512_MEMBERS);
     bool now_empty = set512_remove(set, k % SET512_MEMBERS);
 
-    //@ assert others: other_sets_same{Pre, Here}(tree, map, k / 512);
-    /*@ assert same_set: \forall integer j; j / 512 == k / 512 && 0 <= j &&
-            j != k ==> (in(tree, map, j) <==> in{Pre}(tree, map, j)); */
+    //@ STEPS_ONLY_MEMBER(tree, map, k)
     return now_empty;
 }
 
@@ -202,17 +205,7 @@ MAP_INLINE void map_fill_all(struct frame_tree *tree, enum tree_map map,
                              uint32_t count)
 {
 #if defined(__FRAMAC__) || SET512_WORD_BITS != 64
-    /*@ loop invariant 0 <= s <= count;
-        loop invariant \forall integer x; 0 <= x < s ==>
-            full_set(tree, map, x);
-        loop invariant \forall integer m, k; is_member(tree, m, k) ==>
-            m != map ==> (in(tree, m, k) <==> in{Pre}(tree, m, k));
-        loop invariant \forall integer m, x; is_set(tree, m, x) ==>
-            m != map ==>
-            (full_set(tree, m, x) <==> full_set{Pre}(tree, m, x)) &&
-            (empty_set(tree, m, x) <==> empty_set{Pre}(tree, m, x));
-        loop assigns s, TREE_BITS(tree);
-        loop variant count - s; */
+    //@ LOOP_FILL_ALL(tree, map, s, count)
     for (uint32_t s = 0; s < count; s++)
         map_fill(tree, map, s);
 #else

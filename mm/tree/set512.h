@@ -4,6 +4,9 @@
  * 1 is a member.  Every loop is over the eight words.  Callers hold whatever
  * lock the set needs.  The macros exist so that the tests can shrink the node
  * and visit every state of a tree made of it; the kernel has one value.
+ *
+ * Compilers skip comments that begin with @.  Above a function, one says what
+ * it does; inside, LOOP_* and STEPS_* are the proof's: proof/set512_steps.h.
  */
 #ifndef MM_TREE_SET512_H
 #define MM_TREE_SET512_H
@@ -41,6 +44,7 @@ enum set512_growth {
 };
 
 #ifdef __FRAMAC__
+#include "proof/set512_steps.h"
 #include "proof/word_facts.h"
 #endif
 
@@ -148,11 +152,7 @@ static inline bool set512_is_empty(const struct set512 *s)
 {
     uint64_t present = 0;
 
-    /*@ loop invariant 0 <= w <= 8;
-        loop invariant present == 0 <==>
-            \forall integer x; 0 <= x < w ==> s->words[x] == 0;
-        loop assigns w, present;
-        loop variant 8 - w; */
+    //@ LOOP_PRESENT(s, w, present)
     SET512_UNROLL
     for (unsigned w = 0; w < SET512_WORDS; w++)
         present |= s->words[w];
@@ -168,11 +168,7 @@ static inline bool set512_is_full(const struct set512 *s)
 {
     uint64_t absent = 0;
 
-    /*@ loop invariant 0 <= w <= 8;
-        loop invariant absent == 0 <==>
-            \forall integer x; 0 <= x < w ==> s->words[x] == UINT64_MAX;
-        loop assigns w, absent;
-        loop variant 8 - w; */
+    //@ LOOP_ABSENT(s, w, absent)
     SET512_UNROLL
     for (unsigned w = 0; w < SET512_WORDS; w++)
         absent |= SET512_ALL_ONES - s->words[w];
@@ -192,12 +188,7 @@ static inline unsigned set512_lowest(const struct set512 *s)
 
     /* Downwards and without leaving early: eight conditional moves, where an
      * exit at the word found would be a branch nobody can predict. */
-    /*@ loop invariant 0 <= w <= 7 && w <= lowest <= 7;
-        loop invariant s->words[lowest] == 0 ==> lowest == 7;
-        loop invariant
-            \forall integer x; w <= x < lowest ==> s->words[x] == 0;
-        loop assigns w, lowest;
-        loop variant w; */
+    //@ LOOP_LOWEST(s, w, lowest)
     SET512_UNROLL
     for (unsigned w = SET512_WORDS - 1; w-- > 0;)
         if (s->words[w] != 0)
@@ -205,8 +196,7 @@ static inline unsigned set512_lowest(const struct set512 *s)
     //@ assert below: \forall integer i; 0 <= i < 64 * lowest ==> !has(s, i);
     unsigned low = word_lowest(s->words[lowest]);
 
-    /*@ assert word: \forall integer i; 64 * lowest <= i < 64 * lowest + low
-            ==> i / 64 == lowest && i % 64 < low && !has(s, i); */
+    //@ STEPS_BELOW_LOW(s, lowest, low)
     return lowest * SET512_WORD_BITS + low;
 }
 
@@ -220,12 +210,7 @@ static inline unsigned set512_highest(const struct set512 *s)
 {
     unsigned highest = 0;
 
-    /*@ loop invariant 1 <= w <= 8 && 0 <= highest < w;
-        loop invariant s->words[highest] == 0 ==> highest == 0;
-        loop invariant
-            \forall integer x; highest < x < w ==> s->words[x] == 0;
-        loop assigns w, highest;
-        loop variant 8 - w; */
+    //@ LOOP_HIGHEST(s, w, highest)
     SET512_UNROLL
     for (unsigned w = 1; w < SET512_WORDS; w++)
         if (s->words[w] != 0)
@@ -243,9 +228,7 @@ static inline unsigned set512_count(const struct set512 *s)
     const uint64_t even = UINT64_C(0x00ff00ff00ff00ff);
     uint64_t bytes = 0;
 
-    /*@ loop invariant 0 <= w <= 8;
-        loop assigns w, bytes;
-        loop variant 8 - w; */
+    //@ LOOP_COUNT(w, bytes)
     SET512_UNROLL
     for (unsigned w = 0; w < SET512_WORDS; w++)
         bytes += word_byte_counts(s->words[w]);
@@ -272,12 +255,7 @@ static inline enum set512_growth set512_add(struct set512 *s, unsigned i)
 
     //@ assert was: was_empty <==> empty(s);
     *word |= UINT64_C(1) << (i % SET512_WORD_BITS);
-    //@ assert in: has(s, i);
-    /*@ assert others: \forall integer j; 0 <= j < 512 && j != i ==>
-            (has(s, j) <==> has{Pre}(s, j)); */
-    //@ assert fit: words_fit(s);
-    //@ assert full: full(s) ==> *word == UINT64_MAX;
-    //@ assert another: full(s) ==> has{Pre}(s, i == 0 ? 1 : 0);
+    //@ STEPS_ADDED(s, i, word)
     if (*word == SET512_ALL_ONES && set512_is_full(s))
         return SET512_FULL;
     return was_empty ? SET512_FIRST : SET512_GREW;
@@ -298,11 +276,7 @@ static inline bool set512_remove(struct set512 *s, unsigned i)
     uint64_t *word = &s->words[i / SET512_WORD_BITS];
 
     *word &= ~(UINT64_C(1) << (i % SET512_WORD_BITS));
-    //@ assert out: !has(s, i);
-    /*@ assert others: \forall integer j; 0 <= j < 512 && j != i ==>
-            (has(s, j) <==> has{Pre}(s, j)); */
-    //@ assert fit: words_fit(s);
-    //@ assert empty: empty(s) ==> *word == 0;
+    //@ STEPS_REMOVED(s, i, word)
     return *word == 0 && set512_is_empty(s);
 }
 
@@ -313,10 +287,7 @@ static inline bool set512_remove(struct set512 *s, unsigned i)
 */
 static inline void set512_clear(struct set512 *s)
 {
-    /*@ loop invariant 0 <= w <= 8;
-        loop invariant \forall integer x; 0 <= x < w ==> s->words[x] == 0;
-        loop assigns w, s->words[0 .. 7];
-        loop variant 8 - w; */
+    //@ LOOP_CLEAR(s, w)
     SET512_UNROLL
     for (unsigned w = 0; w < SET512_WORDS; w++)
         s->words[w] = 0;
@@ -329,11 +300,7 @@ static inline void set512_clear(struct set512 *s)
 */
 static inline void set512_fill(struct set512 *s)
 {
-    /*@ loop invariant 0 <= w <= 8;
-        loop invariant
-            \forall integer x; 0 <= x < w ==> s->words[x] == UINT64_MAX;
-        loop assigns w, s->words[0 .. 7];
-        loop variant 8 - w; */
+    //@ LOOP_FILL(s, w)
     SET512_UNROLL
     for (unsigned w = 0; w < SET512_WORDS; w++)
         s->words[w] = SET512_ALL_ONES;
@@ -375,13 +342,7 @@ static inline uint64_t word_between(unsigned first, unsigned end)
 static inline void set512_add_range(struct set512 *s, unsigned first,
                                     unsigned end)
 {
-    /*@ loop invariant 0 <= w <= 8;
-        loop invariant \forall integer x; w <= x < 8 ==>
-            s->words[x] == \at(s->words[x], Pre);
-        loop invariant \forall integer i; 0 <= i < 64 * w ==>
-            (has(s, i) <==> first <= i < end || has{Pre}(s, i));
-        loop assigns w, s->words[0 .. 7];
-        loop variant 8 - w; */
+    //@ LOOP_ADD_RANGE(s, w, first, end)
     SET512_UNROLL
     for (unsigned w = 0; w < SET512_WORDS; w++) {
         unsigned base = w * SET512_WORD_BITS;
@@ -393,13 +354,7 @@ static inline void set512_add_range(struct set512 *s, unsigned first,
         if (to > SET512_WORD_BITS)
             to = SET512_WORD_BITS;
         s->words[w] |= word_between(from, to);
-        /*@ assert bits: \forall integer j; 0 <= j < 64 ==>
-                (bit(s->words[w], j) <==>
-                 from <= j < to || bit(\at(s->words[w], LoopCurrent), j)); */
-        /*@ assert range: \forall integer i; 64 * w <= i < 64 * w + 64 ==>
-                (from <= i - 64 * w < to <==> first <= i < end); */
-        /*@ assert word: \forall integer i; 64 * w <= i < 64 * w + 64 ==>
-                (has(s, i) <==> first <= i < end || has{Pre}(s, i)); */
+        //@ STEPS_ADDED_BITS(s, w, from, to, first, end)
     }
 }
 
