@@ -12,12 +12,19 @@
  * there was none.  Each piece is appended to the one before, or becomes part of
  * it; so the result is sorted, and as short as can be.  It replaces the map
  * once it is complete.
+ *
+ * Compilers skip comments that begin with @.  Above a function, one says what
+ * it does; inside, the proof's steps, written out in proof/memory_map_steps.h.
  */
 #include "mm/memory_map.h"
 
 #include <stddef.h>
 
 #include "lib/assert.h"
+
+#ifdef __FRAMAC__
+#include "proof/memory_map_steps.h"
+#endif
 
 #define MEMORY_TYPE_COUNT (MEMORY_BAD + 1)
 
@@ -36,7 +43,6 @@ void memory_map_init(struct memory_map *map, unsigned paddr_bits)
     ASSERT(paddr_bits > PAGE_SHIFT && paddr_bits <= PADDR_BITS_MAX,
            "paddr_bits %u", paddr_bits);
     map->limit = UINT64_C(1) << paddr_bits;
-    //@ assert limit: map->limit == 1 << paddr_bits;
     map->count = 0;
 }
 
@@ -124,7 +130,6 @@ static struct memory_range whole_pages(const struct memory_map *map,
     paddr_t end = base + lower(length, map->limit - base);
     struct memory_range pages;
 
-    //@ assert cut: end == cut(base + length, map->limit);
     if (is_given_out(type)) {
         pages.start = page_at_or_above(base);
         pages.end = page_at_or_below(end);
@@ -187,12 +192,6 @@ static enum mm_error check_range(const struct memory_map *map, uint64_t base,
 static void extend_last(paddr_t last)
 {
     laid.range[laid.count - 1].end = last;
-    //@ assert same: same_start{Pre, Here}(&laid, laid.count - 1);
-    /*@ assert last: range_end(&laid, laid.count - 1) == last &&
-            range_start(&laid, laid.count - 1) ==
-                range_start{Pre}(&laid, laid.count - 1) &&
-            range_type(&laid, laid.count - 1) ==
-                range_type{Pre}(&laid, laid.count - 1); */
 }
 
 /* Adds the pages first to last - 1 as a range of their own. */
@@ -211,24 +210,12 @@ static void extend_last(paddr_t last)
 */
 static void push(paddr_t first, paddr_t last, enum memory_type kind)
 {
-    /*@ assert before: 0 < laid.count ==>
-            range_end(&laid, laid.count - 1) != first ||
-            range_type(&laid, laid.count - 1) != kind; */
-    /*@ assert ascending: \forall integer i; 0 <= i < laid.count - 1 ==>
-            range_end(&laid, i) <= range_start(&laid, laid.count - 1) <
-            range_end(&laid, laid.count - 1); */
+    //@ STEPS_BEFORE_PUSH(first, kind)
     laid.range[laid.count].start = first;
     laid.range[laid.count].end = last;
     laid.range[laid.count].type = kind;
     laid.count++;
-    //@ assert same: same_start{Pre, Here}(&laid, laid.count - 1);
-    /*@ assert last: range_start(&laid, laid.count - 1) == first &&
-            range_end(&laid, laid.count - 1) == last &&
-            range_type(&laid, laid.count - 1) == kind; */
-    /*@ assert apart: \forall integer i, j; 0 <= i < j < laid.count ==>
-            range_end(&laid, i) <= range_start(&laid, j) &&
-            (range_end(&laid, i) == range_start(&laid, j) ==>
-                 range_type(&laid, i) != range_type(&laid, j)); */
+    //@ STEPS_PUSHED(first, last, kind)
 }
 
 /* Puts a range behind all that is laid, or makes it part of the last.  An
@@ -251,8 +238,7 @@ static bool append(paddr_t start, paddr_t end, enum memory_type type)
         return true;
     if (laid.count > 0 && laid.range[laid.count - 1].end == start &&
         laid.range[laid.count - 1].type == type) {
-        /*@ assert joins: range_end(&laid, laid.count - 1) == start &&
-                range_type(&laid, laid.count - 1) == type; */
+        //@ STEPS_JOINS(start, type)
         extend_last(end);
         return true;
     }
@@ -311,16 +297,10 @@ static bool lay_pieces(struct memory_range old, struct memory_range new,
 
     if (!append(old.start, lower(old.end, new.start), old.type))
         return false;
-    /*@ assert before: ends_by(&laid, old.start >= new.start ? seen :
-            old.end < new.start ? old.end : new.start); */
     if (!append(higher(seen, new.start), lower(old.start, new.end), new.type))
         return false;
-    /*@ assert gap: ends_by(&laid, old.start >= new.start ? old.start :
-            old.end < new.start ? old.end : new.start); */
     if (!append(higher(old.start, new.start), lower(old.end, new.end), both))
         return false;
-    /*@ assert inside: ends_by(&laid, old.start >= new.end ? old.start :
-            old.end < new.end ? old.end : new.end); */
     return append(higher(old.start, new.end), old.end, old.type);
 }
 
@@ -358,49 +338,16 @@ static bool lay(const struct memory_map *map, struct memory_range new)
 
     laid.limit = map->limit;
     laid.count = 0;
-    /*@ loop invariant 0 <= i <= map->count;
-        loop invariant seen: seen == (i == 0 ? 0 : range_end(map, i - 1));
-        loop invariant good: good_map(&laid) && laid.limit == map->limit;
-        loop invariant kept: same_map{Pre, Here}(map, map);
-        loop invariant last: ends_by(&laid, seen);
-        loop invariant laid: \forall integer a, t;
-            is_type(&laid, a, t) <==>
-            a < seen && overlaid{Pre}(map, new, a, t);
-        loop assigns i, seen, laid.count, laid.range[0 .. 511];
-        loop variant map->count - i; */
+    //@ LOOP_LAY(map, new, i, seen)
     for (unsigned i = 0; i < map->count; i++) {
-        //@ assert sorted: seen <= range_start(map, i) < range_end(map, i);
-        /*@ assert before: \forall integer k; 0 <= k < i ==>
-                range_end(map, k) <= seen; */
-        /*@ assert past: \forall integer k; i < k < map->count ==>
-                range_end(map, i) <= range_start(map, k); */
-        /*@ assert here: \forall integer a, t;
-                seen <= a < range_end(map, i) ==>
-                (is_type{Pre}(map, a, t) <==>
-                 range_start(map, i) <= a && t == range_type(map, i)); */
-        /*@ assert here_inside: \forall integer a, t;
-                seen <= a < range_end(map, i) ==>
-                (overlaid_inside{Pre}(map, new.type, a, t) <==>
-                 t == (range_start(map, i) <= a && range_type(map, i) > new.type
-                           ? range_type(map, i) : new.type)); */
-        /*@ assert pieces: \forall integer a, t;
-                pieces(map->range[i], new, seen, a, t) <==>
-                seen <= a < range_end(map, i) &&
-                overlaid{Pre}(map, new, a, t); */
+        //@ STEPS_LAY_NEXT(map, new, i, seen)
         bool fits = lay_one(map, i, new, seen);
-        //@ assert step: same_map{LoopCurrent, Here}(map, map);
-        //@ assert kept: same_map{Pre, Here}(map, map);
-        //@ assert good: good_map(&laid) && laid.limit == map->limit;
+        //@ STEPS_LAID_NEXT(map)
         if (!fits)
             return false;
         seen = map->range[i].end;
     }
-    /*@ assert all: \forall integer k; 0 <= k < map->count ==>
-            range_end(map, k) <= seen; */
-    /*@ assert rest: \forall integer a, t; seen <= a ==>
-            !is_type{Pre}(map, a, t) && !is_memory{Pre}(map, a); */
-    /*@ assert rest_inside: \forall integer a, t; seen <= a ==>
-            (overlaid_inside{Pre}(map, new.type, a, t) <==> t == new.type); */
+    //@ STEPS_LAY_REST(map, new, seen)
     return append(higher(seen, new.start), new.end, new.type);
 }
 
@@ -413,24 +360,12 @@ static bool lay(const struct memory_map *map, struct memory_range new)
 static void replace(struct memory_map *map)
 {
     map->count = laid.count;
-    /*@ loop invariant 0 <= i <= laid.count;
-        loop invariant copied: \forall integer k; 0 <= k < i ==>
-            range_start(map, k) == range_start(&laid, k) &&
-            range_end(map, k) == range_end(&laid, k) &&
-            range_type(map, k) == range_type(&laid, k);
-        loop assigns i, map->range[0 .. 511];
-        loop variant laid.count - i; */
+    //@ LOOP_REPLACE(map, i)
     for (unsigned i = 0; i < laid.count; i++) {
         map->range[i].start = laid.range[i].start;
         map->range[i].end = laid.range[i].end;
         map->range[i].type = laid.range[i].type;
-        /*@ assert before: \forall integer k; 0 <= k < i ==>
-                range_start(map, k) == range_start(&laid, k) &&
-                range_end(map, k) == range_end(&laid, k) &&
-                range_type(map, k) == range_type(&laid, k); */
-        /*@ assert copy: range_start(map, i) == range_start(&laid, i) &&
-                range_end(map, i) == range_end(&laid, i) &&
-                range_type(map, i) == range_type(&laid, i); */
+        //@ STEPS_COPIED(map, i)
     }
 }
 
@@ -480,22 +415,11 @@ static unsigned first_past(const struct memory_map *map, paddr_t address)
     unsigned low = 0;
     unsigned high = map->count;
 
-    /*@ loop invariant 0 <= low <= high <= map->count;
-        loop invariant \forall integer i; 0 <= i < low ==>
-            range_end(map, i) <= address;
-        loop invariant \forall integer i; high <= i < map->count ==>
-            address < range_end(map, i);
-        loop assigns low, high;
-        loop variant high - low; */
+    //@ LOOP_FIRST_PAST(map, address, low, high)
     while (low < high) {
         unsigned middle = (low + high) / 2;
 
-        /*@ assert below: \forall integer i; 0 <= i < middle ==>
-                range_end(map, i) <= range_start(map, middle) <
-                range_end(map, middle); */
-        /*@ assert above: \forall integer i; middle < i < map->count ==>
-                range_end(map, middle) <= range_start(map, i) <
-                range_end(map, i); */
+        //@ STEPS_SORTED_AROUND(map, middle)
         if (map->range[middle].end > address)
             high = middle;
         else
@@ -521,11 +445,7 @@ enum mm_error memory_map_raise(struct memory_map *map, uint64_t base,
 
     struct memory_range span = whole_pages(map, base, length, to);
     paddr_t at = span.start;
-    /*@ loop invariant span.start <= at <= span.end;
-        loop invariant good: good_map(map) &&
-            map->limit == \at(map->limit, Pre);
-        loop assigns at, error, *map, laid;
-        loop variant span.end - at; */
+    //@ LOOP_RAISE(map, span, at, error)
     while (at < span.end) {
         unsigned i = first_past(map, at);
         if (i >= map->count || map->range[i].start >= span.end)
@@ -558,14 +478,9 @@ uint64_t memory_map_bytes(const struct memory_map *map, enum memory_type type)
     ASSERT(map->count <= MEMORY_MAP_MAX, "count %u", map->count);
     uint64_t bytes = 0;
 
-    /*@ loop invariant 0 <= i <= map->count;
-        loop invariant bytes <= (i == 0 ? 0 : range_end(map, i - 1));
-        loop assigns i, bytes;
-        loop variant map->count - i; */
+    //@ LOOP_BYTES(map, i, bytes)
     for (unsigned i = 0; i < map->count; i++) {
-        /*@ assert sorted: 0 < i ==>
-                range_end(map, i - 1) <= range_start(map, i); */
-        //@ assert range_start(map, i) < range_end(map, i) <= map->limit;
+        //@ STEPS_RANGE(map, i)
         if (map->range[i].type == type)
             bytes += map->range[i].end - map->range[i].start;
     }
@@ -611,24 +526,11 @@ bool memory_map_check(const struct memory_map *map)
 {
     if (map->count > MEMORY_MAP_MAX)
         return false;
-    /*@ loop invariant 0 <= i <= map->count;
-        loop invariant good: \forall integer k; 0 <= k < i ==>
-            range_start(map, k) < range_end(map, k) <= map->limit &&
-            range_start(map, k) % 4096 == 0 &&
-            range_end(map, k) % 4096 == 0 &&
-            range_type(map, k) <= MEMORY_BAD;
-        loop invariant apart: \forall integer j, k; 0 <= j < k < i ==>
-            range_end(map, j) <= range_start(map, k) &&
-            (range_end(map, j) == range_start(map, k) ==>
-                 range_type(map, j) != range_type(map, k));
-        loop assigns i;
-        loop variant map->count - i; */
+    //@ LOOP_CHECK(map, i)
     for (unsigned i = 0; i < map->count; i++) {
         if (!range_is_good(map, i))
             return false;
-        /*@ assert before: \forall integer j; 0 <= j < i - 1 ==>
-                range_end(map, j) <= range_start(map, i - 1) <
-                range_end(map, i - 1) <= range_start(map, i); */
+        //@ STEPS_CHECKED(map, i)
     }
     return true;
 }
