@@ -1,4 +1,8 @@
-/* Arithmetic on powers of two and on single words. */
+/* Arithmetic on powers of two and on single words.
+ *
+ * Compilers skip comments that begin with @: above a function, one says what
+ * the function does, in a form that is proved (docs/proof.md).
+ */
 #ifndef LIB_BITS_H
 #define LIB_BITS_H
 

@@ -31,6 +31,9 @@
  * The count is ours, in bits that the CPU ignores: how many entries of that
  * table are in use, 1 to 512.  With it, a table is known to be empty or full
  * without a look at its 512 entries.
+ *
+ * Compilers skip comments that begin with @: above a function, one says what
+ * the function does, in a form that is proved (docs/proof.md).
  */
 #ifndef MM_PAGE_ENTRY_H
 #define MM_PAGE_ENTRY_H
