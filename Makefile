@@ -97,10 +97,12 @@ endif
 CFLAGS_mm/heap/heap := -momit-leaf-frame-pointer
 CFLAGS_mm/heap/backend := $(CFLAGS_mm/heap/heap)
 
+# What it includes takes a run of its own: -MD leaves that out.
 $(BUILD)/kernel/%.asm.o: %.asm Makefile | $(BUILD)/need-build
 	@mkdir -p $(@D)
 	$(call say,NASM,$<)
-	$(Q)$(NASM) -f elf64 -g -F dwarf -Wall -I. -MD $(@:.o=.d) -MP $< -o $@
+	$(Q)$(NASM) -f elf64 -g -F dwarf -Wall -I. $< -o $@
+	@$(NASM) -f elf64 -I. -M -MP -MT $@ -MF $(@:.o=.d) $<
 
 # The version is a file of its own, so that a commit rebuilds little.
 $(BUILD)/kernel/kernel/prompt/report.c.o: $(BUILD)/include/version.h

@@ -51,4 +51,16 @@ for my $case (@wrong) {
 my $empty = tempdir(CLEANUP => 1);
 isnt((check($empty))[0], 0, 'a folder without sources does not pass');
 
+# A change of what assembler files include has them assembled again.
+my $build = $ENV{BUILD} // 'build';
+for my $pair (['boot/start32', 'boot/layout.inc'],
+    ['kernel/trap/trap_entry', 'kernel/trap/trap_stub.inc'])
+{
+    my ($file, $included) = @$pair;
+    open my $list, '<', "$build/kernel/$file.asm.d" or die "$file: $!\n";
+    my $text = do { local $/; <$list> };
+    like($text, qr/^\Q$build\E\S*\.o\s*:.*\Q$included\E/ms,
+        "$file.asm is built again with $included");
+}
+
 done_testing();
