@@ -19,10 +19,10 @@
  * the back-end notices ends in assert_failed with block, size and caller.
  *
  * All functions may be called on any CPU and in any handler, also that of an
- * NMI.  A handler's call never waits for the call on the same CPU that it
- * interrupted: an allocation may then be refused with MM_BUSY, and a free is
- * postponed to the end of the interrupted call.  A region's grow is called with
- * a lock held and must not use the heap that it serves.
+ * NMI (mm/platform.h lists the contexts).  Where a handler's call must not wait
+ * for a lock, an allocation may be refused with MM_BUSY, and a free is put off
+ * and done by the next call that has the lock.  A region's grow is called with a
+ * lock held and must not use the heap that it serves.
  */
 #ifndef MM_HEAP_H
 #define MM_HEAP_H

@@ -118,8 +118,9 @@ bool kernel_space_audit(struct page_offence *offence)
 
 /* ---- Pages and devices ----
  *
- * From any CPU, and from any handler.  A handler that interrupted such a call
- * on the same CPU gets MM_BUSY.  Names are for reports and must live for ever.
+ * From any CPU, and from any handler.  A handler that must not wait (it has
+ * interrupted a call of mm/, or is that of an NMI or a machine check; see
+ * mm/platform.h) gets MM_BUSY.  Names are for reports and must live for ever.
  * After an error nothing has changed.  All of them return MM_NOT_READY before
  * kernel_space_use_frames. */
 
