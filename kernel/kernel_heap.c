@@ -118,8 +118,10 @@ void kernel_heap_print(void)
     print_classes(heap);
 
     struct heap_flaw flaw = heap_check(heap);
-    if (flaw.place == NULL)
+    if (flaw.what == NULL)
         printf("Every invariant holds.\n");
+    else if (flaw.place == NULL)
+        printf("The heap was not verified: %s.\n", flaw.what);
     else
         printf("At %p: %s.\n", flaw.place, flaw.what);
 }

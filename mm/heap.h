@@ -283,12 +283,16 @@ bool heap_class(struct heap *heap, unsigned number, struct heap_class *class);
 
 /* What is wrong with a heap, and where. */
 struct heap_flaw {
-    const void *place; /* NULL: nothing is wrong */
-    const char *what;  /* a sentence that lives for ever */
+    const void *place; /* NULL: nothing is known to be wrong */
+    const char *what;  /* a sentence that lives for ever; NULL: all is right */
 };
 
-/* Walks the whole heap, checks every invariant of its back-end and compares
- * what it finds with the statistics.  Returns the first flaw. */
+/* Walks the whole heap, verifies every invariant of its back-end and compares
+ * what it finds with the statistics.  Returns the first flaw.
+ *
+ * If no other call is at work in the heap, the answer is exact.  Beside other
+ * CPUs' calls it is right as well, or says that the heap could not be looked
+ * at now: no place, but a sentence. */
 struct heap_flaw heap_check(struct heap *heap);
 
 /* For each call site that allocated blocks which are live now, prints a line

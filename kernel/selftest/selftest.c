@@ -93,7 +93,7 @@ static void check_the_house(void)
         selftest_fail(__FILE__, __LINE__, "frame_check()",
                       "the frame trees are damaged");
     struct heap_flaw flaw = heap_check(heap_kernel());
-    if (flaw.place != NULL)
+    if (flaw.what != NULL)
         selftest_fail(__FILE__, __LINE__, "heap_check()", "%s, at %p",
                       flaw.what, flaw.place);
 }

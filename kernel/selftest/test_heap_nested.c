@@ -199,7 +199,7 @@ static void run_nested(const struct heap_backend *backend)
            handler.refused);
     EXPECT(handler.wrong == 0, "%s: %u bytes or errors are wrong",
            backend->name, handler.wrong);
-    EXPECT(flaw.place == NULL, "%s: %p: %s", backend->name, flaw.place,
+    EXPECT(flaw.what == NULL, "%s: %p: %s", backend->name, flaw.place,
            flaw.what);
     EXPECT(stats.blocks == 0, "%s: %lu blocks are left", backend->name,
            stats.blocks);

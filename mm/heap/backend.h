@@ -54,7 +54,10 @@ struct heap_totals {
     size_t blocks, requested, held;
 };
 
-/* The calls of every heap whose back-end has no calls of its own. */
+/* What a check answers that could not look. */
+#define HEAP_BUSY ((struct heap_flaw){NULL, "it is in the middle of a call"})
+
+/* The calls of every heap whose back-end has none of its own. */
 extern const struct heap_calls heap_simple_calls;
 
 /* Makes the heap use the calls of this table, which must live for ever. */

@@ -702,7 +702,7 @@ static struct heap_flaw check_locked(struct heap *heap)
     struct walk walk = {.guard = guard, .flaw = guard->below->check(heap)};
     struct finding found = {0};
 
-    if (walk.flaw.place || !each(guard, &found, add_up, &walk))
+    if (walk.flaw.what || !each(guard, &found, add_up, &walk))
         return walk.flaw;
     if (found.fault)
         return (struct heap_flaw){found.block.damage,
@@ -727,7 +727,7 @@ static struct heap_flaw check_locked(struct heap *heap)
 static struct heap_flaw guard_check(struct heap *heap)
 {
     if (!lock(heap))
-        return (struct heap_flaw){heap, "it is in the middle of a call"};
+        return HEAP_BUSY;
     struct heap_flaw flaw = check_locked(heap);
     unlock(heap, &(struct finding){0});
     return flaw;

@@ -305,7 +305,7 @@ static struct heap_flaw simple_check(struct heap *heap)
     struct heap_totals totals = {0};
 
     if (!lock(heap))
-        return (struct heap_flaw){heap, "it is in the middle of a call"};
+        return HEAP_BUSY;
     struct heap_flaw flaw = heap->backend->check(heap, &totals);
     if (!flaw.place && (totals.blocks != heap->stats.blocks ||
                         totals.requested != heap->stats.requested ||

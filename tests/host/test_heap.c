@@ -247,7 +247,7 @@ static void check_kmalloc(enum heap_checks checks)
         heap_set_kernel(&heap);
         assert_ptr_equal(heap_kernel(), &heap);
         assert_true(heap_conformance_kmalloc(&run));
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
     }
 }
 
@@ -467,13 +467,13 @@ static void name_misuse(enum heap_checks checks)
             assert_report(misuses[i].fault, NULL);
 
             /* the heap is as sound as before, and unlocked */
-            assert_null(heap_check(&heap).place);
+            assert_null(heap_check(&heap).what);
             heap_free_in(&heap, before);
             heap_free_in(&heap, behind);
             if (heap_stats(&heap).blocks > 0)
                 heap_free_in(&heap, block);
             assert_int_equal(heap_stats(&heap).blocks, 0);
-            assert_null(heap_check(&heap).place);
+            assert_null(heap_check(&heap).what);
             end_heap(&other_heap);
         }
     heap_set_checks(HEAP_CHECKS_BASIC);
@@ -544,7 +544,7 @@ static void test_an_overrun_is_found_on_free(void **state)
         assert_report("HEAP_OVERRUN", block);
 
         memcpy(end, saved, sizeof(saved));
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         heap_free_in(&heap, block);
         heap_free_in(&heap, next);
     }
@@ -564,7 +564,7 @@ static void test_statistics_are_checked(void **state)
             assert_ptr_equal(heap_check(&heap).place, &heap.stats);
             --*numbers[i];
         }
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         heap_free_in(&heap, block);
     }
 }
@@ -592,10 +592,10 @@ static void resize_alone(enum heap_checks checks)
         start[i] = (unsigned char)(i * 7);
     assert_ptr_equal(heap_realloc_in(&own, start, large, small.size), start);
     assert_int_equal(heap_stats(&own).held, 20480);
-    assert_null(heap_check(&own).place);
+    assert_null(heap_check(&own).what);
     assert_ptr_equal(heap_realloc_in(&own, start, small, large.size), start);
     assert_int_equal(heap_stats(&own).held, 61440);
-    assert_null(heap_check(&own).place);
+    assert_null(heap_check(&own).what);
 
     assert_ptr_equal(heap_realloc_in(&own, start, large, small.size), start);
     unsigned char *next = heap_alloc_in(&own, small);
@@ -605,11 +605,11 @@ static void resize_alone(enum heap_checks checks)
     assert_ptr_not_equal(moved, start);
     for (size_t i = 0; i < small.size; i++)
         assert_int_equal(moved[i], (unsigned char)(i * 7));
-    assert_null(heap_check(&own).place);
+    assert_null(heap_check(&own).what);
     heap_dealloc_in(&own, next, small);
     heap_dealloc_in(&own, moved, large);
     assert_int_equal(heap_stats(&own).blocks, 0);
-    assert_null(heap_check(&own).place);
+    assert_null(heap_check(&own).what);
     end_heap(&own);
 }
 
@@ -649,7 +649,7 @@ static void test_a_trusted_block_stays_where_it_is_as_good(void **state)
     assert_ptr_equal(heap_realloc_in(&own, start, little, 1), start);
     heap_dealloc_in(&own, start, (struct layout){1, 16});
     assert_int_equal(heap_stats(&own).blocks, 0);
-    assert_null(heap_check(&own).place);
+    assert_null(heap_check(&own).what);
     end_heap(&own);
 }
 
@@ -678,7 +678,7 @@ static void test_trust_ends_at_the_slot_and_at_the_heap(void **state)
     expect_assert_failure(heap_dealloc_in(&own, foreign, wrong));
     expect_assert_failure(heap_realloc_in(&own, foreign, slot, 3000));
     expect_assert_failure(heap_realloc_in(&own, NULL, slot, 3000));
-    assert_null(heap_check(&own).place);
+    assert_null(heap_check(&own).what);
     end_heap(&own);
 }
 
@@ -750,7 +750,7 @@ static void test_bad_regions_are_refused(void **state)
         block = heap_alloc_in(&heap, (struct layout){1, 1});
         assert_non_null(block);
         heap_free_in(&heap, block);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         end_heap(&heap);
         assert_int_equal(make_heap(&heap, heap_backends[i],
                                    heap_region_array(array, least - 16)),
@@ -877,7 +877,7 @@ static void test_two_threads(void **state)
             assert_null(wrong);
         }
         assert_int_equal(heap_stats(&heap).blocks, 0);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
     }
 }
 
@@ -950,7 +950,7 @@ static void test_a_handler_neither_waits_nor_corrupts(void **state)
             assert_int_equal(handler.errors[0], MM_BUSY);
         }
         assert_int_equal(heap_stats(&heap).blocks, 2);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         heap_free_in(&heap, large);
         heap_free_in(&heap, block);
         assert_int_equal(heap_stats(&heap).held, 0);
@@ -976,7 +976,7 @@ static void test_a_misuse_by_a_handler_is_named_later(void **state)
         handler.freed[0] = handler.freed[1];
         expect_assert_failure(grow_by_large_block());
         assert_report("HEAP_DOUBLE_FREE", handler.freed[0]);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         end_heap(&heap);
     }
 }
@@ -996,7 +996,7 @@ static void test_more_frees_by_a_handler_than_can_wait(void **state)
         assert_int_equal(host_log_lines, lines + 1);
         assert_non_null(strstr(host_log_last, "is lost"));
         assert_int_equal(heap_stats(&heap).blocks, 2);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         end_heap(&heap);
     }
 }

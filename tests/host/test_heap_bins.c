@@ -39,14 +39,14 @@ static unsigned char *get(size_t size)
     unsigned char *start = heap_alloc_in(&heap, (struct layout){size, 1});
 
     assert_non_null(start);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     return start;
 }
 
 static void put(void *start)
 {
     heap_free_in(&heap, start);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 /* The smallest hole that is large enough, however many lie in front. */
@@ -140,7 +140,7 @@ static void test_what_an_alignment_skips_stays_free(void **state)
     unsigned char *page = heap_alloc_in(&heap, (struct layout){8, 4096});
 
     assert_ptr_equal(page, array + 4096);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(heap_stats(&heap).held, 2 * TAKES(16));
     assert_ptr_equal(get(16), a + TAKES(16));
     /* freed and asked for again, it is found without a larger hole */
@@ -159,7 +159,7 @@ static void test_an_alignment_is_searched_for(void **state)
         ;
     put(a);
     assert_ptr_equal(heap_alloc_in(&heap, (struct layout){4000, 4096}), a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     put(b);
 }
 
@@ -172,7 +172,7 @@ static void test_realloc_grows_into_the_hole_behind(void **state)
     memset(a, 0x11, 100);
     put(b);
     assert_ptr_equal(heap_realloc_in(&heap, a, layout, 250), a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(a[99], 0x11);
     /* the rest of the hole is a hole still */
     assert_ptr_equal(get(16), a + TAKES(256));
@@ -192,7 +192,7 @@ static void test_realloc_gives_back_what_it_cuts_off(void **state)
 
     assert_ptr_equal(heap_realloc_in(&heap, a, (struct layout){400, 1}, 100),
                      a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(heap_stats(&heap).held, held - 400 + 112);
     assert_ptr_equal(get(200), a + TAKES(112));
     /* what is cut off merges with the hole behind */
@@ -254,14 +254,14 @@ static void test_realloc_grows_the_region_at_its_end(void **state)
 
     assert_ptr_equal(heap_realloc_in(&heap, a, (struct layout){100, 1}, 6000),
                      a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     /* a block that ends with the region */
     size_t size = (size_t)(array + heap_stats(&heap).region - a);
     assert_ptr_equal(heap_realloc_in(&heap, a, (struct layout){6000, 1}, size),
                      a);
     assert_ptr_equal(
         heap_realloc_in(&heap, a, (struct layout){size, 1}, size + 1), a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 static void test_a_region_grows_by_no_less_than_a_block(void **state)
@@ -279,7 +279,7 @@ static void test_a_region_grows_by_no_less_than_a_block(void **state)
     piece = 4096;
     /* where it was a free block, for a moment, its links had room */
     assert_int_equal(asked, BLOCK_MIN);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 /* What nobody has written is 0 in a zeroed region.  This test writes there
@@ -359,7 +359,7 @@ static void test_check_finds_each_kind_of_damage(void **state)
             fail_msg("damage %zu was not found", i);
         assert_non_null(flaw.what);
         memcpy(damages[i].at, saved, damages[i].bytes);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
     }
 
     /* the words of the bitmap stand between fresh and the bins */

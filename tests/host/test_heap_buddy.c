@@ -38,7 +38,7 @@ static unsigned char *get_aligned(size_t size, size_t align)
     unsigned char *start = heap_alloc_in(&heap, (struct layout){size, align});
 
     assert_non_null(start);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     return start;
 }
 
@@ -50,7 +50,7 @@ static unsigned char *get(size_t size)
 static void put(void *start)
 {
     heap_free_in(&heap, start);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 /* Takes all but the upper half of the array, which is one free block then. */
@@ -169,24 +169,24 @@ static void test_resizes_where_it_is(void **state)
     /* the right halves become free */
     assert_ptr_equal(heap_realloc_in(&heap, a, (struct layout){8192, 1}, 100),
                      a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(heap_usable_size_in(&heap, a), 128);
     unsigned char *b = get(4096);
     assert_ptr_equal(b, a + 4096);
     /* up to there it grows */
     assert_ptr_equal(heap_realloc_in(&heap, a, (struct layout){100, 1}, 4096),
                      a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(a[99], 0x31);
     unsigned char *c =
         heap_realloc_in(&heap, a, (struct layout){4096, 1}, 4097);
     assert_ptr_equal(c, a + 8192);
     assert_int_equal(c[99], 0x31);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     /* a right one does not, for its buddy is in front */
     assert_ptr_equal(heap_realloc_in(&heap, b, (struct layout){4096, 1}, 4097),
                      a + 16384);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 /* Makes the array usable piece by piece. */
@@ -213,7 +213,7 @@ static void growing_heap(size_t start, bool zeroed)
         .zeroed = zeroed,
     };
     assert_int_equal(heap_init(&heap, &heap_buddy, region), MM_OK);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 static void test_grows_by_what_is_missing(void **state)
@@ -256,20 +256,20 @@ static void test_entries_survive_growth(void **state)
             memset(blocks[count], 0xff, 32);
             count++;
             if (count % 61 == 0)
-                assert_null(heap_check(&heap).place);
+                assert_null(heap_check(&heap).what);
         }
         piece = 16;
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         size_t bytes = sizeof(array) - start;
         assert_true(count * 32 >= bytes - bytes / 15 - 512);
         /* every other one first, so that nothing merges until the end */
         for (size_t half = 0; half < 2; half++)
             for (size_t i = half; i < count; i += 2)
                 heap_free_in(&heap, blocks[i]);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         unsigned char *large = heap_alloc_in(&heap, (struct layout){16384, 1});
         assert_non_null(large);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
     }
 }
 
@@ -397,7 +397,7 @@ static void test_check_finds_each_kind_of_damage(void **state)
             fail_msg("damage %zu was not found", i);
         assert_non_null(flaw.what);
         memcpy(damages[i].at, saved, damages[i].bytes);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
     }
     put(live);
     put(wall);

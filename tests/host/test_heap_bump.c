@@ -36,7 +36,7 @@ static int tear_down(void **state)
 static unsigned char *sound(void *start)
 {
     assert_non_null(start);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     return start;
 }
 
@@ -58,7 +58,7 @@ static unsigned char *get_back(size_t size)
 static void put(void *start)
 {
     heap_free_in(&heap, start);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 static void test_front_moves_up_by_the_size_of_each_block(void **state)
@@ -177,7 +177,7 @@ static void test_the_ends_meet(void **state)
         assert_int_equal(heap_usable_size_in(&heap, b),
                          scrap == 16 ? gap : gap - scrap);
         assert_int_equal(rest != NULL, scrap >= TAKES(16));
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         heap_free_in(&heap, rest);
         put(b);
 
@@ -186,7 +186,7 @@ static void test_the_ends_meet(void **state)
                          scrap == 16 ? gap : gap - scrap);
         rest = heap_alloc_back_in(&heap, (struct layout){1, 1});
         assert_int_equal(rest != NULL, scrap >= TAKES(16));
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         heap_free_in(&heap, rest);
         put(b);
         put(a);
@@ -470,7 +470,7 @@ static void test_check_finds_each_kind_of_damage(void **state)
         if (damages[i].place)
             assert_ptr_equal(flaw.place, damages[i].place);
         memcpy(damages[i].at, &saved, damages[i].bytes);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
     }
     put(b);
     put(a);

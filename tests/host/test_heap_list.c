@@ -38,14 +38,14 @@ static unsigned char *get(size_t size)
     unsigned char *start = heap_alloc_in(&heap, (struct layout){size, 1});
 
     assert_non_null(start);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     return start;
 }
 
 static void put(void *start)
 {
     heap_free_in(&heap, start);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 static void test_blocks_are_split_off_the_first_hole(void **state)
@@ -121,7 +121,7 @@ static void test_what_an_alignment_skips_stays_free(void **state)
     unsigned char *page = heap_alloc_in(&heap, (struct layout){8, 4096});
 
     assert_ptr_equal(page, array + 4096);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(heap_stats(&heap).held, 2 * TAKES(16));
     assert_ptr_equal(get(16), a + TAKES(16));
     heap_dealloc_in(&heap, page, (struct layout){8, 4096});
@@ -136,7 +136,7 @@ static void test_realloc_grows_into_the_hole_behind(void **state)
     memset(a, 0x11, 100);
     put(b);
     assert_ptr_equal(heap_realloc_in(&heap, a, layout, 250), a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(a[99], 0x11);
     /* the rest of the hole is a hole still */
     assert_ptr_equal(get(16), a + TAKES(256));
@@ -156,7 +156,7 @@ static void test_realloc_gives_back_what_it_cuts_off(void **state)
 
     assert_ptr_equal(heap_realloc_in(&heap, a, (struct layout){400, 1}, 100),
                      a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(heap_stats(&heap).held, held - 400 + 112);
     assert_int_equal(heap_stats(&heap).requested, 100 + 16);
     assert_ptr_equal(get(200), a + TAKES(112));
@@ -228,7 +228,7 @@ static void test_realloc_grows_the_region_at_its_end(void **state)
 
     assert_ptr_equal(heap_realloc_in(&heap, a, (struct layout){1000, 1}, 10000),
                      a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(heap_stats(&heap).region, 12288);
 
     /* a block that ends with the region */
@@ -237,7 +237,7 @@ static void test_realloc_grows_the_region_at_its_end(void **state)
                      a);
     assert_ptr_equal(
         heap_realloc_in(&heap, a, (struct layout){size, 1}, size + 1), a);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
     assert_int_equal(heap_stats(&heap).region, 16384);
 }
 
@@ -254,7 +254,7 @@ static void test_a_region_grows_by_no_less_than_a_block(void **state)
     piece = 4096;
     /* where it was a free block, for a moment, its link had room */
     assert_int_equal(heap_stats(&heap).region, 4096 + BLOCK_MIN);
-    assert_null(heap_check(&heap).place);
+    assert_null(heap_check(&heap).what);
 }
 
 /* What nobody has written is 0 in a zeroed region.  This test writes there
@@ -352,7 +352,7 @@ static void test_check_finds_each_kind_of_damage(void **state)
         if (damages[i].place)
             assert_ptr_equal(flaw.place, damages[i].place);
         memcpy(damages[i].at, &saved, damages[i].bytes);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
     }
     put(b);
     put(a);

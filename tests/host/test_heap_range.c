@@ -297,14 +297,14 @@ static void test_heaps_on_a_range(void **state)
         frames_4k = frames_2m = 0;
         assert_null(heap_alloc_in(&heap, (struct layout){7 * MIB, 16}));
         assert_int_equal(heap_error_in(&heap), MM_OUT_OF_MEMORY);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         frames_4k = frames_2m = SIZE_MAX;
         heap_free_in(&heap, large);
         large = heap_alloc_zeroed_in(&heap, (struct layout){4 * MIB, 16});
         assert_non_null(large);
         for (size_t j = 0; j < 4 * MIB; j++)
             CHECK(((char *)large)[j] == 0, "%zu", j);
-        assert_null(heap_check(&heap).place);
+        assert_null(heap_check(&heap).what);
         heap_fini(&heap);
         heap_range_release(&range);
         assert_int_equal(held_count, 0);

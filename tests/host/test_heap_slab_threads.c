@@ -62,13 +62,29 @@ static void assert_sound(void)
 {
     struct heap_flaw flaw = heap_check(&heap);
 
+    if (flaw.what)
+        fail_msg("%p: %s", flaw.place, flaw.what);
+}
+
+/* While others are at work the heap may be busy, and no worse. */
+static void assert_no_flaw(struct heap_flaw flaw)
+{
     if (flaw.place)
         fail_msg("%p: %s", flaw.place, flaw.what);
+}
+
+static void assert_busy(void)
+{
+    struct heap_flaw flaw = heap_check(&heap);
+
+    assert_null(flaw.place);
+    assert_non_null(flaw.what);
 }
 
 /* Slots that all threads put blocks into and take out of. */
 static unsigned char *shared[BLOCKS];
 static size_t wrong;
+static struct heap_flaw found; /* while threads ran */
 
 /* Blocks say their size at their start, and are filled with its lowest byte. */
 static unsigned char *make_block(uint64_t *random, size_t most)
@@ -125,6 +141,7 @@ static void run_threads_beside(unsigned count, size_t most,
     struct work work[THREADS];
 
     wrong = 0;
+    found = (struct heap_flaw){0};
     for (unsigned i = 0; i < count; i++) {
         work[i] = (struct work){i, most};
         assert_int_equal(pthread_create(&threads[i], NULL,
@@ -135,6 +152,7 @@ static void run_threads_beside(unsigned count, size_t most,
     for (unsigned i = 0; i < count; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(wrong, 0);
+    assert_no_flaw(found);
     assert_sound();
     for (size_t i = 0; i < BLOCKS; i++)
         if (shared[i]) {
@@ -199,10 +217,92 @@ static void test_cpus_are_stopped_all_the_time(void **state)
     assert_int_equal(heap_stats(&heap).failures, 0);
 }
 
-/* A CPU may have seen that it is open just before it is closed: it is let out
- * before anything is taken from it. */
+/* ---- The check beside other CPUs ---- */
+
+static void *check_all_the_time(void *context)
+{
+    const struct work *work = context;
+    uint64_t random = work->cpu + 1;
+
+    platform_thread_cpu = work->cpu;
+    for (unsigned i = 0; !found.place && i < ROUNDS / 100; i++) {
+        unsigned char *own = make_block(&random, work->most);
+
+        found = heap_check(&heap);
+        if (own)
+            end_block(own);
+    }
+    return NULL;
+}
+
+static void test_the_check_beside_other_cpus(void **state)
+{
+    (void)state;
+    run_threads_beside(4, 256, check_all_the_time);
+    run_threads_beside(4, 48 * KIB, check_all_the_time);
+}
 
 #define MOMENT_NS 5000000
+
+static bool arrived;
+
+static void *free_on_cpu_1(void *block)
+{
+    platform_thread_cpu = 1;
+    __atomic_store_n(&arrived, true, __ATOMIC_RELEASE);
+    end_block(block);
+    return NULL;
+}
+
+/* What CPU 1 frees while it is stopped, and has to wait for a lock to do so, is
+ * as it was: the check finds no block that is in nobody's hands. */
+static void test_a_free_that_waits_has_changed_nothing(void **state)
+{
+    struct slab_heap *slabs = slab_heap(&heap);
+    const struct timespec moment = {0, 4 * MOMENT_NS};
+    uint64_t random = 7;
+    unsigned char *block = make_block(&random, 64);
+    unsigned number = slab_class_of(slabs, block);
+    pthread_t thread;
+
+    (void)state;
+    arrived = false;
+    assert_true(slab_stop_cpus(slabs));
+    assert_true(slab_lock(slabs, number));
+    assert_int_equal(pthread_create(&thread, NULL, free_on_cpu_1, block), 0);
+    while (!__atomic_load_n(&arrived, __ATOMIC_ACQUIRE))
+        platform_relax();
+    nanosleep(&moment, NULL); /* until it waits */
+    assert_no_flaw(slab_verify(&heap));
+    slab_unlock(&heap, number);
+    slab_go_on(slabs);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_sound();
+    assert_int_equal(heap_stats(&heap).blocks, 0);
+}
+
+/* A handler that hit a call cannot look, and is told so. */
+static void test_the_check_in_the_middle_of_a_call(void **state)
+{
+    struct slab_heap *slabs = slab_heap(&heap);
+    struct cpu_lock *locks[] = {&slabs->stop_lock, &slabs->large.lock,
+                                &slabs->class[5].lock, &heap.lock};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(locks) / sizeof(locks[0]); i++) {
+        assert_true(cpu_lock_acquire(locks[i]));
+        assert_busy();
+        cpu_lock_release(locks[i]);
+        assert_sound();
+    }
+    assert_true(cpu_section_enter(&slabs->cpu[0].section));
+    assert_busy();
+    cpu_section_leave(&slabs->cpu[0].section);
+    assert_sound();
+}
+
+/* A CPU may have seen that it is open just before it is closed: it is let out
+ * before anything is taken from it. */
 
 static struct {
     pthread_t thread;
@@ -351,6 +451,8 @@ static void test_a_signal_in_the_middle_of_calls(void **state)
         blocks[i] = make_block(&random, round % 64 ? 512 : 20000);
         if (round % 1024 == 0) /* and so the slow ways are hit, too */
             heap_trim(&heap);
+        if (round % 1024 == 512)
+            assert_no_flaw(heap_check(&heap));
     }
     assert_int_equal(timer_delete(timer), 0);
     signal(SIGUSR1, SIG_IGN);
@@ -379,11 +481,15 @@ int main(void)
         TEST(test_four_threads_exchange_blocks),
         TEST(test_cpus_are_stopped_when_memory_is_short),
         TEST(test_cpus_are_stopped_all_the_time),
+        TEST(test_the_check_beside_other_cpus),
+        TEST(test_a_free_that_waits_has_changed_nothing),
+        TEST(test_the_check_in_the_middle_of_a_call),
         TEST(test_a_cpu_that_saw_itself_open_is_waited_for),
         TEST(test_a_cpu_that_only_frees_does_not_recycle),
         TEST(test_a_signal_in_the_middle_of_calls),
         TEST_TRUSTING(test_four_threads_exchange_blocks),
         TEST_TRUSTING(test_cpus_are_stopped_all_the_time),
+        TEST_TRUSTING(test_the_check_beside_other_cpus),
         TEST_TRUSTING(test_a_signal_in_the_middle_of_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

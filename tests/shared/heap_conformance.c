@@ -156,7 +156,7 @@ static bool sound(struct heap_conformance *run)
     struct heap_flaw flaw = heap_check(&run->heap);
     size_t blocks = 0, requested = 0;
 
-    CHECK(run, !flaw.place, flaw.place, flaw.what);
+    CHECK(run, !flaw.what, flaw.place, flaw.what);
     for (size_t i = 0; i < HEAP_CONFORMANCE_BLOCKS; i++)
         if (run->blocks[i].start) {
             blocks++;
@@ -774,7 +774,7 @@ static bool check_krealloc(struct heap_conformance *run)
         }
 
     struct heap_flaw flaw = heap_check(heap_kernel());
-    CHECK(run, !flaw.place, flaw.place, flaw.what);
+    CHECK(run, !flaw.what, flaw.place, flaw.what);
     void *resized = krealloc(blocks[0].start, 0);
     CHECK(run, !resized && heap_last_error() == MM_EMPTY_RANGE, resized,
           heap_last_error());
@@ -826,7 +826,7 @@ bool heap_conformance_kmalloc(struct heap_conformance *run)
 
     struct heap_stats after = heap_stats(heap);
     struct heap_flaw flaw = heap_check(heap);
-    CHECK(run, !flaw.place, flaw.place, flaw.what);
+    CHECK(run, !flaw.what, flaw.place, flaw.what);
     CHECK(run, after.blocks == before.blocks, after.blocks, before.blocks);
     CHECK(run, after.held == before.held, after.held, before.held);
     return true;

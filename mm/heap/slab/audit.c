@@ -360,12 +360,6 @@ static struct heap_flaw verify_magazines(const struct slab_heap *slabs,
         if (!flaw.place)
             flaw = verify_magazine(slabs, number, cpu->previous[number], away);
     }
-    /* what handlers freed since the lock was taken */
-    void *const *deferred = slabs->class[number].deferred;
-    for (; !flaw.place && deferred; deferred = *deferred) {
-        flaw = verify_round(slabs, number, deferred);
-        away[number]--;
-    }
     return flaw;
 }
 

@@ -5,20 +5,6 @@
 #include "lib/string.h"
 #include "mm/heap/slab/large.h"
 
-/* Notes that a block is live now, and clears it if need be. */
-static void hand_out(struct slab_heap *slabs, unsigned number, void *block,
-                     struct layout layout, bool clear)
-{
-    enum note_kind kind = note_kind(number);
-    uint8_t *note = slab_note(slabs, (vaddr_t)block);
-    bool fresh = clear && slab_has_notes(slabs, number) && *note == NOTE_FRESH;
-
-    if (!slabs->trusting)
-        note_set(kind, note, note_make(kind, layout));
-    if (clear && !fresh)
-        memset(block, 0, layout.size);
-}
-
 static void *allocate_slowly(struct heap *heap, struct layout layout,
                              bool clear)
 {
@@ -32,26 +18,27 @@ static void *allocate_slowly(struct heap *heap, struct layout layout,
         heap_refuse(heap, error);
         return NULL;
     }
+    struct slab_order order = {.layout = layout};
     size_t need = size_class_need(layout);
     bool large =
         need > SIZE_CLASS_BYTES_MAX || layout.align > SIZE_CLASS_ALIGN_MAX;
     unsigned number = large ? 0 : size_class(need);
 
     block = large ? large_alloc(heap, layout, clear, &error)
-                  : slab_supply(heap, number, &error);
+                  : slab_supply(heap, number, &order, &error);
     /* a handler that must not wait has not seen all memory */
     if (!block && error == MM_OUT_OF_MEMORY && !cpu_order_allows(CPU_RANK_STOP))
         error = MM_BUSY;
     if (!block && error == MM_OUT_OF_MEMORY && slab_reclaim(heap))
         block = large ? large_alloc(heap, layout, clear, &error)
-                      : slab_supply_direct(heap, number, &error);
+                      : slab_supply_direct(heap, number, &order, &error);
     if (!block && !large)
-        block = slab_supply_larger(heap, &number, layout.align);
+        block = slab_supply_larger(heap, number, &order);
     if (!block) {
         heap_refuse(heap, error);
         __atomic_fetch_add(&slabs->class[number].failures, 1, __ATOMIC_RELAXED);
-    } else if (!large)
-        hand_out(slabs, number, block, layout, clear);
+    } else if (!large && clear && !order.zeroed)
+        memset(block, 0, layout.size);
     return block;
 }
 
@@ -95,22 +82,16 @@ void slab_free_slow(struct heap *heap, const void *pointer,
                     const struct layout *layout, const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
+    struct heap_claim claim = {pointer, layout, caller};
+    struct heap_block block = {.start = (void *)(vaddr_t)pointer};
     unsigned number = slab_class_of(slabs, pointer);
-    void *block = (void *)(vaddr_t)pointer;
 
-    if (!slabs->trusting || !slab_is_class(number)) {
-        struct heap_claim claim = {pointer, layout, caller};
-
-        block = slab_claimed(heap, &claim).start;
-    }
-    if (!slab_is_class(number)) {
-        large_free(heap, block);
-        return;
-    }
-    if (slab_has_notes(slabs, number))
-        note_set(note_kind(number), slab_note(slabs, (vaddr_t)pointer),
-                 NOTE_FREE);
-    slab_return(heap, number, block);
+    if (!slabs->trusting || !slab_is_class(number))
+        block = slab_claimed(heap, &claim);
+    if (!slab_is_class(number))
+        large_free(heap, block.start);
+    else if (!slab_return(heap, number, block.start))
+        heap_report(heap, HEAP_DOUBLE_FREE, &claim, &block);
 }
 
 __attribute__((noinline)) static void
@@ -460,53 +441,73 @@ bool slab_tell_class(struct heap *heap, unsigned number,
     return true;
 }
 
-static struct heap_flaw busy(struct heap *heap)
-{
-    return (struct heap_flaw){heap, "it is in the middle of a call"};
-}
-
-/* With no other call in the way but those that are between two locks. */
-static struct heap_flaw check_alone(struct heap *heap)
+/* Takes all locks.  False: a handler hit the holder of one. */
+static bool lock_all(struct heap *heap)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    struct heap_flaw flaw = {0};
     unsigned locked = 1;
 
+    if (!cpu_order_acquire(&slabs->large.lock, CPU_RANK_LARGE))
+        return false;
     while (locked < SIZE_CLASSES &&
            (locked == 1 ? slab_lock(slabs, locked)
                         : slab_lock_next(slabs, locked)))
-        locked++;
-    if (locked < SIZE_CLASSES ||
-        !cpu_order_acquire(&heap->lock, CPU_RANK_HEAP)) {
-        flaw = busy(heap);
-    } else {
-        flaw = slab_verify(heap);
-        cpu_order_release(&heap->lock, CPU_RANK_HEAP);
-    }
+        slab_put_deferred(heap, locked++);
+    if (locked == SIZE_CLASSES && cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
+        return true;
     while (--locked > 0)
         slab_unlock(heap, locked);
+    cpu_order_release(&slabs->large.lock, CPU_RANK_LARGE);
+    return false;
+}
+
+static void unlock_all(struct heap *heap)
+{
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
+    for (unsigned number = SIZE_CLASSES - 1; number > 0; number--)
+        slab_unlock(heap, number);
+    cpu_order_release(&slab_heap(heap)->large.lock, CPU_RANK_LARGE);
+}
+
+/* Whether a handler of this CPU has freed a block that has to wait. */
+static bool is_deferred(const struct slab_heap *slabs)
+{
+    for (unsigned number = 1; number < SIZE_CLASSES; number++)
+        if (__atomic_load_n(&slabs->class[number].deferred, __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
+/* With CPUs told to stop. */
+static struct heap_flaw check_stopped(struct heap *heap)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+
+    for (unsigned i = 0; i < slabs->cpu_count; i++)
+        if (!slab_cpu_is_stopped(slabs, i))
+            return HEAP_BUSY;
+    if (!lock_all(heap))
+        return HEAP_BUSY;
+    struct heap_flaw flaw = slab_verify(heap);
+    if (flaw.place && is_deferred(slabs))
+        flaw = HEAP_BUSY;
+    unlock_all(heap);
     return flaw;
 }
 
-/* How often a flaw has to be there: what another CPU's call has in its hands
- * between two locks looks like one. */
+/* How often it is tried, if a CPU does not stop in time or a handler comes in
+ * between. */
 #define CHECKS 3
 
 struct heap_flaw slab_check(struct heap *heap)
 {
-    struct slab_heap *slabs = slab_heap(heap);
-    struct heap_flaw flaw = {.place = heap};
+    struct heap_flaw flaw = HEAP_BUSY;
 
-    for (unsigned i = 0; flaw.place && i < CHECKS; i++) {
-        if (!slab_stop_cpus(slabs))
-            return busy(heap);
-        for (unsigned j = 0; j < slabs->cpu_count; j++)
-            if (!slab_cpu_is_stopped(slabs, j)) {
-                slab_go_on(slabs);
-                return busy(heap);
-            }
-        flaw = check_alone(heap);
-        slab_go_on(slabs);
+    for (unsigned i = 0; !flaw.place && flaw.what && i < CHECKS; i++) {
+        if (!slab_stop_cpus(slab_heap(heap)))
+            return HEAP_BUSY;
+        flaw = check_stopped(heap);
+        slab_go_on(slab_heap(heap));
     }
     return flaw;
 }

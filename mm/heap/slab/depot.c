@@ -143,65 +143,89 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
     return slab_has_room(cpu, number);
 }
 
-/* A block that comes from a slab, or NULL: counts the one.  The CPU may be in
- * the middle of its section, or be another one's if this has none. */
-static void *count_direct(struct slab_heap *slabs, void *block)
+/* Takes a block out of a slab, with the class's lock held, and counts it.  The
+ * CPU may be in the middle of its section, or be another one's if this has
+ * none. */
+static void *take_live(struct heap *heap, unsigned number,
+                       struct slab_order *order, enum mm_error *error)
 {
-    if (block)
-        /* relaxed: a count */
-        __atomic_fetch_add(&slab_this_cpu(slabs)->allocations, 1,
-                           __ATOMIC_RELAXED);
+    struct slab_heap *slabs = slab_heap(heap);
+    void *block;
+
+    if (slab_take(heap, number, &block, 1, error) == 0)
+        return NULL;
+    slab_note_live(slabs, number, block, order);
+    /* relaxed: a count */
+    __atomic_fetch_add(&slab_this_cpu(slabs)->allocations, 1, __ATOMIC_RELAXED);
     return block;
 }
 
 /* A block of this class straight from a slab. */
 void *slab_supply_direct(struct heap *heap, unsigned number,
-                         enum mm_error *error)
+                         struct slab_order *order, enum mm_error *error)
 {
-    void *block = NULL;
-
     if (!slab_lock(slab_heap(heap), number)) {
         *error = MM_BUSY;
         return NULL;
     }
-    (void)slab_take(heap, number, &block, 1, error);
+    void *block = take_live(heap, number, order, error);
     slab_unlock(heap, number);
-    return count_direct(slab_heap(heap), block);
+    return block;
 }
 
 /* The same by way of the magazines, where that can be. */
-void *slab_supply(struct heap *heap, unsigned number, enum mm_error *error)
+void *slab_supply(struct heap *heap, unsigned number, struct slab_order *order,
+                  enum mm_error *error)
 {
     struct slab_cpu *cpu = slab_this_cpu(slab_heap(heap));
     void *block = NULL;
 
     if (cpu_section_enter(&cpu->section)) {
         if (load_full(heap, cpu, number, error) &&
-            slab_pop(&cpu->loaded[number], &block))
+            slab_pop(&cpu->loaded[number], &block)) {
+            slab_note_live(slab_heap(heap), number, block, order);
             cpu->allocations++;
+        }
         cpu_section_leave(&cpu->section);
     }
-    return block ? block : slab_supply_direct(heap, number, error);
+    return block ? block : slab_supply_direct(heap, number, order, error);
 }
 
-void slab_return(struct heap *heap, unsigned number, void *block)
+/* False: no magazine of this CPU takes it.  *live as slab_return's answer. */
+static bool return_by_magazine(struct heap *heap, unsigned number, void *block,
+                               bool *live)
 {
     struct slab_heap *slabs = slab_heap(heap);
     struct slab_cpu *cpu = slab_this_cpu(slabs);
 
-    if (cpu_section_enter(&cpu->section)) {
-        bool room = load_empty(heap, cpu, number) &&
-                    slab_push(cpu, &cpu->loaded[number], block);
-        cpu_section_leave(&cpu->section);
-        if (room)
-            return;
+    if (!cpu_section_enter(&cpu->section))
+        return false;
+    bool room = load_empty(heap, cpu, number);
+    if (room) {
+        *live = slab_note_free(slabs, number, block);
+        if (*live && !slab_push(cpu, &cpu->loaded[number], block))
+            ASSERT(false, "no room in a magazine of class %u", number);
     }
-    if (!slab_lock(slabs, number)) {
+    cpu_section_leave(&cpu->section);
+    return room;
+}
+
+bool slab_return(struct heap *heap, unsigned number, void *block)
+{
+    struct slab_heap *slabs = slab_heap(heap);
+    bool live;
+
+    if (return_by_magazine(heap, number, block, &live))
+        return live;
+    bool locked = slab_lock(slabs, number);
+    live = slab_note_free(slabs, number, block);
+    if (live && locked)
+        slab_put(heap, number, block);
+    else if (live)
         slab_defer(&slabs->class[number].deferred, block);
-        return;
-    }
-    slab_put(heap, number, block);
-    slab_unlock(heap, number);
+    if (locked)
+        slab_unlock(heap, number);
+    return live;
 }
 
 /* ---- When memory is short ---- */
@@ -275,21 +299,22 @@ bool slab_reclaim(struct heap *heap)
 }
 
 /* A block of a larger class that has one left, for there is no page for a new
- * slab; *number becomes that class. */
-void *slab_supply_larger(struct heap *heap, unsigned *number, size_t align)
+ * slab. */
+void *slab_supply_larger(struct heap *heap, unsigned number,
+                         struct slab_order *order)
 {
     struct slab_heap *slabs = slab_heap(heap);
     void *block = NULL;
 
-    for (unsigned i = *number + 1; !block && i < SIZE_CLASSES; i++) {
+    for (unsigned i = number + 1; !block && i < SIZE_CLASSES; i++) {
         struct slab_class *class = &slabs->class[i];
-        if (!is_aligned(class->bytes, align) || !slab_lock(slabs, i))
+        if (!is_aligned(class->bytes, order->layout.align) ||
+            !slab_lock(slabs, i))
             continue;
         for (unsigned j = 0; !block && j < SLAB_LISTS; j++)
             if (class->partial[j])
-                (void)slab_take(heap, i, &block, 1, &(enum mm_error){0});
+                block = take_live(heap, i, order, &(enum mm_error){0});
         slab_unlock(heap, i);
-        *number = i;
     }
-    return count_direct(slabs, block);
+    return block;
 }

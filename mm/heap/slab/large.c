@@ -51,10 +51,10 @@ static void *alloc_outside(struct heap *heap, struct layout layout, bool clear,
         large->count++;
     } else {
         *error = MM_OUT_OF_MEMORY;
+        if (entry)
+            slab_disown(heap, entry, sizeof(*entry));
     }
     cpu_order_release(&large->lock, CPU_RANK_LARGE);
-    if (entry && !start)
-        slab_disown(heap, entry, sizeof(*entry));
     return start && clear && !zeroed ? memset(start, 0, layout.size) : start;
 }
 
@@ -72,10 +72,9 @@ static bool free_outside(struct heap *heap, vaddr_t start)
         *link = entry->next;
         large->bytes -= entry->usable;
         large->count--;
+        slab_disown(heap, entry, sizeof(*entry));
     }
     cpu_order_release(&large->lock, CPU_RANK_LARGE);
-    if (freed)
-        slab_disown(heap, entry, sizeof(*entry));
     return freed;
 }
 

@@ -225,6 +225,41 @@ static inline bool slab_has_notes(const struct slab_heap *slabs,
     return !slabs->trusting || number > SIZE_CLASS_SMALL;
 }
 
+/* What a block is taken for, and whether it turned out to be all 0. */
+struct slab_order {
+    struct layout layout;
+    bool zeroed;
+};
+
+/* Whether a block is live changes in the section of the CPU that has it in its
+ * magazine, or with its class's lock held: so whoever has stopped all CPUs and
+ * has all locks finds each block in a slab, in a magazine, or live. */
+
+static inline void slab_note_live(const struct slab_heap *slabs,
+                                  unsigned number, const void *block,
+                                  struct slab_order *order)
+{
+    enum note_kind kind = note_kind(number);
+    uint8_t *note = slab_note(slabs, (vaddr_t)block);
+
+    order->zeroed = slab_has_notes(slabs, number) && *note == NOTE_FRESH;
+    if (!slabs->trusting)
+        note_set(kind, note, note_make(kind, order->layout));
+}
+
+/* False: it is not live any more. */
+static inline bool slab_note_free(const struct slab_heap *slabs,
+                                  unsigned number, const void *block)
+{
+    uint8_t *note = slab_note(slabs, (vaddr_t)block);
+
+    if (!slabs->trusting && !(*note & NOTE_LIVE))
+        return false;
+    if (slab_has_notes(slabs, number))
+        note_set(note_kind(number), note, NOTE_FREE);
+    return true;
+}
+
 /* The slab that a page is part of. */
 static inline struct slab *slab_of_page(const struct slab_heap *slabs,
                                         size_t page)
@@ -423,6 +458,9 @@ bool slab_lock(struct slab_heap *slabs, unsigned number);
 bool slab_lock_next(struct slab_heap *slabs, unsigned number);
 void slab_unlock(struct heap *heap, unsigned number);
 
+/* The same freeing, by who keeps the lock. */
+void slab_put_deferred(struct heap *heap, unsigned number);
+
 /* With the class's lock held.  Takes up to `wanted` slots out of slabs, the
  * fullest first, and puts them in rounds so that the lowest of a slab is last.
  * Returns how many, fewer if there are no more; it makes a slab only if there
@@ -455,16 +493,19 @@ void slab_disown(struct heap *heap, void *block, size_t bytes);
 
 /* ---- mm/heap/slab/depot.c ---- */
 
-/* A block of a class, by way of this CPU's magazines where that can be; or
- * straight from a slab; or of a larger class, which *number becomes, as there
- * is no page for a new slab.  NULL, with the reason, if there is none. */
-void *slab_supply(struct heap *heap, unsigned number, enum mm_error *error);
+/* A block of a class, live from now on, by way of this CPU's magazines where
+ * that can be; or straight from a slab; or of a larger class, as there is no
+ * page for a new slab.  NULL, with the reason, if there is none. */
+void *slab_supply(struct heap *heap, unsigned number, struct slab_order *order,
+                  enum mm_error *error);
 void *slab_supply_direct(struct heap *heap, unsigned number,
-                         enum mm_error *error);
-void *slab_supply_larger(struct heap *heap, unsigned *number, size_t align);
+                         struct slab_order *order, enum mm_error *error);
+void *slab_supply_larger(struct heap *heap, unsigned number,
+                         struct slab_order *order);
 
-/* Takes a block back, by way of the magazines where that can be. */
-void slab_return(struct heap *heap, unsigned number, void *block);
+/* Takes a live block back, by way of the magazines where that can be.  False:
+ * another CPU has freed it meanwhile. */
+bool slab_return(struct heap *heap, unsigned number, void *block);
 
 /* Takes back what CPUs and depots keep, and gives back what is empty then.
  * False: this CPU is doing so already, further down its stack. */

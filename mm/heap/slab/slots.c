@@ -263,8 +263,7 @@ bool slab_lock_next(struct slab_heap *slabs, unsigned number)
     return cpu_order_acquire_next(&slabs->class[number].lock, CPU_RANK_CLASS);
 }
 
-/* Frees what handlers freed while this CPU had the lock, and gives it up. */
-void slab_unlock(struct heap *heap, unsigned number)
+void slab_put_deferred(struct heap *heap, unsigned number)
 {
     struct slab_class *class = &slab_heap(heap)->class[number];
 
@@ -274,7 +273,13 @@ void slab_unlock(struct heap *heap, unsigned number)
             slab_put(heap, number, block);
             block = next;
         }
-    cpu_order_release(&class->lock, CPU_RANK_CLASS);
+}
+
+/* Frees what handlers freed while this CPU had the lock, and gives it up. */
+void slab_unlock(struct heap *heap, unsigned number)
+{
+    slab_put_deferred(heap, number);
+    cpu_order_release(&slab_heap(heap)->class[number].lock, CPU_RANK_CLASS);
 }
 
 void *slab_own(struct heap *heap, size_t bytes)
