@@ -334,7 +334,7 @@ static void devices_are_compared_with_each_other(void **state)
     for (unsigned i = 0; i < 129; i++)
         must_map(SCRATCH_BASE + i * SIZE_4K, 8 * GIB + 2 * i * SIZE_4K, SIZE_4K,
                  W | UC);
-    offends(SCRATCH_BASE + 128 * SIZE_4K, "too many");
+    offends(SCRATCH_BASE + 128 * SIZE_4K, "than can be compared");
     must_unmap(SCRATCH_BASE, 129 * SIZE_4K);
     sound();
 }
