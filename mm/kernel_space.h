@@ -1,8 +1,9 @@
 /* The kernel's address space: a table of regions, the page table that is built
  * from it, and the mappings that are added later.
  *
- *   0000000000000000  low half: nothing is mapped, so NULL is not either
- *   ffff800000000000  direct map: all RAM, physical address 0 first
+ *   0000000000000000  low half: nothing is mapped, NULL least of all
+ *   ffff800000000000  direct map: all RAM, physical 0 first; the image's text
+ *                     and constants are read-only here too
  *   ffffc00000000000  heap: mapped as it grows
  *   ffffd00000000000  scratch: what self-tests map, and unmap again
  *   ffffe00000000000  ranges: pages and devices, mapped on request
@@ -66,8 +67,9 @@ struct region {
  * machine check. */
 #define KERNEL_STACKS 4
 
-/* Where the parts of the image are linked, page aligned.  The physical address
- * of each is KERNEL_BASE lower. */
+/* Where the parts of the image are linked, page aligned, in this order; its
+ * physical address is KERNEL_BASE less.  From text to rodata_end it is written
+ * at no address, and executed as text alone. */
 struct kernel_image {
     vaddr_t text, text_end;
     vaddr_t rodata, rodata_end;
@@ -107,12 +109,12 @@ const struct region *kernel_space_find(vaddr_t address);
 /* The ranges that were handed out in the region "ranges". */
 struct virtual_space *kernel_space_ranges(void);
 
-/* Whether the live page table keeps all the rules of mm/page_audit.h and those
- * of the regions.  Each leaf must lie wholly in one region, with the region's
- * rights and caching, and must show the memory that the region is for.  A leaf
- * of "ranges" must lie wholly in a live range: not over a guard page, and not
- * left over from a range that was freed.  Called as page_audit is, after
- * kernel_space_init. */
+/* Whether the live page table keeps all the rules of mm/page_audit.h and of the
+ * regions: each leaf lies wholly in one, with its rights and its caching, and
+ * shows the memory that the region is for; a leaf of "ranges" lies wholly in a
+ * range that is live, so not over a guard page, and not left behind when its
+ * range was freed; and text and constants are writable nowhere.  Called as
+ * page_audit is, after kernel_space_init. */
 bool kernel_space_audit(struct page_offence *offence)
     __attribute__((warn_unused_result));
 

@@ -21,6 +21,7 @@
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/kernel_space.h"
+#include "mm/platform.h"
 
 static void read_null(void)
 {
@@ -37,6 +38,17 @@ static void write_text(void)
 static void write_constant(void)
 {
     *(volatile char *)rodata_start = 0;
+}
+
+/* The same by their other address, in the direct map. */
+static void write_text_alias(void)
+{
+    *(volatile char *)phys_to_virt((vaddr_t)text_start - KERNEL_BASE) = 0;
+}
+
+static void write_constant_alias(void)
+{
+    *(volatile char *)phys_to_virt((vaddr_t)rodata_start - KERNEL_BASE) = 0;
 }
 
 static void execute_data(void)
@@ -305,6 +317,8 @@ static const struct {
     {"read-null", read_null},
     {"write-text", write_text},
     {"write-constant", write_constant},
+    {"write-text-alias", write_text_alias},
+    {"write-constant-alias", write_constant_alias},
     {"execute-data", execute_data},
     {"execute-heap", execute_heap},
     {"guard", touch_guard},

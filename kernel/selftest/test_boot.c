@@ -1,10 +1,13 @@
 /* What the boot must have left behind. */
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/image.h"
 #include "kernel/selftest/selftest.h"
+#include "kernel/trap/trap.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
 
@@ -36,6 +39,75 @@ SELFTEST(boot, boot_only_memory_is_given_back)
         paddr_t high = page_translate(kernel_space_table(), KERNEL_BASE + p);
         EXPECT(low == PADDR_NONE && high == PADDR_NONE, "0x%lx is mapped", p);
     }
+}
+
+/* ---- Text and constants ---- */
+
+#define VECTOR_PF 14 /* AMD64 manual 2, section 8.2.15 */
+
+/* A write that may fault, and where to go on then. */
+static struct {
+    vaddr_t at;
+    uint64_t resume;
+    bool faulted;
+} attempt;
+
+static bool on_fault(struct trap_frame *frame)
+{
+    if (frame->vector != VECTOR_PF || read_cr2() != attempt.at)
+        return false;
+    attempt.faulted = true;
+    frame->rip = attempt.resume;
+    return true;
+}
+
+/* Writes what is there already, so that it does no harm where it is allowed. */
+static bool can_be_written(volatile uint8_t *at)
+{
+    uint8_t same = *at;
+    attempt.at = (vaddr_t)at;
+    attempt.faulted = false;
+    trap_set_hook(on_fault);
+    __asm__ volatile("lea 1f(%%rip), %%rax\n\t"
+                     "mov %%rax, %0\n\t"
+                     "movb %b1, (%2)\n"
+                     "1:"
+                     : "=m"(attempt.resume)
+                     : "q"(same), "r"(at)
+                     : "rax", "memory");
+    trap_set_hook(NULL);
+    return !attempt.faulted;
+}
+
+/* By no address, neither where they are linked nor in the direct map. */
+static void expect_read_only(const char *start, const char *end)
+{
+    for (vaddr_t page = (vaddr_t)start; page < (vaddr_t)end;
+         page += PAGE_SIZE) {
+        vaddr_t shown = (vaddr_t)phys_to_virt(page - KERNEL_BASE);
+        for (unsigned i = 0; i < PAGE_SIZE; i += PAGE_SIZE - 1) {
+            EXPECT(!can_be_written((uint8_t *)page + i), "0x%lx", page + i);
+            EXPECT(!can_be_written((uint8_t *)shown + i), "0x%lx", shown + i);
+        }
+    }
+}
+
+SELFTEST(boot, text_is_written_at_no_address)
+{
+    expect_read_only(text_start, text_end);
+}
+
+SELFTEST(boot, constants_are_written_at_no_address)
+{
+    expect_read_only(rodata_start, rodata_end);
+}
+
+SELFTEST(boot, data_can_be_written)
+{
+    static uint8_t byte;
+    uint8_t *shown = phys_to_virt((vaddr_t)&byte - KERNEL_BASE);
+    EXPECT(can_be_written(&byte) && can_be_written(shown), "0x%lx, 0x%lx",
+           (vaddr_t)&byte, (vaddr_t)shown);
 }
 
 SELFTEST(boot, every_protection_of_the_cpu_is_on)

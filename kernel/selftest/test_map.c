@@ -105,3 +105,25 @@ SELFTEST(map, frames_refuse_what_is_reserved)
         }
     }
 }
+
+/* What can be handed out, the boot code and the page where other processors
+ * began among it, is data like any other. */
+SELFTEST(map, free_memory_is_writable_and_not_executable)
+{
+    const struct memory_map *map = &selftest_boot_info->map;
+    for (unsigned i = 0; i < map->count; i++) {
+        const struct memory_range *range = &map->range[i];
+        if (!memory_type_is_free(range->type) && range->type != MEMORY_LOW)
+            continue;
+        for (paddr_t p = range->start; p < range->end;) {
+            struct page_walk walk;
+            enum mm_error error =
+                page_walk(kernel_space_table(), DIRECT_MAP_BASE + p, &walk);
+            EXPECT(error == MM_OK, "0x%lx: %s", p, mm_error_name(error));
+            unsigned rights = walk.leaf.flags & (PAGE_WRITE | PAGE_EXECUTE);
+            EXPECT(rights == PAGE_WRITE, "0x%lx: flags 0x%x", p,
+                   walk.leaf.flags);
+            p = walk.leaf.paddr + walk.leaf.bytes;
+        }
+    }
+}

@@ -22,7 +22,7 @@ static const struct memory_map *memory;
 
 /* ---- The regions ---- */
 
-#define REGIONS_MAX 16
+#define REGIONS_MAX 18
 
 static struct region regions[REGIONS_MAX];
 static unsigned region_count;
@@ -32,6 +32,10 @@ static unsigned region_count;
 #define PART(part)       SPAN(image->part, image->part##_end)
 #define GUARD(i)         image->stack[i].bottom - PAGE_SIZE, PAGE_SIZE
 #define STACK(i)         SPAN(image->stack[i].bottom, image->stack[i].top)
+
+/* Where the direct map shows a place of the image, and where it ends. */
+#define SHOWN(part)    (image->part - KERNEL_BASE + DIRECT_MAP_BASE)
+#define DIRECT_MAP_END (DIRECT_MAP_BASE + DIRECT_MAP_BYTES)
 
 #define LOW_HALF_BASE  0
 #define LOW_HALF_BYTES (UINT64_C(1) << 47)
@@ -50,7 +54,12 @@ static void list_regions(const struct kernel_image *image)
     /* clang-format off */
     const struct region plan[] = {
         {FIXED(LOW_HALF),       NEVER,  0,           "low half"},
-        {FIXED(DIRECT_MAP),     RAM,    W | G,       "direct map"},
+        {SPAN(DIRECT_MAP_BASE, SHOWN(text)),
+                                RAM,    W | G,       "direct map"},
+        {SPAN(SHOWN(text), SHOWN(rodata_end)),
+                                RAM,    G,           "direct map of text and constants"},
+        {SPAN(SHOWN(rodata_end), DIRECT_MAP_END),
+                                RAM,    W | G,       "direct map, the rest"},
         {FIXED(HEAP),           DEMAND, W | G,       "heap"},
         {FIXED(SCRATCH),        DEMAND, W | ANY,     "self-test scratch"},
         {FIXED(RANGES),         DEMAND, W | G | ANY, "ranges"},
@@ -135,29 +144,36 @@ static bool next_ram(paddr_t at, paddr_t *start, paddr_t *end)
     bool found = false;
     for (unsigned i = 0; i < memory->count; i++) {
         const struct memory_range *range = &memory->range[i];
-        if (!is_ram(range->type) || range->end <= at)
-            continue;
         paddr_t from = align_down(range->start, SIZE_2M);
+        paddr_t to = align_up(range->end, SIZE_2M);
+        if (!is_ram(range->type) || to <= at)
+            continue;
         if (found && from > *end)
             break;
         if (!found)
-            *start = from;
-        *end = align_up(range->end, SIZE_2M);
+            *start = from > at ? from : at;
+        *end = to;
         found = true;
     }
     return found;
 }
 
-/* Goes from address to address, not from entry to entry of the map: page_map
- * takes its tables from the same map, which moves the entries.  RAM stays RAM,
- * though. */
-static enum mm_error map_ram(unsigned flags)
+/* The RAM that a part of the direct map shows.  By addresses, because page_map
+ * takes its tables out of the same map: that moves its entries, but RAM stays
+ * RAM. */
+static enum mm_error map_ram(const struct region *part)
 {
-    for (paddr_t start, end = 0; next_ram(end, &start, &end);) {
+    paddr_t limit = part->start + part->bytes - DIRECT_MAP_BASE;
+    paddr_t at = part->start - DIRECT_MAP_BASE;
+    for (paddr_t start = at, end = at; next_ram(at, &start, &end); at = end) {
         if (end > DIRECT_MAP_BYTES)
             return MM_OUT_OF_RANGE;
+        if (start >= limit)
+            break;
+        if (end > limit)
+            end = limit;
         enum mm_error error = page_map(&table, DIRECT_MAP_BASE + start, start,
-                                       end - start, flags);
+                                       end - start, part->flags);
         if (error != MM_OK)
             return error;
     }
@@ -170,7 +186,7 @@ static enum mm_error map_regions(void)
         const struct region *r = &regions[i];
         enum mm_error error = MM_OK;
         if (r->kind == REGION_RAM)
-            error = map_ram(r->flags);
+            error = map_ram(r);
         else if (r->kind == REGION_MAPPED)
             error = page_map(&table, r->start, r->start - KERNEL_BASE, r->bytes,
                              r->flags);
@@ -564,8 +580,9 @@ static void print_region(int (*print)(const char *format, ...)
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
     uint64_t size = region->bytes / KIB;
     unsigned unit = 0;
-    for (; unit < 3 && size % KIB == 0; unit++)
-        size /= KIB;
+    /* in at most four digits, if need be rounded */
+    for (; unit < 3 && (size % KIB == 0 || size > 9999); unit++)
+        size = (size + KIB / 2) / KIB;
     bool mapped = region->kind != REGION_UNMAPPED;
     print("%016lx %4lu %s  %c%c%c %-7s %-6s  %s\n", region->start, size,
           units[unit], mapped ? 'r' : '-',

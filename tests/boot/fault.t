@@ -19,6 +19,16 @@ my %report = (
         qr/page fault/, qr/^write to .*: the page does not allow it/m,
         qr/^0x\w+ is kernel constants/m, qr/write_constant\+/,
     ],
+    'write-text-alias' => [
+        qr/^write to .*: the page does not allow it/m,
+        qr/^0x\w+ is direct map: physical 0x\w+, kernel$/m,
+        qr/write_text_alias\+/,
+    ],
+    'write-constant-alias' => [
+        qr/^write to .*: the page does not allow it/m,
+        qr/^0x\w+ is direct map: physical 0x\w+, kernel$/m,
+        qr/write_constant_alias\+/,
+    ],
     'execute-data' => [
         qr/page fault/, qr/^instruction fetch from .*does not allow it/m,
         qr/^0x\w+ is kernel data/m, qr/from +\w+ +kernel_main\+/,

@@ -137,6 +137,73 @@ static void direct_map_shows_all_ram(void **state)
     host_has_1g_pages = 1;
 }
 
+#define RIGHTS (PAGE_WRITE | PAGE_EXECUTE)
+
+static struct page_leaf shown_by(paddr_t paddr)
+{
+    struct page_walk walk;
+    assert_int_equal(
+        page_walk(kernel_space_table(), DIRECT_MAP_BASE + paddr, &walk), MM_OK);
+    assert_int_equal(walk.paddr, paddr);
+    return walk.leaf;
+}
+
+/* The boot code before them is ordinary RAM, and so is the data behind. */
+static void text_and_constants_are_read_only_in_the_direct_map(void **state)
+{
+    (void)state;
+    for (int large = 0; large < 2; large++) {
+        host_has_1g_pages = large;
+        memory_map_init(&map, 46);
+        add(0, 64 * MIB, MEMORY_USABLE);
+        add(64 * MIB, 20 * GIB, MEMORY_ACPI_NVS); /* no tables from there */
+        add(MIB, MIB + 0x12000, MEMORY_KERNEL);
+        assert_int_equal(kernel_space_init(&map, &image), MM_OK);
+        for (paddr_t p = 0; p < SIZE_2M; p += SIZE_4K) {
+            bool constant = p >= MIB + 0x1000 && p < MIB + 0x7000;
+            assert_int_equal(shown_by(p).flags & RIGHTS,
+                             constant ? 0 : PAGE_WRITE);
+        }
+        /* nothing is cut in pieces that need not be */
+        for (paddr_t p = SIZE_2M; p < SIZE_1G; p += SIZE_2M) {
+            assert_int_equal(shown_by(p).bytes, SIZE_2M);
+            assert_int_equal(shown_by(p).flags & RIGHTS, PAGE_WRITE);
+        }
+        assert_int_equal(shown_by(SIZE_1G).bytes, large ? SIZE_1G : SIZE_2M);
+        assert_int_equal(shown_by(SIZE_1G).flags & RIGHTS, PAGE_WRITE);
+    }
+    host_has_1g_pages = 1;
+}
+
+/* A text of several megabytes keeps its large leaves. */
+static void large_text_is_shown_by_large_leaves(void **state)
+{
+    (void)state;
+    struct kernel_image large = image;
+    const uint64_t more = 8 * MIB;
+    large.text_end += more;
+    large.rodata += more;
+    large.rodata_end += more;
+    large.data += more;
+    large.data_end += more;
+    for (unsigned i = 0; i < KERNEL_STACKS; i++) {
+        large.stack[i].bottom += more;
+        large.stack[i].top += more;
+    }
+    memory_map_init(&map, 46);
+    add(0, 64 * MIB, MEMORY_USABLE);
+    add(MIB, MIB + 0x12000 + more, MEMORY_KERNEL);
+    assert_int_equal(kernel_space_init(&map, &large), MM_OK);
+    paddr_t end = MIB + 0x7000 + more;
+    for (paddr_t p = 0; p < 64 * MIB; p += SIZE_4K) {
+        bool constant = p >= MIB + 0x1000 && p < end;
+        assert_int_equal(shown_by(p).flags & RIGHTS, constant ? 0 : PAGE_WRITE);
+        bool pieces = p < SIZE_2M ||
+                      align_down(p, SIZE_2M) == align_down(end, SIZE_2M);
+        assert_int_equal(shown_by(p).bytes, pieces ? SIZE_4K : SIZE_2M);
+    }
+}
+
 /* Tables are cut out of the map that is being mapped: a small piece at the top
  * of what they may come from is used up to its last page, whatever its size,
  * and its entry goes. */
@@ -557,7 +624,7 @@ static void every_frame_in_turn_is_refused(void **state)
             void *at = &at;
             uint64_t before = free_bytes();
             enum mm_error error =
-                device ? kernel_space_map_device(0x90000, SIZE_4K,
+                device ? kernel_space_map_device(66 * MIB, SIZE_4K,
                                                  PAGE_UNCACHED, "x", &at)
                        : alloc(5 * SIZE_4K, &at);
             assert_null(virtual_space_check(kernel_space_ranges()));
@@ -570,7 +637,7 @@ static void every_frame_in_turn_is_refused(void **state)
             assert_int_equal(error, MM_OUT_OF_MEMORY);
             assert_ptr_equal(at, &at);
             assert_int_equal(free_bytes(), before);
-            assert_int_equal(shown(0x90000), 0x90000);
+            assert_int_equal(shown(66 * MIB), 66 * MIB);
             assert_int_equal(frame_free(taken[--count]), MM_OK);
         }
         /* node, PDPT, PD and PT; then 5 pages, or a PT for the direct map's
@@ -659,6 +726,8 @@ int main(void)
         cmocka_unit_test(regions_are_sorted_and_apart),
         cmocka_unit_test(image_is_mapped_as_it_must_be),
         cmocka_unit_test(direct_map_shows_all_ram),
+        cmocka_unit_test(text_and_constants_are_read_only_in_the_direct_map),
+        cmocka_unit_test(large_text_is_shown_by_large_leaves),
         cmocka_unit_test(holes_stay_holes),
         cmocka_unit_test(runs_out_of_memory_with_a_name),
         cmocka_unit_test(tables_are_frames_later),
