@@ -7,13 +7,21 @@
  *     mm/space/plan.c);
  *   - maps a frame that the frame allocator has as free, except in the direct
  *     map, which shows all RAM;
- *   - maps a frame with other caching than another leaf does.
+ *   - caches a frame otherwise than another leaf does;
+ *   - is writable, while another leaf makes the same memory executable, or the
+ *     plan says of what another leaf shows that it is constant.
  *
- * The check of a leaf in the direct map takes a few instructions.  Any other
- * leaf is compared with the direct map's leaf for the same frame, which is
- * found by arithmetic.  frame_state tells whether its frames are free, with one
- * call for each whole frame.  Frames outside the direct map belong to devices,
- * which are few: their mappings are compared with each other.
+ * The last rule is looked at when no leaf breaks the others.
+ *
+ * A leaf of the direct map costs a few instructions.  Any other leaf is
+ * compared with the direct map, whose leaf for the same frame is found by
+ * arithmetic, and the frame trees are asked about its frames, whole large
+ * frames at a time.  Frames that are not in the direct map are devices, of
+ * which there are few: their mappings are compared with each other.
+ *
+ * Executable and constant memory is little, and lies in one piece or two.  The
+ * first visit notes these pieces, and a second one compares every writable leaf
+ * with them: a few comparisons a leaf, whatever its size.
  */
 #ifndef MM_PAGE_AUDIT_H
 #define MM_PAGE_AUDIT_H
@@ -35,7 +43,11 @@ struct page_plan {
      * the leaf ("is in no region"); NULL if it breaks none. */
     const char *(*wrong)(const struct page_leaf *leaf);
 
-    /* Writes what an address is, in a few words; returns as snprintf does. */
+    /* Whether what a leaf shows may be written at no address.  Executable
+     * leaves are not asked for: theirs never may. */
+    bool (*is_constant)(const struct page_leaf *leaf);
+
+    /* What an address is, in a few words; returns as snprintf does. */
     size_t (*explain)(vaddr_t address, char *buffer, size_t size);
 };
 
@@ -44,13 +56,12 @@ struct page_plan {
 
 struct page_offence {
     struct page_leaf leaf;
-    char sentence[200]; /* what the leaf is, and what is wrong */
+    char sentence[256]; /* what the leaf is, and what is wrong with it */
 };
 
-/* Whether a page table keeps all the rules.  If not, *offence describes the
- * first leaf that breaks one.  The table must not change meanwhile.  Uses 4 KiB
- * of static memory, so only one CPU may call it, and not in a handler that
- * interrupted it. */
+/* Whether a page table keeps all the rules; if not, *offence tells of the first
+ * leaf that does not.  On one CPU, with nobody changing the table.  Takes 8 KiB
+ * of static memory for its own use, so it must not be interrupted by itself. */
 bool page_audit(const struct page_plan *plan, struct page_offence *offence)
     __attribute__((warn_unused_result));
 

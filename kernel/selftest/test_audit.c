@@ -5,6 +5,7 @@
 #include "kernel/selftest/selftest.h"
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
+#include "mm/platform.h"
 
 /* The local APIC's registers: on every PC, and never RAM.  They are mapped
  * here, but not touched. */
@@ -63,6 +64,11 @@ SELFTEST(audit, finds_each_leaf_that_offends)
         {SCRATCH_BASE, frame, PAGE_WRITE | PAGE_WRITE_COMBINING},
         {DIRECT_MAP_BASE + DIRECT_MAP_BYTES - PAGE_SIZE, frame, PAGE_WRITE},
         {RANGES_BASE + RANGES_BYTES - PAGE_SIZE, frame, PAGE_WRITE},
+        {SCRATCH_BASE, (vaddr_t)text_start - KERNEL_BASE, PAGE_WRITE},
+        {SCRATCH_BASE, (vaddr_t)text_end - PAGE_SIZE - KERNEL_BASE, PAGE_WRITE},
+        {SCRATCH_BASE, (vaddr_t)rodata_start - KERNEL_BASE, PAGE_WRITE},
+        {SCRATCH_BASE, (vaddr_t)rodata_end - PAGE_SIZE - KERNEL_BASE,
+         PAGE_WRITE},
     };
     for (unsigned i = 0; i < sizeof(plants) / sizeof(plants[0]); i++)
         plant_and_find(&plants[i]);
@@ -84,6 +90,28 @@ SELFTEST(audit, finds_text_made_writable)
            mm_error_name(changed), mm_error_name(restored));
     EXPECT(!sound, "a writable page of text went unnoticed");
     EXPECT(offence.leaf.vaddr == page, "0x%lx", offence.leaf.vaddr);
+    EXPECT_SOUND();
+}
+
+/* And what the direct map shows of it. */
+SELFTEST(audit, finds_text_made_writable_in_the_direct_map)
+{
+    struct page_table *table = kernel_space_table();
+    struct page_offence offence;
+    vaddr_t page = (vaddr_t)text_end - PAGE_SIZE;
+    vaddr_t shown = (vaddr_t)phys_to_virt(page - KERNEL_BASE);
+    struct page_walk walk;
+    enum mm_error walked = page_walk(table, shown, &walk);
+    EXPECT(walked == MM_OK && !(walk.leaf.flags & PAGE_WRITE), "%s, flags 0x%x",
+           mm_error_name(walked), walk.leaf.flags);
+    enum mm_error changed =
+        page_protect(table, shown, PAGE_SIZE, PAGE_GLOBAL | PAGE_WRITE);
+    bool sound = kernel_space_audit(&offence);
+    enum mm_error restored = page_protect(table, shown, PAGE_SIZE, PAGE_GLOBAL);
+    EXPECT(changed == MM_OK && restored == MM_OK, "%s, %s",
+           mm_error_name(changed), mm_error_name(restored));
+    EXPECT(!sound && offence.leaf.vaddr == shown, "found 0x%lx, not 0x%lx",
+           offence.leaf.vaddr, shown);
     EXPECT_SOUND();
 }
 

@@ -9,22 +9,28 @@
 
 #define CACHING (PAGE_UNCACHED | PAGE_WRITE_COMBINING)
 
-/* Memory outside the direct map that neighbouring leaves map in one piece. */
+/* Memory mapped by leaves that follow each other and agree in what is compared
+ * of their flags. */
 struct stretch {
     vaddr_t vaddr;
     paddr_t paddr;
     uint64_t bytes;
-    unsigned caching;
+    unsigned flags;
 };
 
 /* More than kernel_space_map_device ever maps at the same time. */
 #define STRETCHES_MAX 128
 
+struct stretches {
+    unsigned count;
+    struct stretch stretch[STRETCHES_MAX];
+};
+
 struct audit {
     const struct page_plan *plan;
     struct page_offence *offence;
-    unsigned count;
-    struct stretch stretches[STRETCHES_MAX];
+    struct stretches devices; /* outside the direct map, by their caching */
+    struct stretches sealed;  /* never to be written: executable or constant */
 };
 
 /* Records what is wrong with a leaf.  Returns false, so that the visit stops.
@@ -39,6 +45,35 @@ static bool offend(const struct audit *audit, const struct page_leaf *leaf,
                   "the leaf at 0x%lx (%s) to 0x%lx %s", leaf->vaddr, where,
                   leaf->paddr, wrong);
     return false;
+}
+
+/* ---- Stretches ---- */
+
+static bool overlaps(const struct stretch *stretch,
+                     const struct page_leaf *leaf)
+{
+    return leaf->paddr < stretch->paddr + stretch->bytes &&
+           stretch->paddr < leaf->paddr + leaf->bytes;
+}
+
+/* Makes the leaf a part of the last stretch if it goes on there, or else a new
+ * one; false if there is no room. */
+static bool remember(struct stretches *list, const struct page_leaf *leaf,
+                     unsigned flags)
+{
+    if (list->count > 0) {
+        struct stretch *last = &list->stretch[list->count - 1];
+        if (last->vaddr + last->bytes == leaf->vaddr &&
+            last->paddr + last->bytes == leaf->paddr && last->flags == flags) {
+            last->bytes += leaf->bytes;
+            return true;
+        }
+    }
+    if (list->count == STRETCHES_MAX)
+        return false;
+    list->stretch[list->count++] =
+        (struct stretch){leaf->vaddr, leaf->paddr, leaf->bytes, flags};
+    return true;
 }
 
 /* ---- Frames ---- */
@@ -93,38 +128,14 @@ static struct overlap with_direct_map(const struct page_plan *plan,
     return overlap;
 }
 
-static bool is_cached_otherwise(const struct audit *audit,
+static bool is_cached_otherwise(const struct stretches *devices,
                                 const struct page_leaf *leaf)
 {
-    for (unsigned i = 0; i < audit->count; i++) {
-        const struct stretch *other = &audit->stretches[i];
-        if (leaf->paddr < other->paddr + other->bytes &&
-            other->paddr < leaf->paddr + leaf->bytes &&
-            other->caching != (leaf->flags & CACHING))
+    for (unsigned i = 0; i < devices->count; i++)
+        if (overlaps(&devices->stretch[i], leaf) &&
+            devices->stretch[i].flags != (leaf->flags & CACHING))
             return true;
-    }
     return false;
-}
-
-/* Adds the leaf to the last stretch if it continues that one, else makes a new
- * stretch.  False if there is no room for one. */
-static bool remember(struct audit *audit, const struct page_leaf *leaf)
-{
-    unsigned caching = leaf->flags & CACHING;
-    if (audit->count > 0) {
-        struct stretch *last = &audit->stretches[audit->count - 1];
-        if (last->vaddr + last->bytes == leaf->vaddr &&
-            last->paddr + last->bytes == leaf->paddr &&
-            last->caching == caching) {
-            last->bytes += leaf->bytes;
-            return true;
-        }
-    }
-    if (audit->count == STRETCHES_MAX)
-        return false;
-    audit->stretches[audit->count++] =
-        (struct stretch){leaf->vaddr, leaf->paddr, leaf->bytes, caching};
-    return true;
 }
 
 static bool check_caching(struct audit *audit, const struct page_leaf *leaf)
@@ -134,11 +145,46 @@ static bool check_caching(struct audit *audit, const struct page_leaf *leaf)
         return offend(audit, leaf, "is cached otherwise in the direct map");
     if (overlap.all)
         return true;
-    if (is_cached_otherwise(audit, leaf))
+    if (is_cached_otherwise(&audit->devices, leaf))
         return offend(audit, leaf, "is cached otherwise in another place");
-    return remember(audit, leaf) || offend(audit, leaf,
-                                           "maps a device, and more devices "
-                                           "are mapped than can be compared");
+    return remember(&audit->devices, leaf, leaf->flags & CACHING) ||
+           offend(audit, leaf,
+                  "maps a device, and more devices are mapped than can be "
+                  "compared");
+}
+
+/* ---- What may not be written ---- */
+
+static bool note_sealed(struct audit *audit, const struct page_leaf *leaf)
+{
+    unsigned executable = leaf->flags & PAGE_EXECUTE;
+    if (!executable && !audit->plan->is_constant(leaf))
+        return true;
+    return remember(&audit->sealed, leaf, executable) ||
+           offend(audit, leaf,
+                  "is executable or constant, and more pieces of memory are "
+                  "than can be compared");
+}
+
+/* On the second visit, when all that is sealed is known. */
+static bool see_alias(void *context, const struct page_leaf *leaf)
+{
+    const struct audit *audit = context;
+    if (!(leaf->flags & PAGE_WRITE))
+        return true;
+    for (unsigned i = 0; i < audit->sealed.count; i++) {
+        const struct stretch *sealed = &audit->sealed.stretch[i];
+        if (!overlaps(sealed, leaf))
+            continue;
+        uint64_t offset =
+            leaf->paddr > sealed->paddr ? leaf->paddr - sealed->paddr : 0;
+        char wrong[64];
+        format_string(wrong, sizeof(wrong), "is writable, and %s at 0x%lx",
+                      sealed->flags & PAGE_EXECUTE ? "executable" : "constant",
+                      sealed->vaddr + offset);
+        return offend(audit, leaf, wrong);
+    }
+    return true;
 }
 
 /* ---- All ---- */
@@ -152,6 +198,8 @@ static bool see_leaf(void *context, const struct page_leaf *leaf)
     const char *wrong = plan->wrong(leaf);
     if (wrong != NULL)
         return offend(audit, leaf, wrong);
+    if (!note_sealed(audit, leaf))
+        return false;
     if (leaf->vaddr - plan->direct_map < plan->direct_map_bytes)
         return true;
     if (has_free_frame(leaf))
@@ -164,6 +212,8 @@ bool page_audit(const struct page_plan *plan, struct page_offence *offence)
     static struct audit audit;
     audit.plan = plan;
     audit.offence = offence;
-    audit.count = 0;
-    return page_table_visit(plan->table, see_leaf, &audit);
+    audit.devices.count = 0;
+    audit.sealed.count = 0;
+    return page_table_visit(plan->table, see_leaf, &audit) &&
+           page_table_visit(plan->table, see_alias, &audit);
 }

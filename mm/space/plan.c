@@ -51,6 +51,14 @@ static const char *wrong(const struct page_leaf *leaf)
     return found;
 }
 
+/* The image's own leaves that are not writable: text and constants. */
+static bool is_constant(const struct page_leaf *leaf)
+{
+    const struct region *region = kernel_space_find(leaf->vaddr);
+    return region != NULL && region->kind == REGION_MAPPED &&
+           !(region->flags & PAGE_WRITE);
+}
+
 bool kernel_space_audit(struct page_offence *offence)
 {
     const struct page_plan plan = {
@@ -58,6 +66,7 @@ bool kernel_space_audit(struct page_offence *offence)
         .direct_map = DIRECT_MAP_BASE,
         .direct_map_bytes = DIRECT_MAP_BYTES,
         .wrong = wrong,
+        .is_constant = is_constant,
         .explain = kernel_space_explain,
     };
     return page_audit(&plan, offence);

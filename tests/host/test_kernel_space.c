@@ -198,8 +198,8 @@ static void large_text_is_shown_by_large_leaves(void **state)
     for (paddr_t p = 0; p < 64 * MIB; p += SIZE_4K) {
         bool constant = p >= MIB + 0x1000 && p < end;
         assert_int_equal(shown_by(p).flags & RIGHTS, constant ? 0 : PAGE_WRITE);
-        bool pieces = p < SIZE_2M ||
-                      align_down(p, SIZE_2M) == align_down(end, SIZE_2M);
+        bool pieces =
+            p < SIZE_2M || align_down(p, SIZE_2M) == align_down(end, SIZE_2M);
         assert_int_equal(shown_by(p).bytes, pieces ? SIZE_4K : SIZE_2M);
     }
 }
