@@ -7,9 +7,11 @@
 ; for itself where it is, and all processors may run it at once: what it writes
 ; is the same for each, and it needs no stack.
 ;
-; The page is mapped only as long as somebody may be in it.  So each processor
+; The page is mapped only as long as somebody may be in it, and then nobody
+; writes to it, but for the code itself before it has paging.  So each processor
 ; counts itself in first, and out in the kernel's text; one that finds the page
-; closed takes itself off again and sleeps here, without paging.
+; closed takes itself off again and sleeps here, without paging.  The two words
+; for that lie in the page below, which CPU 0 may always write.
 ;
 ; Intel SDM, volume 3, section 8.4.4.
 
@@ -30,7 +32,11 @@ CODE_32  equ 0x18                       ; beside KERNEL_CODE and KERNEL_DATA
 section .rodata progbits alloc noexec nowrite align=16
 
 global trampoline_start, trampoline_end, trampoline_cr0, trampoline_cr3
-global trampoline_entered, trampoline_closed
+
+; struct trampoline_gate (kernel/cpu/smp.c), in the page below
+GATE_ENTERED    equ 0                   ; counted in, and no place for more
+GATE_CLOSED     equ 4
+PAGE_PARAGRAPHS equ 0x1000 >> 4         ; a page, as segments count
 
 bits 16
 trampoline_start:
@@ -38,10 +44,12 @@ trampoline_start:
     cld
     mov ax, cs
     mov ds, ax
-    lock inc dword [HERE(trampoline_entered)]
-    cmp dword [HERE(trampoline_closed)], 0
-    jne too_late
     movzx ebx, ax
+    sub ax, PAGE_PARAGRAPHS
+    mov es, ax
+    lock inc dword [es:GATE_ENTERED]
+    cmp dword [es:GATE_CLOSED], 0
+    jne too_late
     shl ebx, 4                          ; where this page is
     lea eax, [ebx + HERE(gdt)]
     mov [HERE(gdt_pointer) + 2], eax
@@ -54,7 +62,7 @@ trampoline_start:
     mov cr0, eax
     jmp far dword [HERE(to_protected)]
 too_late:
-    lock dec dword [HERE(trampoline_entered)]
+    lock dec dword [es:GATE_ENTERED]
 .sleep:
     hlt
     jmp .sleep
@@ -101,8 +109,6 @@ to_long:
     align 4
 trampoline_cr0: dd 0                    ; the first CPU's
 trampoline_cr3: dd 0
-trampoline_entered: dd 0                ; counted in, and no place for more
-trampoline_closed: dd 0
 trampoline_end:
 
 ; In the kernel's own text: the processor looks up which one it is by the

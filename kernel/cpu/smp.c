@@ -122,7 +122,14 @@ static void connect_nmi(uint32_t uid)
 
 extern const char trampoline_start[], trampoline_end[];
 extern const char trampoline_cr0[], trampoline_cr3[];
-extern const char trampoline_entered[], trampoline_closed[];
+
+/* In the page below the code, because it is written while the code is
+ * executable. */
+struct trampoline_gate {
+    _Atomic uint32_t entered, closed;
+};
+
+_Static_assert(sizeof(struct trampoline_gate) == 8, "as in trampoline.asm");
 
 /* CPUs that have left the trampoline for the kernel's text. */
 _Atomic uint32_t smp_passed;
@@ -131,9 +138,9 @@ _Atomic uint32_t smp_passed;
  * allowed (section 8.4.3). */
 #define TRAMPOLINE_LIMIT 0xa0000
 
-/* The highest page of free memory that a startup interrupt can name, or
- * PADDR_NONE.  It is MEMORY_LOW, which nobody else is given, and stays so:
- * a CPU that comes late must still find the code. */
+/* The highest page of free memory that a startup interrupt can name, and that
+ * has another one below it, or PADDR_NONE.  Both are MEMORY_LOW, which nobody
+ * else is given, and stay so: a CPU that comes late must still find the code. */
 static paddr_t find_page(const struct memory_map *map)
 {
     for (unsigned i = map->count; i > 0; i--) {
@@ -142,7 +149,7 @@ static paddr_t find_page(const struct memory_map *map)
             range->end < TRAMPOLINE_LIMIT ? range->end : TRAMPOLINE_LIMIT;
         /* page 0 has the BIOS data area */
         paddr_t start = range->start > PAGE_SIZE ? range->start : PAGE_SIZE;
-        if (range->type == MEMORY_LOW && end >= start + PAGE_SIZE)
+        if (range->type == MEMORY_LOW && end >= start + 2 * PAGE_SIZE)
             return end - PAGE_SIZE;
     }
     return PADDR_NONE;
@@ -163,18 +170,40 @@ static void copy_trampoline(paddr_t where)
     fill_in(page, trampoline_cr3, kernel_space_table()->root);
 }
 
-/* Where it lies is where it is mapped, for as long as CPUs are started: the one
- * time that anything is in the low half. */
-static enum mm_error show_trampoline(paddr_t where)
+static struct trampoline_gate *gate_of(paddr_t where)
 {
-    return page_map(kernel_space_table(), where, where, PAGE_SIZE,
-                    PAGE_EXECUTE);
+    return phys_to_virt(where - PAGE_SIZE);
 }
 
-static _Atomic uint32_t *trampoline_word(paddr_t where, const char *word)
+/* What the direct map lets one do with the page. */
+static enum mm_error protect_trampoline(paddr_t where, unsigned flags)
 {
-    char *page = phys_to_virt(where);
-    return (_Atomic uint32_t *)(void *)(page + (word - trampoline_start));
+    return page_protect(kernel_space_table(), (vaddr_t)phys_to_virt(where),
+                        PAGE_SIZE, flags | PAGE_GLOBAL);
+}
+
+static void make_writable(paddr_t where)
+{
+    enum mm_error error = protect_trampoline(where, PAGE_WRITE);
+    ASSERT(error == MM_OK, "%s", mm_error_name(error));
+}
+
+/* Where it lies is where it is mapped, for as long as CPUs are started: the one
+ * time that anything is in the low half.  No address lets one write to it while
+ * it is executable: what the CPU that starts writes there, it writes before it
+ * has paging. */
+static enum mm_error show_trampoline(paddr_t where)
+{
+    *gate_of(where) = (struct trampoline_gate){0, 0};
+    copy_trampoline(where);
+    enum mm_error error = protect_trampoline(where, 0);
+    if (error != MM_OK)
+        return error;
+    error =
+        page_map(kernel_space_table(), where, where, PAGE_SIZE, PAGE_EXECUTE);
+    if (error != MM_OK)
+        make_writable(where);
+    return error;
 }
 
 /* Nobody gets into the page any more, and all who were in it have left: also
@@ -183,10 +212,10 @@ static _Atomic uint32_t *trampoline_word(paddr_t where, const char *word)
  * in: both in sequentially consistent order, so one sees the other. */
 static bool close_trampoline(paddr_t where)
 {
-    _Atomic uint32_t *entered = trampoline_word(where, trampoline_entered);
+    struct trampoline_gate *gate = gate_of(where);
     struct clock_limit limit = clock_limit_in_ms(PATIENCE_MS);
-    atomic_store(trampoline_word(where, trampoline_closed), 1);
-    while (atomic_load(entered) != atomic_load(&smp_passed)) {
+    atomic_store(&gate->closed, 1);
+    while (atomic_load(&gate->entered) != atomic_load(&smp_passed)) {
         if (clock_has_passed(&limit))
             return false;
         platform_relax();
@@ -203,6 +232,7 @@ static void hide_trampoline(paddr_t where)
     }
     enum mm_error error = page_unmap(kernel_space_table(), where, PAGE_SIZE);
     ASSERT(error == MM_OK, "%s", mm_error_name(error));
+    make_writable(where);
 }
 
 /* ---- On the CPU that starts ---- */
@@ -366,7 +396,6 @@ static void start_and_check(paddr_t where)
 {
     uint8_t page = (uint8_t)(where / PAGE_SIZE);
     unsigned mtrrs_set = 0;
-    copy_trampoline(where);
     start_all(page);
     for (unsigned i = 1; i < percpu_count(); i++) {
         if (percpu_get(i) == NULL)
@@ -393,7 +422,7 @@ void smp_start(const struct memory_map *map)
     paddr_t where = find_page(map);
     if (where == PADDR_NONE) {
         log_line(LOG_ERROR, "smp",
-                 "no free page below 1 MiB: only one CPU is used");
+                 "no two free pages below 1 MiB: only one CPU is used");
         return;
     }
     if (!map_lapic())

@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use Test::More;
+use File::Temp qw(tempdir);
 use CopseBoot;
 
 my %report = (
@@ -101,6 +102,33 @@ for my $command (sort keys %event) {
     is($run->finish, CopseBoot::PANIC, "$command: ends as a panic");
     like($run->text, $event{$command}, "$command: and says so");
     like($run->text, qr/from +\w+ +monitor_run\+/, "$command: and where");
+}
+
+# The page where other CPUs begin stays executable as long as one is on its way:
+# here it never arrives (cli; hlt; jmp).  Nowhere can the page be written then.
+{
+    my $dir = tempdir(TMPDIR => 1, CLEANUP => 1);
+    my $elf = CopseBoot::slurp("$CopseBoot::build/copse.elf");
+    CopseBoot::patch($elf, 'ap_start', "\xfa\xf4\xeb\xfd");
+    CopseBoot::spew("$dir/copse.elf", $elf);
+    my $run = CopseBoot->start(args => '', cpus => 2,
+        kernel => "$dir/copse.elf");
+    ok($run->expect(qr/copse> \z/), 'a prompt without the other CPU');
+    my ($page) = $run->text =~ /page 0x(\w+) stays mapped: a CPU is on its way/;
+    ok($page, 'a page that stays mapped is named') or $page = '';
+    my $shown = sprintf 'ffff8%011x', hex $page;
+    for my $address ($page, $shown) {
+        $run->type("walk $address\r");
+        ok($run->expect(qr/walk $address\r\n(?s:.*)copse> \z/), 'walk answers');
+        my ($leaf) = $run->text =~ /.*^  (PT .*?)\r?$/ms;
+        like($leaf, qr/ P /, "0x$address is mapped");
+        unlike($leaf, qr{R/W}, "0x$address is not writable");
+        is($leaf =~ / NX/ ? 'data' : 'code', $address eq $page ? 'code' : 'data',
+            "0x$address is executable only where CPUs begin");
+    }
+    $run->type("audit\r");
+    ok($run->expect(qr/where nothing may be mapped/), 'and audit tells of it');
+    $run->stop;
 }
 
 # A panic in the middle of the self-tests ends them as a failure.
