@@ -25,6 +25,35 @@
  *
  * No CPU waits for another's section while it is in its own, or has the lock of
  * a zone: so there is no circle of CPUs that wait.
+ *
+ * The states of a zone, by lock.holder and keeper; c and d are CPUs:
+ *
+ *            holder keeper  who does what in it
+ *   free       0      0     nobody anything
+ *   locked     c      0     a call of c, anything, in its section or outside
+ *   kept       c      c     c, anything, but only in its section
+ *   open       0     OPEN   every CPU, in its section: frees as above
+ *   edge       c     OPEN   the same, and c in its section with the lock
+ *
+ * and what leads from one to another:
+ *
+ *   free   -> locked  c takes the lock, by compare-and-swap
+ *   locked -> free    c unlocks
+ *   locked -> kept    c in its section
+ *   locked -> open    c in its section
+ *   kept   -> locked  c in its section, for a call of c outside of it; or d,
+ *                     for itself, with `stopping` and while c is stopped
+ *   kept   -> free    d, with `stopping` and while c is stopped
+ *   open  <-> edge    c takes the lock and unlocks, in its section; outside of
+ *                     it only for so long as to see that the zone is open
+ *   open   -> free    d, with `stopping` and while all CPUs are stopped
+ *
+ * So c alone begins to keep a zone, and ends it in its section; d ends it only
+ * while c is out of its section and cannot enter.  Whatever d read of a keeper
+ * before it had stopped that keeper is a hint: meanwhile the zone may be locked
+ * by the same CPU, whose call goes on outside of its section, or kept by a third
+ * one.  An open zone ends only with `stopping`: who has that, and saw the zone
+ * open, need not look again.
  */
 #include "mm/frame/cpu.h"
 
@@ -72,22 +101,34 @@ static void take_over(struct frame_zone *zone)
     __atomic_store_n(&zone->keeper, 0, __ATOMIC_RELEASE);
 }
 
-/* With `stopping`: makes the lock this CPU's in place of the keeper's.  False:
- * the keeper does not come out of its section. */
-static bool take_from(struct frame_zone *zone, struct frame_cpu *keeper)
+/* NOT_TAKEN: a CPU does not come out of its section.  LOOK_AGAIN: that CPU does
+ * not keep the zone any more, or the zone is not open any more. */
+enum taken { TAKEN, NOT_TAKEN, LOOK_AGAIN };
+
+/* The longer must one CPU use the zone before it is kept again. */
+static void want_longer(struct frame_zone *zone)
 {
+    zone->wanted = zone->wanted < KEEP_MOST / 4 ? 4 * zone->wanted : KEEP_MOST;
+    if (zone->wanted < KEEP_STEP)
+        zone->wanted = KEEP_STEP;
+}
+
+/* With `stopping`: makes the lock this CPU's in place of the keeper's, if that
+ * one still keeps it when it has stopped. */
+static enum taken take_from(struct frame_zone *zone, struct frame_cpu *keeper)
+{
+    enum taken taken = NOT_TAKEN;
     cpu_section_ask(&keeper->section);
     platform_fence_cpus();
-    bool out = cpu_section_wait(&keeper->section);
-    if (out) {
-        take_over(zone);
-        zone->wanted =
-            zone->wanted < KEEP_MOST / 4 ? 4 * zone->wanted : KEEP_MOST;
-        if (zone->wanted < KEEP_STEP)
-            zone->wanted = KEEP_STEP;
+    if (cpu_section_wait(&keeper->section)) {
+        taken = frame_keeps(keeper, zone) ? TAKEN : LOOK_AGAIN;
+        if (taken == TAKEN) {
+            take_over(zone);
+            want_longer(zone);
+        }
     }
     cpu_section_release(&keeper->section);
-    return out;
+    return taken;
 }
 
 /* While all CPUs are stopped: nobody frees into it, with its lock or without.
@@ -110,8 +151,8 @@ static void close_zone(struct frame_zone *zone)
     __atomic_store_n(&zone->keeper, 0, __ATOMIC_RELEASE);
 }
 
-/* With `stopping`.  False: some CPU does not come out of its section. */
-static bool stop_and_close(struct frame_zone *zone)
+/* With `stopping`: an open zone. */
+static enum taken stop_and_close(struct frame_zone *zone)
 {
     bool out = true;
     for (unsigned i = 0; i < frame_cpus.count; i++)
@@ -123,7 +164,7 @@ static bool stop_and_close(struct frame_zone *zone)
         close_zone(zone);
     for (unsigned i = 0; i < frame_cpus.count; i++)
         cpu_section_release(&frame_cpus.cpu[i].section);
-    return out;
+    return out ? LOOK_AGAIN : NOT_TAKEN;
 }
 
 void frame_close_all(void)
@@ -133,19 +174,16 @@ void frame_close_all(void)
             close_zone(&frame_zones.zone[i]);
 }
 
-enum taken { TAKEN, NOT_TAKEN, NOBODY_KEEPS_IT };
-
 static enum taken take_away(struct frame_zone *zone)
 {
     if (!cpu_lock_acquire(&stopping))
         return NOT_TAKEN;
     uint32_t keeper = keeper_of(zone);
-    enum taken taken = NOBODY_KEEPS_IT;
+    enum taken taken = LOOK_AGAIN;
     if (keeper == FRAME_OPEN)
-        taken = stop_and_close(zone) ? NOBODY_KEEPS_IT : NOT_TAKEN;
+        taken = stop_and_close(zone);
     else if (keeper != 0)
-        taken =
-            take_from(zone, &frame_cpus.cpu[keeper - 1]) ? TAKEN : NOT_TAKEN;
+        taken = take_from(zone, &frame_cpus.cpu[keeper - 1]);
     cpu_lock_release(&stopping);
     return taken;
 }
@@ -179,7 +217,7 @@ static bool acquire(struct frame_call call, struct frame_zone *zone)
         if (frame_is_inside(call.cpu))
             return false;
         enum taken taken = take_away(zone);
-        if (taken != NOBODY_KEEPS_IT)
+        if (taken != LOOK_AGAIN)
             return taken == TAKEN;
     }
     return true;

@@ -1,0 +1,161 @@
+/* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
+/* sources: mm/error.c */
+/* Taking zones away from who keeps them (mm/frame/keep.c), where a step of one
+ * CPU falls between two steps of another: one thread plays all of them, and a
+ * hook at the fence, which comes after a CPU was asked to stop, takes the other's
+ * step. */
+#include "tests/host/platform_host.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "lib/bits.h"
+#include "mm/frame.h"
+#include "mm/frame/cpu.h"
+
+#define APART 8u
+
+static struct memory_map map;
+
+/* Held 4Ks, of which no CPU owns a 2M, and their zone, which CPU 0 keeps. */
+static paddr_t frames[APART];
+static struct frame_zone *zone;
+
+static unsigned fences;
+
+static void start_kept(void)
+{
+    host_cpu_count = 3;
+    platform_thread_cpu = 0;
+    memory_map_init(&map, 46);
+    assert_int_equal(memory_map_add(&map, MIB, 63 * MIB, MEMORY_USABLE), MM_OK);
+    assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
+    for (unsigned i = 0; i < APART; i++) {
+        frames[i] = frame_alloc(FRAME_2M);
+        assert_int_not_equal(frames[i], PADDR_NONE);
+        assert_int_equal(frame_split(frames[i]), MM_OK);
+        frames[i] += SIZE_4K;
+    }
+    assert_int_equal(frame_free(frames[0] + SIZE_4K), MM_OK);
+    zone = &frame_zones.zone[0];
+    assert_int_equal(zone->keeper, 1);
+    fences = 0;
+}
+
+static void end(void)
+{
+    host_on_fence = NULL;
+    platform_thread_cpu = 0;
+    for (unsigned c = 0; c < host_cpu_count; c++) {
+        assert_int_equal(frame_cpus.cpu[c].section.busy, 0);
+        assert_int_equal(frame_cpus.cpu[c].section.stopped, 0);
+        assert_int_equal(frame_cpus.cpu[c].depth, 0);
+    }
+    assert_true(frame_check());
+    assert_int_equal(zone->lock.holder, 0);
+    assert_int_equal(zone->keeper, 0);
+    host_cpu_count = 1;
+}
+
+static void count_fence(void)
+{
+    fences++;
+    assert_int_equal(frame_cpus.cpu[0].section.stopped, 1);
+    assert_int_equal(zone->keeper, 1);
+    assert_int_equal(zone->lock.holder, 1);
+}
+
+/* The keeper is asked, then all CPUs pass a fence, and only then it is his no
+ * more. */
+static void a_keeper_is_asked_before_the_fence(void **state)
+{
+    (void)state;
+    start_kept();
+    host_on_fence = count_fence;
+    platform_thread_cpu = 1;
+    assert_int_equal(frame_free(frames[1]), MM_OK);
+    assert_int_equal(fences, 1);
+    end();
+}
+
+/* When CPU 1 asks it, CPU 0 is in its section and gives up the keep; its call
+ * ends; and CPU 2, which is not asked, keeps the zone and is at work in it. */
+static void change_keepers(void)
+{
+    fences++;
+    if (fences == 1) {
+        zone->keeper = 0; /* keep_no_longer */
+        frame_cpus.cpu[0].section.busy = 0;
+        zone->lock.holder = 0; /* frame_unlock */
+        frame_cpus.cpu[2].section.busy = FRAME_IN_STEP;
+        zone->lock.holder = zone->keeper = 3; /* step_lock, step_unlock */
+    } else {
+        assert_int_equal(frame_cpus.cpu[2].section.stopped, 1);
+        assert_int_equal(zone->lock.holder, 3);
+        assert_int_equal(zone->keeper, 3);
+        frame_cpus.cpu[2].section.busy = 0;
+    }
+}
+
+static void another_keeper_is_asked_too(void **state)
+{
+    (void)state;
+    start_kept();
+    host_on_fence = change_keepers;
+    frame_cpus.cpu[0].section.busy = 1;
+    platform_thread_cpu = 1;
+    assert_int_equal(frame_free(frames[1]), MM_OK);
+    assert_int_equal(fences, 2);
+    end();
+}
+
+/* The same, but CPU 0's call goes on, with the lock and outside of its section,
+ * until CPU 1 has waited for long. */
+static unsigned ended; /* relaxed: a flag, and nothing behind it */
+
+static void *end_late(void *argument)
+{
+    (void)argument;
+    struct timespec pause = {0, 20000000};
+    nanosleep(&pause, NULL);
+    uint32_t holder = __atomic_load_n(&zone->lock.holder, __ATOMIC_RELAXED);
+    __atomic_store_n(&ended, holder == 1, __ATOMIC_RELAXED);
+    cpu_lock_release(&zone->lock);
+    return NULL;
+}
+
+static pthread_t late;
+
+static void keep_no_longer_and_go_on(void)
+{
+    fences++;
+    zone->keeper = 0;
+    frame_cpus.cpu[0].section.busy = 0;
+    assert_int_equal(pthread_create(&late, NULL, end_late, NULL), 0);
+}
+
+static void a_plain_lock_is_waited_for(void **state)
+{
+    (void)state;
+    start_kept();
+    ended = 0;
+    host_on_fence = keep_no_longer_and_go_on;
+    frame_cpus.cpu[0].section.busy = 1;
+    platform_thread_cpu = 1;
+    assert_int_equal(frame_free(frames[1]), MM_OK);
+    unsigned waited = __atomic_load_n(&ended, __ATOMIC_RELAXED);
+    pthread_join(late, NULL);
+    assert_int_equal(waited, 1);
+    assert_int_equal(fences, 1);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_keeper_is_asked_before_the_fence),
+        cmocka_unit_test(another_keeper_is_asked_too),
+        cmocka_unit_test(a_plain_lock_is_waited_for),
+    };
+    return cmocka_run_group_tests_name("frame_keep", tests, NULL, NULL);
+}
