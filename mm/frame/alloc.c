@@ -224,6 +224,8 @@ static paddr_t refill_locked(struct frame_cpu *cpu, struct frame_zone *zone)
     frame_zone_add_free(zone, -1);
     set_near(cpu, FRAME_4K, (struct frame_place){zone, n});
     own_many_beside(cpu, zone, n);
+    if (!cpu->reserve_is_whole)
+        frame_reserve_complete_singly(cpu, zone);
     return frame_address(zone, n);
 }
 
@@ -231,7 +233,6 @@ static paddr_t refill_locked(struct frame_cpu *cpu, struct frame_zone *zone)
 static paddr_t refill(struct frame_call call)
 {
     struct frame_cpu *cpu = call.cpu;
-    frame_reserve_forget(call);
     for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
         struct frame_zone *zone = frame_zone_number(cpu, FRAME_4K, k);
         if (zone == NULL || (!frame_may_have(zone) && cpu->free.zone != zone))
@@ -248,6 +249,8 @@ static paddr_t refill(struct frame_call call)
         if (frame != PADDR_NONE)
             return frame;
     }
+    if (!cpu->reserve_is_whole)
+        frame_reserve_try_later(cpu);
     return PADDR_NONE;
 }
 
@@ -474,7 +477,7 @@ static inline bool give_up_block(struct frame_cpu *cpu)
 
 void frame_ready(struct frame_cpu *cpu)
 {
-    if (find_word(&cpu->alloc) || frame_reserve_lacks(cpu))
+    if (find_word(&cpu->alloc) || frame_reserve_was_used(cpu))
         return;
     uint32_t pause = frame_ready_pause(cpu);
     if (pause != 0) {
@@ -499,6 +502,20 @@ search_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
         *frame = alloc_large(call, size);
     cpu_section_leave(&cpu->section);
     return finish_alloc(call, size, frame);
+}
+
+/* The same for a 4K, where the reserve lacks some: what a zone must be had for
+ * is done outside of the section. */
+static __attribute__((noinline)) enum mm_error
+settle_and_search(struct frame_cpu *cpu, paddr_t *frame)
+{
+    struct frame_call call = frame_call_begin(cpu);
+    cpu_section_leave(&cpu->section);
+    frame_reserve_settle(call);
+    if (cpu_section_enter(&cpu->section))
+        return search_inside(cpu, FRAME_4K, frame);
+    frame_reserve_try_later(cpu);
+    return finish_alloc(call, FRAME_4K, frame);
 }
 
 /* The same if another CPU has the zone of the block, which is empty: in the
@@ -529,7 +546,7 @@ alloc_inside(struct frame_cpu *cpu, enum frame_size size, paddr_t *frame)
     if (size == FRAME_4K && find_word(&cpu->alloc))
         *frame = pop(&cpu->alloc);
     if (size == FRAME_4K && *frame == PADDR_NONE && frame_reserve_lacks(cpu))
-        return search_inside(cpu, size, frame); /* which fills it */
+        return settle_and_search(cpu, frame);
     if (size == FRAME_4K && *frame == PADDR_NONE && !give_up_block(cpu))
         return leave_block(cpu, frame);
     if (*frame == PADDR_NONE && size <= FRAME_2M)

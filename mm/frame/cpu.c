@@ -298,31 +298,70 @@ void frame_large_drop(struct frame_large *large)
 
 /* ---- For handlers in the middle of a call ---- */
 
-/* Of a slot that a handler emptied, the count goes back too. */
-static void reserve_forget(struct frame_call call, struct frame_cpu *cpu,
-                           unsigned r)
+static void set_reserve_lacks(struct frame_cpu *cpu, uint8_t why)
 {
-    paddr_t frame = cpu->reserve_counted[r];
-    if (frame == PADDR_NONE)
+    /* relaxed: as in frame_reserve_lacks */
+    __atomic_store_n(&cpu->reserve_lacks, why, __ATOMIC_RELAXED);
+}
+
+/* A handler's need, which counts for more, is not forgotten for it. */
+void frame_reserve_try_later(struct frame_cpu *cpu)
+{
+    uint8_t none = 0;
+    __atomic_compare_exchange_n(&cpu->reserve_lacks, &none,
+                                FRAME_RESERVE_GIVEN_BACK, false,
+                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Under the lock of the frame's zone, and in the CPU's section or while it is
+ * stopped: of an empty slot the count goes back too. */
+static void reserve_forget(struct frame_cpu *cpu, unsigned r,
+                           struct frame_place place)
+{
+    --*kept_count(place.zone, place.number);
+    set_address(&cpu->reserve_counted[r], PADDR_NONE);
+    cpu->reserve_is_whole = false;
+}
+
+/* The same outside of the section.  A handler in its middle may do it first. */
+static void reserve_settle(struct frame_call call, unsigned r)
+{
+    struct frame_cpu *cpu = call.cpu;
+    paddr_t frame = get_address(&cpu->reserve_counted[r]);
+    if (frame == PADDR_NONE || get_address(&cpu->reserve[r]) != PADDR_NONE)
         return;
     struct frame_place place = frame_place_of(frame);
     if (!frame_lock(call, place.zone))
-        return;
-    --*kept_count(place.zone, place.number);
-    cpu->reserve_counted[r] = PADDR_NONE;
-    cpu->reserve_is_whole = false;
+        return; /* of a CPU that does not obey: tried again for a handler */
+    if (cpu_section_enter(&cpu->section)) {
+        if (get_address(&cpu->reserve_counted[r]) == frame &&
+            get_address(&cpu->reserve[r]) == PADDR_NONE)
+            reserve_forget(cpu, r, place);
+        cpu_section_leave(&cpu->section);
+    } else {
+        set_reserve_lacks(cpu, FRAME_RESERVE_USED);
+    }
     frame_unlock(call, place.zone);
 }
 
-void frame_reserve_forget(struct frame_call call)
+void frame_reserve_settle(struct frame_call call)
 {
-    if (!frame_reserve_lacks(call.cpu))
-        return;
-    /* relaxed: as in frame_reserve_lacks */
-    __atomic_store_n(&call.cpu->reserve_was_used, false, __ATOMIC_RELAXED);
+    if (!call.may_wait)
+        return; /* the interrupted call, or the next one, will */
+    set_reserve_lacks(call.cpu, 0);
     for (unsigned r = 0; r < FRAME_RESERVE; r++)
-        if (get_address(&call.cpu->reserve[r]) == PADDR_NONE)
-            reserve_forget(call, call.cpu, r);
+        reserve_settle(call, r);
+}
+
+/* Frame number n, which is held, into a slot. */
+static void reserve_put(struct frame_cpu *cpu, unsigned r,
+                        struct frame_zone *zone, uint32_t n)
+{
+    paddr_t frame = frame_address(zone, n);
+    frame_zone_add_free(zone, -1);
+    ++*kept_count(zone, n);
+    set_address(&cpu->reserve_counted[r], frame);
+    set_address(&cpu->reserve[r], frame);
 }
 
 void frame_reserve_complete(struct frame_cpu *cpu, struct frame_zone *zone,
@@ -335,10 +374,26 @@ void frame_reserve_complete(struct frame_cpu *cpu, struct frame_zone *zone,
         if (n == set512_lowest(taken))
             return;
         set512_remove(taken, n);
-        frame_zone_add_free(zone, -1);
-        zone->kept[i % FRAME_ZONE_KEPT]++;
-        cpu->reserve_counted[r] = frame_address(zone, i * FRAMES_PER_2M + n);
-        set_address(&cpu->reserve[r], cpu->reserve_counted[r]);
+        reserve_put(cpu, r, zone, i * FRAMES_PER_2M + n);
+    }
+    cpu->reserve_is_whole = true;
+}
+
+void frame_reserve_complete_singly(struct frame_cpu *cpu,
+                                   struct frame_zone *zone)
+{
+    struct frame_tree *tree = &zone->tree;
+    for (unsigned r = 0; r < FRAME_RESERVE; r++) {
+        if (cpu->reserve_counted[r] != PADDR_NONE)
+            continue;
+        if (set512_is_empty(&tree->some_4k_in_1g))
+            return;
+        uint32_t i = frame_tree_lowest_split(tree), first = i * FRAMES_PER_2M;
+        if (frame_block_is_owned(zone, i, frame_address(zone, first)))
+            return; /* its owner could not tell that it is free */
+        uint32_t n = first + set512_lowest(&tree->free_4k[i]);
+        frame_tree_take_4k(tree, n);
+        reserve_put(cpu, r, zone, n);
     }
     cpu->reserve_is_whole = true;
 }
@@ -352,12 +407,11 @@ static paddr_t slot_take(paddr_t *slot)
 
 paddr_t frame_reserve_take(struct frame_cpu *cpu)
 {
+    set_reserve_lacks(cpu, FRAME_RESERVE_USED);
     for (unsigned i = 0; i < FRAME_RESERVE; i++) {
         paddr_t frame = slot_take(&cpu->reserve[i]);
-        if (frame == PADDR_NONE)
-            continue;
-        __atomic_store_n(&cpu->reserve_was_used, true, __ATOMIC_RELAXED);
-        return frame;
+        if (frame != PADDR_NONE)
+            return frame;
     }
     return PADDR_NONE;
 }
@@ -402,35 +456,69 @@ bool frame_drop_large(struct frame_call call, struct frame_large *large)
     return true;
 }
 
-static void drop_reserve(struct frame_call call, struct frame_cpu *cpu)
+/* While the CPU is stopped.  The lock first: a frame whose zone cannot be had
+ * stays where it is.  A handler may take it meanwhile. */
+static bool drop_reserved(struct frame_call call, struct frame_cpu *cpu,
+                          unsigned r)
 {
-    for (unsigned r = 0; r < FRAME_RESERVE; r++) {
-        paddr_t frame = slot_take(&cpu->reserve[r]);
-        if (frame != PADDR_NONE) {
-            enum mm_error error = frame_put(call, frame_place_of(frame), frame);
-            ASSERT(error == MM_OK, "0x%lx of a reserve: %s", frame,
-                   mm_error_name(error));
-        }
-        reserve_forget(call, cpu, r);
+    paddr_t frame = cpu->reserve_counted[r];
+    if (frame == PADDR_NONE)
+        return true;
+    struct frame_place place = frame_place_of(frame);
+    if (!frame_lock(call, place.zone))
+        return false;
+    if (slot_take(&cpu->reserve[r]) != PADDR_NONE) {
+        enum mm_error error = put_locked(place, frame);
+        ASSERT(error == MM_OK, "0x%lx of a reserve: %s", frame,
+               mm_error_name(error));
     }
+    reserve_forget(cpu, r, place);
+    frame_reserve_try_later(cpu);
+    frame_unlock(call, place.zone);
+    return true;
+}
+
+/* False: some of it could not be had, and stays. */
+static bool drop_all(struct frame_call call, struct frame_cpu *cpu)
+{
+    bool all = frame_drop_block(call, &cpu->alloc);
+    all &= frame_drop_block(call, &cpu->free);
+    all &= frame_drop_large(call, &cpu->large[0]);
+    all &= frame_drop_large(call, &cpu->large[1]);
+    for (unsigned r = 0; r < FRAME_RESERVE; r++)
+        all &= drop_reserved(call, cpu, r);
+    return all;
+}
+
+/* The lock first, here too.  Another CPU may take the frame first, if it gives
+ * all back. */
+static void finish_deferred(struct frame_call call, struct frame_cpu *cpu,
+                            paddr_t *slot)
+{
+    paddr_t frame = get_address(slot);
+    if (frame == PADDR_NONE)
+        return;
+    struct frame_place place = frame_place_of(frame);
+    if (!frame_lock(call, place.zone)) {
+        /* relaxed: as in frame_defer; the next call tries again */
+        __atomic_store_n(&cpu->has_deferred, true, __ATOMIC_RELAXED);
+        return;
+    }
+    enum mm_error error = MM_OK;
+    paddr_t found = frame;
+    if (__atomic_compare_exchange_n(slot, &found, PADDR_NONE, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        error = put_locked(place, frame);
+    frame_unlock(call, place.zone);
+    if (error != MM_OK)
+        platform_log("frame 0x%lx, which a handler freed: %s", frame,
+                     mm_error_text(error));
 }
 
 void frame_finish_deferred(struct frame_call call, struct frame_cpu *cpu)
 {
-    for (unsigned i = 0; i < FRAME_DEFERRED; i++) {
-        /* relaxed: a look; the exchange orders */
-        if (get_address(&cpu->deferred[i]) == PADDR_NONE)
-            continue;
-        paddr_t frame = slot_take(&cpu->deferred[i]);
-        if (frame == PADDR_NONE)
-            continue;
-        enum mm_error error = frame_put(call, frame_place_of(frame), frame);
-        if (error == MM_BUSY && frame_defer(cpu, frame))
-            continue; /* its zone cannot be had now */
-        if (error != MM_OK)
-            platform_log("frame 0x%lx, which a handler freed: %s", frame,
-                         mm_error_text(error));
-    }
+    for (unsigned i = 0; i < FRAME_DEFERRED; i++)
+        finish_deferred(call, cpu, &cpu->deferred[i]);
 }
 
 /* First the zones, whose locks the rest needs. */
@@ -448,15 +536,7 @@ bool frame_give_all_back(struct frame_call call)
     for (unsigned i = 0; i < frame_cpus.count; i++) {
         struct frame_cpu *cpu = &frame_cpus.cpu[i];
         frame_finish_deferred(call, cpu);
-        if (!frame_has_stopped(call, cpu)) {
-            all = false;
-            continue;
-        }
-        frame_drop_block(call, &cpu->alloc);
-        frame_drop_block(call, &cpu->free);
-        frame_drop_large(call, &cpu->large[0]);
-        frame_drop_large(call, &cpu->large[1]);
-        drop_reserve(call, cpu);
+        all &= frame_has_stopped(call, cpu) && drop_all(call, cpu);
     }
     return all;
 }

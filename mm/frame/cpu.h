@@ -97,8 +97,9 @@ struct frame_cpu {
     /* How many calls of this CPU have a lock or wait for one, each in a handler
      * that interrupted the last.  Who finds it 0 may wait for locks. */
     uint32_t depth;
-    bool has_deferred, reserve_was_used;
+    bool has_deferred;
     bool reserve_is_whole; /* no slot of reserve_counted is empty */
+    uint8_t reserve_lacks; /* why a call is to look after the reserve, or 0 */
 
     uint32_t self; /* its number + 1: as zones tell who keeps them */
 
@@ -480,16 +481,37 @@ enum mm_error frame_put(struct frame_call call, struct frame_place place,
 
 /* ---- For handlers in the middle of a call ---- */
 
-/* Whether handlers emptied some of the reserve. */
+/* Values of reserve_lacks: some was given back to the trees; or a handler wanted
+ * a frame, and until that is made good no free gets anything ready. */
+#define FRAME_RESERVE_GIVEN_BACK 1
+#define FRAME_RESERVE_USED       2
+
+/* Whether some of the reserve was emptied since a call looked after it: the next
+ * call that has nothing at hand settles it, and then fills it.  A slot that a
+ * handler emptied can be filled when zone->kept does not count it any more, for
+ * which the zone's lock is needed: it may be open, or another CPU may keep it. */
 static inline bool frame_reserve_lacks(const struct frame_cpu *cpu)
 {
-    /* relaxed: only handlers of this CPU set it */
+    /* relaxed: a flag, and what it tells of is atomic, or this CPU's */
     return __builtin_expect(
-        __atomic_load_n(&cpu->reserve_was_used, __ATOMIC_RELAXED), 0);
+        __atomic_load_n(&cpu->reserve_lacks, __ATOMIC_RELAXED) != 0, 0);
 }
 
-/* In the section: makes ready to fill what they emptied. */
-void frame_reserve_forget(struct frame_call call);
+static inline bool frame_reserve_was_used(const struct frame_cpu *cpu)
+{
+    /* relaxed: as above */
+    return __builtin_expect(
+        __atomic_load_n(&cpu->reserve_lacks, __ATOMIC_RELAXED) ==
+            FRAME_RESERVE_USED,
+        0);
+}
+
+/* Outside of the section: slots that handlers emptied are not counted any more,
+ * if their zones can be had. */
+void frame_reserve_settle(struct frame_call call);
+
+/* The next call that has nothing at hand tries to fill it. */
+void frame_reserve_try_later(struct frame_cpu *cpu);
 
 /* In the section and under the lock: moves frames, but never the last one, out
  * of what was just taken of 2M number i into the reserve. */
@@ -504,6 +526,11 @@ static inline void frame_reserve_fill(struct frame_cpu *cpu,
         frame_reserve_complete(cpu, zone, i, taken);
 }
 
+/* The same with frames of the tree, as far as a split 2M has some: where memory
+ * is worn, no 2M has many. */
+void frame_reserve_complete_singly(struct frame_cpu *cpu,
+                                   struct frame_zone *zone);
+
 /* A 4K of the reserve, or PADDR_NONE.  Needs no section and no lock. */
 paddr_t frame_reserve_take(struct frame_cpu *cpu);
 
@@ -513,8 +540,8 @@ bool frame_defer(struct frame_cpu *cpu, paddr_t frame);
 
 /* ---- Stopping the other CPUs ---- */
 
-/* Stops every CPU, this one too, so that each call goes to the trees until
- * frame_start_cpus.  False: not now, for this call may not wait, or it
+/* Stops every CPU, this one too if the call is not in the middle of its section,
+ * so that each call goes to the trees until frame_start_cpus.  False: not now, for this call may not wait, or it
  * interrupted its own CPU's section while another stops them; then nothing is
  * stopped.  Takes a lock that comes before any zone's. */
 bool frame_stop_cpus(struct frame_call call);
@@ -524,7 +551,8 @@ bool frame_stop_cpus(struct frame_call call);
 bool frame_has_stopped(struct frame_call call, const struct frame_cpu *cpu);
 
 /* Between the two: gives back all that the CPUs keep.  False if one of them did
- * not stop, and keeps what it has. */
+ * not stop, and keeps what it has, or if a zone cannot be had, and what is kept
+ * of it stays. */
 bool frame_give_all_back(struct frame_call call);
 
 void frame_start_cpus(struct frame_call call);

@@ -383,6 +383,15 @@ void frame_unlock_all(struct frame_call call, unsigned count)
 
 /* ---- Stopping the other CPUs ---- */
 
+/* Whether the call came in the middle of that CPU's section, its own: then the
+ * section does not end before the call does.  It is not asked to stop, so that
+ * the call may use what its CPU keeps, as always in the middle of a section:
+ * nobody else can take it away meanwhile. */
+static bool is_interrupted(struct frame_call call, const struct frame_cpu *cpu)
+{
+    return cpu == call.cpu && frame_is_inside(cpu);
+}
+
 /* A handler in the middle of its own CPU's section must not wait here: who has
  * the lock may wait for that section. */
 bool frame_stop_cpus(struct frame_call call)
@@ -396,7 +405,8 @@ bool frame_stop_cpus(struct frame_call call)
         return false;
     }
     for (unsigned i = 0; i < frame_cpus.count; i++)
-        cpu_section_ask(&frame_cpus.cpu[i].section);
+        if (!is_interrupted(call, &frame_cpus.cpu[i]))
+            cpu_section_ask(&frame_cpus.cpu[i].section);
     if (frame_cpus.count > 1)
         platform_fence_cpus();
     return true;
@@ -404,10 +414,7 @@ bool frame_stop_cpus(struct frame_call call)
 
 bool frame_has_stopped(struct frame_call call, const struct frame_cpu *cpu)
 {
-    /* what this call interrupted does not go on while it waits */
-    if (cpu == call.cpu)
-        return !frame_is_inside(cpu);
-    return cpu_section_wait(&cpu->section);
+    return !is_interrupted(call, cpu) && cpu_section_wait(&cpu->section);
 }
 
 void frame_start_cpus(struct frame_call call)
