@@ -298,17 +298,17 @@ void frame_large_drop(struct frame_large *large)
 
 /* ---- For handlers in the middle of a call ---- */
 
-static void set_reserve_lacks(struct frame_cpu *cpu, uint8_t why)
+static void set_reserve_was_used(struct frame_cpu *cpu, uint8_t why)
 {
     /* relaxed: as in frame_reserve_lacks */
-    __atomic_store_n(&cpu->reserve_lacks, why, __ATOMIC_RELAXED);
+    __atomic_store_n(&cpu->reserve_was_used, why, __ATOMIC_RELAXED);
 }
 
 /* A handler's need, which counts for more, is not forgotten for it. */
 void frame_reserve_try_later(struct frame_cpu *cpu)
 {
     uint8_t none = 0;
-    __atomic_compare_exchange_n(&cpu->reserve_lacks, &none,
+    __atomic_compare_exchange_n(&cpu->reserve_was_used, &none,
                                 FRAME_RESERVE_GIVEN_BACK, false,
                                 __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
@@ -339,7 +339,7 @@ static void reserve_settle(struct frame_call call, unsigned r)
             reserve_forget(cpu, r, place);
         cpu_section_leave(&cpu->section);
     } else {
-        set_reserve_lacks(cpu, FRAME_RESERVE_USED);
+        set_reserve_was_used(cpu, FRAME_RESERVE_USED);
     }
     frame_unlock(call, place.zone);
 }
@@ -348,7 +348,7 @@ void frame_reserve_settle(struct frame_call call)
 {
     if (!call.may_wait)
         return; /* the interrupted call, or the next one, will */
-    set_reserve_lacks(call.cpu, 0);
+    set_reserve_was_used(call.cpu, 0);
     for (unsigned r = 0; r < FRAME_RESERVE; r++)
         reserve_settle(call, r);
 }
@@ -379,23 +379,35 @@ void frame_reserve_complete(struct frame_cpu *cpu, struct frame_zone *zone,
     cpu->reserve_is_whole = true;
 }
 
-void frame_reserve_complete_singly(struct frame_cpu *cpu,
-                                   struct frame_zone *zone)
+/* With frames of 2M number i, which is split. */
+static void reserve_fill_from(struct frame_cpu *cpu, struct frame_zone *zone,
+                              uint32_t i)
 {
-    struct frame_tree *tree = &zone->tree;
+    uint32_t first = i * FRAMES_PER_2M;
+    if (frame_block_is_owned(zone, i, frame_address(zone, first)))
+        return; /* its owner could not tell that they are free */
     for (unsigned r = 0; r < FRAME_RESERVE; r++) {
         if (cpu->reserve_counted[r] != PADDR_NONE)
             continue;
-        if (set512_is_empty(&tree->some_4k_in_1g))
+        if (!frame_tree_has_more(&zone->tree, i))
             return;
-        uint32_t i = frame_tree_lowest_split(tree), first = i * FRAMES_PER_2M;
-        if (frame_block_is_owned(zone, i, frame_address(zone, first)))
-            return; /* its owner could not tell that it is free */
-        uint32_t n = first + set512_lowest(&tree->free_4k[i]);
-        frame_tree_take_4k(tree, n);
+        uint32_t n = first + set512_lowest(&zone->tree.free_4k[i]);
+        frame_tree_take_4k(&zone->tree, n);
         reserve_put(cpu, r, zone, n);
     }
     cpu->reserve_is_whole = true;
+}
+
+void frame_reserve_complete_singly(struct frame_cpu *cpu,
+                                   struct frame_zone *zone)
+{
+    const struct frame_tree *tree = &zone->tree;
+    if (set512_is_empty(&tree->some_4k_in_1g))
+        return;
+    uint32_t word = frame_tree_lowest_split(tree) / 64;
+    uint64_t bits = tree->some_4k_in_2m->words[word];
+    for (; bits != 0 && !cpu->reserve_is_whole; bits &= bits - 1)
+        reserve_fill_from(cpu, zone, word * 64 + word_lowest(bits));
 }
 
 /* Out of a slot; PADDR_NONE if it was empty. */
@@ -407,7 +419,7 @@ static paddr_t slot_take(paddr_t *slot)
 
 paddr_t frame_reserve_take(struct frame_cpu *cpu)
 {
-    set_reserve_lacks(cpu, FRAME_RESERVE_USED);
+    set_reserve_was_used(cpu, FRAME_RESERVE_USED);
     for (unsigned i = 0; i < FRAME_RESERVE; i++) {
         paddr_t frame = slot_take(&cpu->reserve[i]);
         if (frame != PADDR_NONE)

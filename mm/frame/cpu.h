@@ -99,7 +99,7 @@ struct frame_cpu {
     uint32_t depth;
     bool has_deferred;
     bool reserve_is_whole; /* no slot of reserve_counted is empty */
-    uint8_t reserve_lacks; /* why a call is to look after the reserve, or 0 */
+    uint8_t reserve_was_used; /* why a call is to look after it, or 0 */
 
     uint32_t self; /* its number + 1: as zones tell who keeps them */
 
@@ -481,8 +481,8 @@ enum mm_error frame_put(struct frame_call call, struct frame_place place,
 
 /* ---- For handlers in the middle of a call ---- */
 
-/* Values of reserve_lacks: some was given back to the trees; or a handler wanted
- * a frame, and until that is made good no free gets anything ready. */
+/* Values of reserve_was_used: some was given back to the trees; or a handler
+ * wanted a frame, and until that is made good no free gets anything ready. */
 #define FRAME_RESERVE_GIVEN_BACK 1
 #define FRAME_RESERVE_USED       2
 
@@ -494,14 +494,14 @@ static inline bool frame_reserve_lacks(const struct frame_cpu *cpu)
 {
     /* relaxed: a flag, and what it tells of is atomic, or this CPU's */
     return __builtin_expect(
-        __atomic_load_n(&cpu->reserve_lacks, __ATOMIC_RELAXED) != 0, 0);
+        __atomic_load_n(&cpu->reserve_was_used, __ATOMIC_RELAXED) != 0, 0);
 }
 
 static inline bool frame_reserve_was_used(const struct frame_cpu *cpu)
 {
     /* relaxed: as above */
     return __builtin_expect(
-        __atomic_load_n(&cpu->reserve_lacks, __ATOMIC_RELAXED) ==
+        __atomic_load_n(&cpu->reserve_was_used, __ATOMIC_RELAXED) ==
             FRAME_RESERVE_USED,
         0);
 }
@@ -526,8 +526,8 @@ static inline void frame_reserve_fill(struct frame_cpu *cpu,
         frame_reserve_complete(cpu, zone, i, taken);
 }
 
-/* The same with frames of the tree, as far as a split 2M has some: where memory
- * is worn, no 2M has many. */
+/* The same with frames of the tree, of the lowest word of 2Ms that are split: in
+ * worn memory no 2M has many. */
 void frame_reserve_complete_singly(struct frame_cpu *cpu,
                                    struct frame_zone *zone);
 
