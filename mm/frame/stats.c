@@ -11,14 +11,59 @@
 
 /* ---- Counting ---- */
 
-static void add_zone(struct frame_stats *stats, const struct frame_zone *zone)
+static bool is_in(const struct frame_zone *zone, paddr_t address)
+{
+    return address != PADDR_NONE && frame_place_of(address).zone == zone;
+}
+
+/* The next three: what of a zone is with a CPU, which may be at work meanwhile:
+ * so words are read as in cpu.h, relaxed. */
+
+static void add_block(struct frame_stats *stats, const struct frame_zone *zone,
+                      const struct frame_block *block)
+{
+    if (!is_in(zone, __atomic_load_n(&block->base, __ATOMIC_RELAXED)))
+        return;
+    for (unsigned w = 0; w < SET512_WORDS; w++)
+        stats->free[FRAME_4K] +=
+            word_count(frame_word_get(&block->free.words[w]));
+}
+
+static void add_large(struct frame_stats *stats, const struct frame_zone *zone,
+                      const struct frame_large *large, enum frame_size size)
+{
+    if (__atomic_load_n(&large->kept, __ATOMIC_RELAXED) &&
+        is_in(zone, __atomic_load_n(&large->frame, __ATOMIC_RELAXED)))
+        stats->free[size]++;
+}
+
+static void add_kept(struct frame_stats *stats, const struct frame_zone *zone,
+                     const struct frame_cpu *cpu)
+{
+    add_block(stats, zone, &cpu->alloc);
+    add_block(stats, zone, &cpu->free);
+    add_large(stats, zone, &cpu->large[0], FRAME_2M);
+    add_large(stats, zone, &cpu->large[1], FRAME_1G);
+    for (unsigned r = 0; r < FRAME_RESERVE; r++)
+        stats->free[FRAME_4K] += is_in(
+            zone, __atomic_load_n(&cpu->reserve[r], __ATOMIC_RELAXED));
+}
+
+/* Without the lock the zone may be open, or change meanwhile, and its count and
+ * its tree do not fit: then the tree alone tells. */
+static void add_zone(struct frame_stats *stats, const struct frame_zone *zone,
+                     bool locked)
 {
     struct frame_tree_count count = frame_tree_count(&zone->tree);
     stats->free[FRAME_1G] += count.whole_1g;
     stats->free[FRAME_2M] += count.whole_2m;
-    stats->free[FRAME_4K] += zone->free_frames -
-                             (uint64_t)count.whole_1g * FRAMES_PER_1G -
-                             (uint64_t)count.whole_2m * FRAMES_PER_2M;
+    stats->free[FRAME_4K] +=
+        !locked ? frame_tree_count_4k(&zone->tree)
+                : zone->free_frames -
+                      (uint64_t)count.whole_1g * FRAMES_PER_1G -
+                      (uint64_t)count.whole_2m * FRAMES_PER_2M;
+    for (unsigned i = 0; i < frame_cpus.count; i++)
+        add_kept(stats, zone, &frame_cpus.cpu[i]);
     stats->managed_bytes += zone->managed_frames * SIZE_4K;
     stats->gibs += zone->tree.gib_count;
     stats->trees += zone->tree.gib_count != 0;
@@ -52,7 +97,7 @@ static bool count(unsigned node, struct frame_stats *stats)
         if (node != ALL_NODES && node != zone->node)
             continue;
         bool locked = frame_lock(call, zone);
-        add_zone(stats, zone);
+        add_zone(stats, zone, locked);
         if (locked)
             frame_unlock(call, zone);
     }
@@ -75,8 +120,8 @@ void frame_node_stats(unsigned node, struct frame_stats *stats)
     count(node, stats);
 }
 
-static void add_block(struct frame_gib_stats *stats,
-                      const struct frame_zone *zone, uint32_t i)
+static void add_2m(struct frame_gib_stats *stats,
+                   const struct frame_zone *zone, uint32_t i)
 {
     const struct frame_tree *tree = &zone->tree;
     if (set512_has(&tree->free_2m[i / BLOCKS_PER_GIB], i % BLOCKS_PER_GIB)) {
@@ -103,7 +148,7 @@ static void add_gib(struct frame_gib_stats *stats,
     }
     stats->whole = set512_has(&zone->tree.free_1g, g);
     for (uint32_t i = 0; i < SET512_MEMBERS; i++)
-        add_block(stats, zone, g * SET512_MEMBERS + i);
+        add_2m(stats, zone, g * SET512_MEMBERS + i);
 }
 
 bool frame_gib_stats(unsigned index, struct frame_gib_stats *stats)
@@ -159,11 +204,6 @@ struct kept_audit {
     const struct frame_zone *zone;
     uint16_t left[FRAME_ZONE_KEPT];
 };
-
-static bool is_in(const struct frame_zone *zone, paddr_t address)
-{
-    return address != PADDR_NONE && frame_place_of(address).zone == zone;
-}
 
 static uint32_t count_kept(struct kept_audit *audit, paddr_t address)
 {

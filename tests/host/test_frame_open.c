@@ -303,6 +303,209 @@ static void a_zone_that_cannot_be_closed_is_left_alone(void **state)
     end();
 }
 
+/* ---- Handlers, and zones that cannot be closed ---- */
+
+static unsigned in_reserve(unsigned c)
+{
+    unsigned found = 0;
+    for (unsigned r = 0; r < FRAME_RESERVE; r++)
+        found += frame_cpus.cpu[c].reserve[r] != PADDR_NONE;
+    return found;
+}
+
+/* That CPU frees some of 2M number i, in a row, and has handlers' frames of it
+ * then; how many are free. */
+static size_t fill_reserve(unsigned c, size_t i)
+{
+    size_t first = i * FRAMES_PER_2M, freed = 0;
+    platform_thread_cpu = c;
+    for (size_t n = first; n < first + 64; n++) {
+        if (all[n] == 0)
+            continue;
+        assert_int_equal(frame_free(all[n]), MM_OK);
+        all[n] = 0;
+        freed++;
+    }
+    paddr_t frame = frame_alloc(FRAME_4K);
+    assert_int_not_equal(frame, PADDR_NONE);
+    assert_int_equal(frame_free(frame), MM_OK);
+    assert_int_equal(in_reserve(c), FRAME_RESERVE);
+    return freed;
+}
+
+/* A handler in the middle of its CPU's section cannot close the zone, and so
+ * cannot give back what another CPU has for handlers: that one keeps it. */
+static void what_cannot_be_given_back_stays(void **state)
+{
+    (void)state;
+    struct frame_zone *zone = start_full();
+    size_t freed = fill_reserve(1, 26) + open_zone(zone, 24);
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    const enum frame_size sizes[] = {FRAME_4K, FRAME_2M, FRAME_1G};
+    platform_thread_cpu = 0;
+    cpu->section.busy = 1;
+    for (unsigned i = 0; i < 3; i++) {
+        paddr_t frame;
+        assert_int_equal(frame_try_alloc(sizes[i], &frame), MM_BUSY);
+        assert_int_equal(frame, PADDR_NONE);
+        assert_int_equal(in_reserve(1), FRAME_RESERVE);
+        assert_int_equal(cpu->section.busy, 1);
+        assert_int_equal(cpu->section.stopped, 0);
+        assert_int_equal(frame_cpus.cpu[1].section.stopped, 0);
+    }
+    cpu->section.busy = 0;
+    assert_true(frame_is_open(zone));
+    take_the_rest(freed);
+    end();
+}
+
+/* The same for an ordinary call while another CPU is stuck: it takes its own. */
+static void a_stuck_cpu_costs_no_frame(void **state)
+{
+    (void)state;
+    struct frame_zone *zone = start_full();
+    size_t freed = fill_reserve(0, 26);
+    freed += open_zone(zone, 24);
+    struct frame_cpu *stuck = &frame_cpus.cpu[1];
+    while (!frame_block_is_empty(&frame_cpus.cpu[0].alloc)) {
+        platform_thread_cpu = 0;
+        paddr_t frame = frame_alloc(FRAME_4K);
+        all[frame / SIZE_4K] = frame;
+        freed--;
+    }
+    assert_true(frame_is_open(zone));
+    assert_int_equal(in_reserve(0), FRAME_RESERVE);
+    stuck->section.busy = 1;
+    platform_thread_cpu = 0;
+    paddr_t frame;
+    assert_int_equal(frame_try_alloc(FRAME_4K, &frame), MM_OK);
+    stuck->section.busy = 0;
+    assert_int_equal(all[frame / SIZE_4K], 0);
+    all[frame / SIZE_4K] = frame;
+    assert_int_equal(in_reserve(0), FRAME_RESERVE - 1);
+    take_the_rest(freed - 1);
+    end();
+}
+
+static unsigned fences;
+static paddr_t of_handler;
+static enum mm_error told_handler;
+
+/* At the first fence a handler of CPU 0 frees one more; CPU 1 is stuck until the
+ * second. */
+static void free_in_a_handler(void)
+{
+    fences++;
+    if (fences == 1)
+        told_handler = frame_free(of_handler);
+    else
+        frame_cpus.cpu[1].section.busy = 0;
+}
+
+/* A frame that waits to be freed has its place until it is. */
+static void a_frame_put_aside_has_a_place(void **state)
+{
+    (void)state;
+    struct frame_zone *zone = start_full();
+    size_t freed = open_zone(zone, 20), n = 22 * FRAMES_PER_2M;
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    platform_thread_cpu = 0;
+    cpu->section.busy = 1;
+    for (unsigned i = 0; i < FRAME_DEFERRED; n += 77) {
+        if (all[n] == 0)
+            continue;
+        assert_int_equal(frame_free(all[n]), MM_OK);
+        all[n] = 0;
+        i++;
+    }
+    assert_int_equal(frame_free(all[n]), MM_BUSY);
+    cpu->section.busy = 0;
+    of_handler = all[n];
+    fences = 0;
+    unsigned logged = host_log_lines;
+    frame_cpus.cpu[1].section.busy = 1;
+    host_on_fence = free_in_a_handler;
+    frame_free_deferred(cpu); /* as at the end of any call */
+    assert_true(fences >= 2);
+    assert_int_equal(told_handler, MM_BUSY);
+    host_on_fence = NULL;
+    frame_free_deferred(cpu); /* what could not be freed before */
+    assert_false(cpu->has_deferred);
+    assert_int_equal(host_log_lines, logged);
+    take_the_rest(freed + FRAME_DEFERRED);
+    end();
+}
+
+/* A handler takes one while no zone can be had; and calls of its CPU, which find
+ * the zone open, fill the place again. */
+static void what_a_handler_took_is_replaced(void **state)
+{
+    (void)state;
+    struct frame_zone *zone = start_full();
+    size_t freed = fill_reserve(0, 26);
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    for (unsigned round = 0; round < 2 * FRAME_RESERVE; round++) {
+        zone->open_shift = 0;
+        if (!frame_is_open(zone))
+            freed += open_zone(zone, 24);
+        platform_thread_cpu = 0;
+        cpu->section.busy = FRAME_IN_STEP;
+        paddr_t frame;
+        assert_int_equal(frame_try_alloc(FRAME_4K, &frame), MM_OK);
+        cpu->section.busy = 0;
+        assert_int_equal(all[frame / SIZE_4K], 0);
+        all[frame / SIZE_4K] = frame;
+        freed--;
+        assert_int_equal(in_reserve(0), FRAME_RESERVE - 1);
+        assert_true(frame_is_open(zone));
+        /* all of the block, and one that goes to a tree */
+        bool last = false;
+        while (!last) {
+            last = frame_block_is_empty(&cpu->alloc);
+            frame = frame_alloc(FRAME_4K);
+            assert_int_not_equal(frame, PADDR_NONE);
+            all[frame / SIZE_4K] = frame;
+            freed--;
+        }
+        assert_int_equal(in_reserve(0), FRAME_RESERVE);
+    }
+    take_the_rest(freed);
+    end();
+}
+
+/* A handler that cannot close the zone counts what is there all the same. */
+static void a_handler_counts_an_open_zone(void **state)
+{
+    (void)state;
+    struct frame_zone *zone = start_full();
+    size_t freed = fill_reserve(1, 26);
+    freed += open_zone(zone, 20);
+    for (size_t k = 0; k < 300; k++)
+        for (size_t i = 22; i < 25; i++) { /* none twice in a row */
+            free_number(i * FRAMES_PER_2M + k * 77 % FRAMES_PER_2M);
+            freed++;
+        }
+    assert_true(frame_is_open(zone));
+    assert_true(frame_zone_free(zone) < freed);
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    platform_thread_cpu = 0;
+    for (uint32_t busy = 1; busy <= FRAME_IN_STEP; busy++) {
+        struct frame_stats stats;
+        cpu->section.busy = busy;
+        frame_stats(&stats);
+        cpu->section.busy = 0;
+        assert_true(frame_is_open(zone));
+        assert_int_equal(stats.free_bytes, freed * SIZE_4K);
+        assert_int_equal(stats.free[FRAME_4K] +
+                             stats.free[FRAME_2M] * FRAMES_PER_2M,
+                         freed);
+        assert_true(stats.unusable_bytes[FRAME_2M] <= stats.free_bytes);
+    }
+    assert_int_equal(free_frames(), freed);
+    take_the_rest(freed);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +517,11 @@ int main(void)
         cmocka_unit_test(what_is_kept_in_an_open_zone_is_free),
         cmocka_unit_test(a_handler_in_an_open_zone_puts_aside),
         cmocka_unit_test(a_zone_that_cannot_be_closed_is_left_alone),
+        cmocka_unit_test(what_cannot_be_given_back_stays),
+        cmocka_unit_test(a_stuck_cpu_costs_no_frame),
+        cmocka_unit_test(a_frame_put_aside_has_a_place),
+        cmocka_unit_test(what_a_handler_took_is_replaced),
+        cmocka_unit_test(a_handler_counts_an_open_zone),
     };
     return cmocka_run_group_tests_name("frame_open", tests, NULL, NULL);
 }
