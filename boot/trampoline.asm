@@ -111,12 +111,17 @@ trampoline_cr0: dd 0                    ; the first CPU's
 trampoline_cr3: dd 0
 trampoline_end:
 
-; In the kernel's own text: the processor looks up which one it is by the
-; identifier of its local APIC, takes its stack, and calls smp_enter with its
-; number.  One that nobody expects, because the firmware has it disabled or
-; because there are too many, sleeps.
+; In the kernel's own text: the processor looks up which one it is by what its
+; local APIC says, since that is the identifier that interrupts are sent to.  It
+; claims the place of that identifier by one exchange, takes the stack, and calls
+; smp_enter with its number.  One that nobody expects, because the firmware has
+; it disabled or because there are too many, sleeps; so does one whose place
+; another has claimed.
 
 extern idt_pointer, smp_enter, smp_places, smp_place_count, smp_passed
+extern smp_late, smp_lapic_address, smp_lapic_registers
+
+global ap_read_id, ap_find              ; for a test that changes the first
 
 section .text progbits alloc exec nowrite align=16
 bits 64
@@ -125,9 +130,16 @@ bits 64
 PLACE_APIC_ID equ 0
 PLACE_NUMBER  equ 4
 PLACE_STACK   equ 8
-PLACE_BYTES   equ 16
+PLACE_CLAIMED equ 16
+PLACE_BYTES   equ 24
 
-CPUID_TOPOLOGY equ 0xb                  ; its edx: the x2APIC identifier
+; Intel SDM, volume 3, figures 10-5 and 10-26
+MSR_APIC_BASE equ 0x1b
+BASE_BSP      equ 1 << 8
+BASE_X2APIC   equ 1 << 10
+BASE_ENABLE   equ 1 << 11
+MSR_X2APIC_ID equ 0x802
+XAPIC_ID      equ 0x20                  ; in the upper 8 bits
 
 ap_start:
     lidt [idt_pointer]
@@ -135,20 +147,30 @@ ap_start:
     xor eax, eax
     mov fs, eax
     mov gs, eax
-    cpuid
-    cmp eax, CPUID_TOPOLOGY
-    jb .short_id
-    mov eax, CPUID_TOPOLOGY
-    xor ecx, ecx
-    cpuid
-    test bx, bx                         ; no processors at this level: no leaf
-    jnz .find
-.short_id:
-    mov eax, 1
-    cpuid
-    mov edx, ebx
+ap_read_id:                             ; edx = the identifier
+    mov ecx, MSR_APIC_BASE
+    rdmsr
+    test eax, BASE_X2APIC
+    jnz .read_x2
+    and eax, BASE_BSP                   ; on, and where CPU 0 has it
+    or eax, [smp_lapic_address]
+    or eax, BASE_ENABLE
+    mov edx, [smp_lapic_address + 4]
+    wrmsr
+    mov rsi, [smp_lapic_registers]
+    test rsi, rsi
+    jz .to_x2
+    mov edx, [rsi + XAPIC_ID]
     shr edx, 24
-.find:
+    jmp ap_find
+.to_x2:
+    or eax, BASE_X2APIC                 ; from off it takes two steps
+    wrmsr
+.read_x2:
+    mov ecx, MSR_X2APIC_ID
+    rdmsr
+    mov edx, eax
+ap_find:
     mov rsi, smp_places
     mov ecx, [smp_place_count]
 .next:
@@ -159,11 +181,21 @@ ap_start:
     add rsi, PLACE_BYTES
     jmp .next
 .found:
+    mov eax, 1
+    xchg [rsi + PLACE_CLAIMED], rax
+    test rax, rax
+    jnz .late
     mov rsp, [rsi + PLACE_STACK]
     mov edi, [rsi + PLACE_NUMBER]
     xor ebp, ebp                        ; a backtrace ends here
     call smp_enter
     ud2                                 ; it does not return
+.late:
+    lock inc dword [smp_late]
+    mov ecx, MSR_APIC_BASE              ; off: an NMI for its twin would find it
+    rdmsr                               ; without a stack
+    and eax, ~(BASE_ENABLE | BASE_X2APIC)
+    wrmsr
 .sleep:
     cli
     hlt

@@ -27,6 +27,8 @@
     X(ACPI_BAD_CHECKSUM, "its checksum is wrong")                              \
     X(ACPI_BAD_ENTRY, "an entry is cut short, or runs past the end")           \
     X(ACPI_DUPLICATE, "it says something twice, and the first time counts")    \
+    X(ACPI_BAD_ID,                                                             \
+      "a processor's APIC ID addresses all of them; it is left out")           \
     X(ACPI_TABLE_FULL, "it has more than there is room for; the rest is left")
 
 enum acpi_error {
@@ -50,6 +52,7 @@ struct acpi_problem {
     char name[ACPI_SIGNATURE];
     enum acpi_error error;
     uint64_t value; /* an address, a length, an APIC ID: as the error goes */
+    unsigned times; /* that the same was found */
 };
 
 struct acpi_table_place {
@@ -62,6 +65,7 @@ struct acpi_table_place {
 struct acpi_cpu {
     uint32_t apic_id, uid;
     uint32_t node; /* index in acpi.domain */
+    unsigned entries; /* that have this APIC ID: more than one is a mistake */
 };
 
 /* MADT, section 5.2.12.5: an ISA interrupt on another input than its own. */
@@ -124,7 +128,8 @@ struct acpi {
     unsigned table_count; /* the good ones, in the root table's order */
     struct acpi_table_place table[ACPI_TABLES_MAX];
 
-    paddr_t lapic; /* physical address of the local APIC's registers */
+    bool has_madt;
+    paddr_t lapic; /* where the MADT has the local APIC's registers */
     unsigned cpu_count, cpus_disabled, cpus_left;
     struct acpi_cpu cpu[ACPI_CPUS_MAX];
     unsigned override_count;

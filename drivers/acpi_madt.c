@@ -1,6 +1,8 @@
 /* MADT: the processors and their interrupts.  Section 5.2.12. */
 #include "drivers/acpi_table.h"
 
+#include <stddef.h>
+
 enum {
     MADT_LAPIC = 36,
     MADT_ENTRIES = 44,
@@ -20,15 +22,16 @@ enum {
 /* "All processors" where the identifier has a byte. */
 #define ALL_CPUS_8 0xff
 
-/* No processor: the identifier that addresses all of them. */
+/* No processor: the identifiers that address all of them. */
 #define APIC_ID_8_ALL 0xff
+#define APIC_ID_ALL   UINT32_MAX
 
-static bool is_known(const struct acpi *out, uint32_t apic_id)
+static struct acpi_cpu *known(struct acpi *out, uint32_t apic_id)
 {
     for (unsigned i = 0; i < out->cpu_count; i++)
         if (out->cpu[i].apic_id == apic_id)
-            return true;
-    return false;
+            return &out->cpu[i];
+    return NULL;
 }
 
 static void add_cpu(struct acpi *out, uint32_t apic_id, uint32_t uid,
@@ -38,8 +41,9 @@ static void add_cpu(struct acpi *out, uint32_t apic_id, uint32_t uid,
         out->cpus_disabled++;
         return;
     }
-    if (is_known(out, apic_id)) {
-        acpi_note(out, "APIC", ACPI_DUPLICATE, apic_id);
+    struct acpi_cpu *twin = known(out, apic_id);
+    if (twin != NULL) {
+        twin->entries++;
         return;
     }
     if (out->cpu_count == ACPI_CPUS_MAX) {
@@ -48,7 +52,17 @@ static void add_cpu(struct acpi *out, uint32_t apic_id, uint32_t uid,
         return;
     }
     out->cpu[out->cpu_count++] =
-        (struct acpi_cpu){.apic_id = apic_id, .uid = uid};
+        (struct acpi_cpu){.apic_id = apic_id, .uid = uid, .entries = 1};
+}
+
+/* The identifier that addresses all: firmware has it in entries that stand for
+ * nobody, and those it must not have enabled. */
+static void refuse_cpu(struct acpi *out, uint32_t apic_id, uint32_t flags)
+{
+    if (flags & CPU_ENABLED)
+        acpi_note(out, "APIC", ACPI_BAD_ID, apic_id);
+    else
+        out->cpus_disabled++;
 }
 
 static void add_override(struct acpi *out, struct acpi_view entry)
@@ -94,12 +108,17 @@ static void read_entry(struct acpi *out, struct acpi_view entry)
         return;
     switch (type) {
     case ENTRY_LAPIC:
-        if (acpi_u8(entry, 3) != APIC_ID_8_ALL)
+        if (acpi_u8(entry, 3) == APIC_ID_8_ALL)
+            refuse_cpu(out, APIC_ID_8_ALL, acpi_u32(entry, 4));
+        else
             add_cpu(out, acpi_u8(entry, 3), uid, acpi_u32(entry, 4));
         break;
     case ENTRY_X2APIC:
-        add_cpu(out, acpi_u32(entry, 4), acpi_u32(entry, 12),
-                acpi_u32(entry, 8));
+        if (acpi_u32(entry, 4) == APIC_ID_ALL)
+            refuse_cpu(out, APIC_ID_ALL, acpi_u32(entry, 8));
+        else
+            add_cpu(out, acpi_u32(entry, 4), acpi_u32(entry, 12),
+                    acpi_u32(entry, 8));
         break;
     case ENTRY_OVERRIDE:
         add_override(out, entry);
@@ -128,6 +147,7 @@ void acpi_read_madt(struct acpi *out, struct acpi_view madt)
         acpi_note(out, "APIC", ACPI_BAD_LENGTH, madt.length);
         return;
     }
+    out->has_madt = true;
     out->lapic = acpi_u32(madt, MADT_LAPIC);
     while (acpi_next_entry(out, "APIC", &entries, &entry))
         read_entry(out, entry);

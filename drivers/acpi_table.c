@@ -18,11 +18,22 @@ void acpi_set_name(char name[ACPI_SIGNATURE], const char *from)
 void acpi_note(struct acpi *out, const char *name, enum acpi_error error,
                uint64_t value)
 {
+    char shown[ACPI_SIGNATURE];
+    acpi_set_name(shown, name);
+    for (unsigned i = 0; i < out->problem_count && i < ACPI_PROBLEMS_MAX; i++) {
+        struct acpi_problem *known = &out->problem[i];
+        if (known->error == error && known->value == value &&
+            strcmp(known->name, shown) == 0) {
+            known->times++;
+            return;
+        }
+    }
     if (out->problem_count < ACPI_PROBLEMS_MAX) {
         struct acpi_problem *problem = &out->problem[out->problem_count];
-        acpi_set_name(problem->name, name);
+        memcpy(problem->name, shown, sizeof(shown));
         problem->error = error;
         problem->value = value;
+        problem->times = 1;
     }
     out->problem_count++;
 }

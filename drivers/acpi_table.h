@@ -65,7 +65,8 @@ bool acpi_next_entry(struct acpi *out, const char *table,
 bool acpi_entry_has(struct acpi *out, const char *table, struct acpi_view entry,
                     uint32_t bytes);
 
-/* Notes a problem of the table with that name, while there is room for it. */
+/* Notes a problem of the table with that name, while there is room for it; one
+ * that was noted before is counted. */
 void acpi_note(struct acpi *out, const char *name, enum acpi_error error,
                uint64_t value);
 

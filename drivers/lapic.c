@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "drivers/msr.h"
+#include "mm/platform.h"
 
 /* Section 10.4.4, figure 10-5. */
 #define MSR_APIC_BASE 0x1bu
@@ -41,10 +42,64 @@ enum {
 #define LOCAL_NMI        (4u << 8)
 #define LOCAL_ACTIVE_LOW (1u << 13)
 
+/* In the command register of xAPIC, the identifier of all; larger ones do not
+ * fit, and would address another CPU.  Section 10.6.2.1. */
+#define ID_8_ALL 0xffu
+
+#define CPUID_1_ECX_X2APIC (1u << 21)
+#define CPUID_1_EDX_APIC   (1u << 9)
+
 /* A read takes some tens of nanoseconds; sending takes a few microseconds. */
 #define SPINS 1000000
 
 static volatile uint32_t *registers;
+
+struct leaf {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static struct leaf cpuid_leaf(uint32_t number)
+{
+    struct leaf r;
+    __asm__("cpuid"
+            : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+            : "a"(number), "c"(0));
+    return r;
+}
+
+bool lapic_has_x2apic(void)
+{
+    return cpuid_leaf(1).ecx & CPUID_1_ECX_X2APIC;
+}
+
+paddr_t lapic_address(unsigned paddr_bits)
+{
+    if (!(cpuid_leaf(1).edx & CPUID_1_EDX_APIC))
+        return 0;
+    return read_msr(MSR_APIC_BASE) & ((UINT64_C(1) << paddr_bits) - 1) &
+           ~(paddr_t)(LAPIC_BYTES - 1);
+}
+
+/* Leaf 0xb has it where it counts processors at its first level. */
+static uint32_t id_of_birth(void)
+{
+    if (cpuid_leaf(0).eax >= 0xb && (cpuid_leaf(0xb).ebx & 0xffff) != 0)
+        return cpuid_leaf(0xb).edx;
+    return cpuid_leaf(1).ebx >> 24;
+}
+
+uint32_t lapic_early_id(unsigned paddr_bits, uint64_t mapped)
+{
+    paddr_t address = lapic_address(paddr_bits);
+    if (address == 0 || !(read_msr(MSR_APIC_BASE) & BASE_ENABLE))
+        return id_of_birth();
+    if (read_msr(MSR_APIC_BASE) & BASE_X2APIC)
+        return (uint32_t)read_msr(MSR_X2APIC + REGISTER_ID / 16);
+    if (address >= mapped)
+        return id_of_birth();
+    const volatile uint32_t *early = phys_to_virt(address);
+    return early[REGISTER_ID / 4] >> 24;
+}
 
 void lapic_init(volatile void *at)
 {
@@ -119,6 +174,8 @@ static bool command(uint32_t id, uint32_t what)
                   (uint64_t)id << 32 | what | COMMAND_ASSERT);
         return true;
     }
+    if (id >= ID_8_ALL)
+        return false;
     if (!is_sent()) /* by a handler that this code was interrupted by */
         return false;
     set(REGISTER_COMMAND_HIGH, id << 24);

@@ -10,11 +10,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mm/address.h"
+
 #define LAPIC_BYTES 4096 /* of the registers, uncached */
 
 /* The vector of an interrupt that went away before it was taken: it is not
  * acknowledged (section 10.9). */
 #define LAPIC_SPURIOUS_VECTOR 0xff
+
+/* Whether this CPU can do x2APIC. */
+bool lapic_has_x2apic(void);
+
+/* Where this CPU has the registers, by MSR 0x1b, whatever tables say; 0 if it
+ * has no local APIC. */
+paddr_t lapic_address(unsigned paddr_bits);
+
+/* This CPU's identifier, before lapic_init: what its local APIC says, if its
+ * registers are among the first `mapped` bytes of memory, or is an x2APIC by
+ * now; else what the CPU was born with. */
+uint32_t lapic_early_id(unsigned paddr_bits, uint64_t mapped);
 
 /* Chooses the way to the registers, once, before all else.  NULL: x2APIC, which
  * this CPU must have; else where the registers are mapped, uncached. */
@@ -36,7 +50,7 @@ uint32_t lapic_id(void);
 void lapic_end_of_interrupt(void);
 
 /* Interrupts to other CPUs.  Each returns false if the APIC could not send it
- * in a bounded time. */
+ * in a bounded time, or cannot address that identifier. */
 bool lapic_send_init_to_others(void);
 bool lapic_send_startup_to_others(uint8_t page);
 bool lapic_send_init(uint32_t id);

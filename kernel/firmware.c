@@ -50,8 +50,13 @@ static void log_problems(void)
 {
     for (unsigned i = 0; i < acpi.problem_count && i < ACPI_PROBLEMS_MAX; i++) {
         const struct acpi_problem *problem = &acpi.problem[i];
-        log_line(LOG_WARNING, "acpi", "%s: %s (0x%lx)", problem->name,
-                 acpi_error_text(problem->error), problem->value);
+        if (problem->times > 1)
+            log_line(LOG_WARNING, "acpi", "%s: %s (0x%lx, %u times)",
+                     problem->name, acpi_error_text(problem->error),
+                     problem->value, problem->times);
+        else
+            log_line(LOG_WARNING, "acpi", "%s: %s (0x%lx)", problem->name,
+                     acpi_error_text(problem->error), problem->value);
     }
     if (acpi.problem_count > ACPI_PROBLEMS_MAX)
         log_line(LOG_WARNING, "acpi", "and %u problems more",

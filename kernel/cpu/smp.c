@@ -10,6 +10,7 @@
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/mtrr.h"
 #include "kernel/cpu/percpu.h"
+#include "kernel/cpu/plan.h"
 #include "kernel/cpu/request.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/trap/machine_check.h"
@@ -28,8 +29,8 @@
 
 /* How long to wait after the last CPU that came up. */
 #define PATIENCE_MS 500
-/* How long to wait for one that is tried again alone. */
-#define ALONE_MS 100
+/* How long to wait for those that are tried again. */
+#define AGAIN_MS 100
 /* Until a CPU that is up takes its work: see PATIENCE_MS in request.c. */
 #define WORK_PATIENCE_MS         10000
 #define WORK_PATIENCE_MS_PER_CPU 1000
@@ -39,64 +40,56 @@ static uint64_t start_us;
 
 /* ---- The plan ---- */
 
-/* Which of acpi->cpu is CPU `number`; [0] is not used. */
-static uint16_t index_of[PLATFORM_CPUS_MAX];
+/* What boot/start32.asm mapped. */
+#define EARLY_MAPPED (4 * GIB)
 
-/* The identifier that this CPU was born with; the APIC need not be mapped. */
-static uint32_t own_apic_id(void)
+static struct plan plan;
+
+static const struct acpi_cpu *planned(unsigned number)
 {
-    if (cpuid(0, 0).eax >= 0xb && (cpuid(0xb, 0).ebx & 0xffff) != 0)
-        return cpuid(0xb, 0).edx;
-    return cpuid(1, 0).ebx >> 24;
+    return &acpi->cpu[plan.index[number]];
 }
 
 void smp_plan(const struct acpi *tables, unsigned at_most)
 {
-    uint32_t self = own_apic_id();
-    unsigned count = 1, left = 0, node_of_first = 0;
+    unsigned bits = cpu_get()->paddr_bits;
+    struct plan_self self = {
+        .apic_id = lapic_early_id(bits, EARLY_MAPPED),
+        .wide = lapic_has_x2apic(),
+        .lapic = lapic_address(bits),
+    };
     acpi = tables;
-    if (at_most > PLATFORM_CPUS_MAX)
-        at_most = PLATFORM_CPUS_MAX;
-    percpu_get(0)->apic_id = self;
-    for (unsigned i = 0; i < acpi->cpu_count; i++) {
-        const struct acpi_cpu *cpu = &acpi->cpu[i];
-        if (cpu->apic_id == self) {
-            node_of_first = cpu->node;
-        } else if (count < at_most) {
-            index_of[count++] = (uint16_t)i;
-        } else {
-            log_line(LOG_WARNING, "smp",
-                     "the processor with APIC ID %u is not used: %u are",
-                     cpu->apic_id, at_most);
-            left++;
-        }
-    }
-    if (left + acpi->cpus_left > 0)
-        log_line(LOG_WARNING, "smp", "%u processors are not used",
-                 left + acpi->cpus_left);
-    percpu_set_count(count);
-    percpu_set_node(0, node_of_first);
-    for (unsigned i = 1; i < count; i++)
-        percpu_set_node(i, acpi->cpu[index_of[i]].node);
+    percpu_get(0)->apic_id = self.apic_id;
+    plan_make(&plan, tables, &self, at_most);
+    percpu_set_count(plan.count);
+    percpu_set_node(0, plan.node_of_first);
+    for (unsigned i = 1; i < plan.count; i++)
+        percpu_set_node(i, planned(i)->node);
 }
 
 /* ---- The local APIC ---- */
 
-#define CPUID_X2APIC (1u << 21) /* of leaf 1, ecx */
+/* For boot/trampoline.asm: where each CPU is to have its local APIC, and where
+ * the registers are mapped, or NULL for x2APIC. */
+uint64_t smp_lapic_address;
+void *smp_lapic_registers;
 
 /* False, with a line in the log, if it cannot be reached. */
 static bool map_lapic(void)
 {
     void *registers = NULL;
-    if (!(cpuid(1, 0).ecx & CPUID_X2APIC)) {
+    paddr_t address = lapic_address(cpu_get()->paddr_bits);
+    if (!lapic_has_x2apic()) {
         enum mm_error error = kernel_space_map_device(
-            acpi->lapic, LAPIC_BYTES, PAGE_UNCACHED, "local APIC", &registers);
+            address, LAPIC_BYTES, PAGE_UNCACHED, "local APIC", &registers);
         if (error != MM_OK) {
             log_line(LOG_ERROR, "smp", "cannot map the local APIC at 0x%lx: %s",
-                     acpi->lapic, mm_error_text(error));
+                     address, mm_error_text(error));
             return false;
         }
     }
+    smp_lapic_address = address;
+    smp_lapic_registers = registers;
     lapic_init(registers);
     lapic_enable();
     return true;
@@ -237,16 +230,22 @@ static void hide_trampoline(paddr_t where)
 
 /* ---- On the CPU that starts ---- */
 
-/* What boot/trampoline.asm looks itself up in. */
+/* What boot/trampoline.asm looks itself up in.  A place is claimed by one
+ * exchange: of two processors that read the same identifier, the later one
+ * finds it taken, and sleeps. */
 struct smp_place {
     uint32_t apic_id, number;
     vaddr_t stack;
+    _Atomic uint64_t claimed;
 };
 
-_Static_assert(sizeof(struct smp_place) == 16, "as in boot/trampoline.asm");
+_Static_assert(sizeof(struct smp_place) == 24, "as in boot/trampoline.asm");
 
 struct smp_place smp_places[PLATFORM_CPUS_MAX];
 uint32_t smp_place_count;
+
+/* Processors that found their place taken. */
+_Atomic uint32_t smp_late;
 
 static struct percpu_controls read_controls(void)
 {
@@ -289,7 +288,8 @@ void smp_enter(uint32_t number)
     cpu_init();
     machine_check_init();
     lapic_enable();
-    connect_nmi(acpi->cpu[index_of[number]].uid);
+    this->apic_id = lapic_id(); /* what interrupts for it are sent to */
+    connect_nmi(planned(number)->uid);
     this->mtrrs_were_set = mtrr_adopt();
     this->controls = read_controls();
     request_resume();
@@ -312,7 +312,7 @@ static void make_all(void)
 {
     smp_place_count = 0;
     for (unsigned i = 1; i < percpu_count(); i++) {
-        const struct acpi_cpu *cpu = &acpi->cpu[index_of[i]];
+        const struct acpi_cpu *cpu = planned(i);
         enum mm_error error = percpu_create(i, cpu->apic_id);
         if (error != MM_OK) {
             log_line(LOG_ERROR, "smp", "no stacks for CPU %u: %s", i,
@@ -320,7 +320,7 @@ static void make_all(void)
             continue;
         }
         smp_places[smp_place_count++] = (struct smp_place){
-            cpu->apic_id, i, percpu_get(i)->stack_top[STACK_BOOT]};
+            cpu->apic_id, i, percpu_get(i)->stack_top[STACK_BOOT], 0};
     }
 }
 
@@ -353,18 +353,8 @@ static void start_all(uint8_t page)
     wait_for_all(PATIENCE_MS);
 }
 
-static void start_alone(unsigned number, uint8_t page)
+static void name_again(unsigned number, uint32_t id)
 {
-    uint32_t id = percpu_get(number)->apic_id;
-    lapic_send_init(id);
-    clock_wait_us(INIT_WAIT_US);
-    for (unsigned i = 0; i < 2 && !is_up(number); i++) {
-        lapic_send_startup(id, page);
-        clock_wait_us(STARTUP_WAIT_US);
-    }
-    struct clock_limit limit = clock_limit_in_ms(ALONE_MS);
-    while (!is_up(number) && !clock_has_passed(&limit))
-        platform_relax();
     if (is_up(number))
         log_line(LOG_WARNING, "smp", "CPU %u came up at the second try",
                  number);
@@ -372,6 +362,43 @@ static void start_alone(unsigned number, uint8_t page)
         log_line(LOG_ERROR, "smp",
                  "CPU %u, APIC ID %u, does not start; going on without it",
                  number, id);
+}
+
+static void startup_each(const bool *missing, uint8_t page)
+{
+    for (unsigned i = 0; i < smp_place_count; i++)
+        if (missing[i] && !is_up(smp_places[i].number))
+            lapic_send_startup(smp_places[i].apic_id, page);
+    clock_wait_us(STARTUP_WAIT_US);
+}
+
+/* Those that are missing are tried by name, all in the same waits: a machine
+ * may list dozens that are not there.  INIT takes them off whatever place they
+ * had claimed.  Where two processors have one identifier, an INIT could hit one
+ * that runs: then nobody is tried again. */
+static void start_missing(uint8_t page)
+{
+    static bool missing[PLATFORM_CPUS_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < smp_place_count; i++) {
+        missing[i] = !is_up(smp_places[i].number);
+        count += missing[i];
+    }
+    if (count > 0 && atomic_load(&smp_late) == 0) {
+        for (unsigned i = 0; i < smp_place_count; i++)
+            if (missing[i])
+                lapic_send_init(smp_places[i].apic_id);
+        clock_wait_us(INIT_WAIT_US);
+        for (unsigned i = 0; i < smp_place_count; i++)
+            if (missing[i])
+                atomic_store(&smp_places[i].claimed, 0);
+        startup_each(missing, page);
+        startup_each(missing, page);
+        wait_for_all(AGAIN_MS);
+    }
+    for (unsigned i = 0; i < smp_place_count; i++)
+        if (missing[i])
+            name_again(smp_places[i].number, smp_places[i].apic_id);
 }
 
 static void compare(unsigned number, const char *name, uint64_t its,
@@ -397,11 +424,13 @@ static void start_and_check(paddr_t where)
     uint8_t page = (uint8_t)(where / PAGE_SIZE);
     unsigned mtrrs_set = 0;
     start_all(page);
+    start_missing(page);
+    uint32_t late = atomic_load(&smp_late);
+    if (late > 0)
+        log_line(LOG_WARNING, "smp",
+                 "%u processors have an APIC ID that another has: they sleep",
+                 late);
     for (unsigned i = 1; i < percpu_count(); i++) {
-        if (percpu_get(i) == NULL)
-            continue;
-        if (!is_up(i))
-            start_alone(i, page);
         if (!is_up(i))
             continue;
         check_controls(i);

@@ -98,6 +98,30 @@ for my $machine (
     is($run->finish, CopseBoot::SUCCESS, 'and ends well');
 }
 
+# Processors that all read one identifier: one of them takes the place, and the
+# others sleep on no stack at all.  Here the code that asks the local APIC is
+# replaced by mov edx, 1 and a jump behind it.
+{
+    my $dir = tempdir(TMPDIR => 1, CLEANUP => 1);
+    my $elf = CopseBoot::slurp("$CopseBoot::build/copse.elf");
+    my $from = CopseBoot::offset_of('ap_read_id');
+    my $to = CopseBoot::offset_of('ap_find');
+    CopseBoot::patch($elf, 'ap_read_id',
+        "\xba\1\0\0\0\xe9" . pack 'V', $to - $from - 10);
+    CopseBoot::spew("$dir/copse.elf", $elf);
+    my $run = CopseBoot->start(args => '', cpus => 4,
+        kernel => "$dir/copse.elf");
+    ok($run->expect(qr/copse> \z/), 'three of one identifier') or diag($run->text);
+    like($run->text, qr/^# smp +2 of 4 CPUs are up/m, 'are one CPU');
+    like($run->text,
+        qr/warning: 2 processors have an APIC ID that another has: they sleep/,
+        'and two are counted');
+    $run->type("audit\r");
+    ok($run->expect(qr/Every mapping is as it should be/), 'all else works');
+    $run->type("poweroff\r");
+    is($run->finish, CopseBoot::SUCCESS, 'and ends well');
+}
+
 # A missing shootdown is noticed: here none are sent.
 {
     my $run = CopseBoot->start(args => 'fault=stale-tlb', cpus => 4);

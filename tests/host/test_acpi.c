@@ -419,15 +419,42 @@ static void madt_processors_twice_or_disabled(void **state)
     madt_x2(5, 1, 1);     /* and again */
     madt_cpu(2, 3, 0);    /* disabled */
     madt_cpu(3, 3, 2);    /* may come later, is not there now */
-    madt_cpu(4, 0xff, 1); /* nobody */
+    madt_cpu(4, 0xff, 0); /* nobody */
     madt_x2(6, 0x10000, 1);
     madt_end();
     assert_true(read_it());
-    expect_problem("APIC", ACPI_DUPLICATE);
+    assert_int_equal(acpi.problem_count, 0);
     assert_int_equal(acpi.cpu_count, 2);
-    assert_int_equal(acpi.cpus_disabled, 2);
+    assert_int_equal(acpi.cpus_disabled, 3);
+    assert_int_equal(acpi.cpu[0].entries, 3);
+    assert_int_equal(acpi.cpu[1].entries, 1);
     assert_int_equal(acpi.cpu[0].uid, 0);
     assert_int_equal(acpi.cpu[1].apic_id, 0x10000);
+}
+
+/* Nobody has it; enabled entries with it are told, equal ones once. */
+static void madt_identifier_of_all(void **state)
+{
+    (void)state;
+    build();
+    madt_begin(0xfee00000);
+    madt_cpu(0, 0, 1);
+    madt_cpu(1, 0xff, 1);
+    for (unsigned i = 0; i < 8; i++)
+        madt_x2(2 + i, UINT32_MAX, 1);
+    madt_x2(20, UINT32_MAX, 0);
+    madt_x2(21, 0xff, 1); /* of 32 bits it is one like any other */
+    madt_end();
+    assert_true(read_it());
+    assert_int_equal(acpi.cpu_count, 2);
+    assert_int_equal(acpi.cpu[1].apic_id, 0xff);
+    assert_int_equal(acpi.cpus_disabled, 1);
+    assert_int_equal(acpi.problem_count, 2);
+    expect_problem("APIC", ACPI_BAD_ID);
+    assert_int_equal(acpi.problem[0].value, 0xff);
+    assert_int_equal(acpi.problem[0].times, 1);
+    assert_int_equal(acpi.problem[1].value, UINT32_MAX);
+    assert_int_equal(acpi.problem[1].times, 8);
 }
 
 static void madt_of_too_many(void **state)
@@ -709,6 +736,7 @@ int main(void)
         cmocka_unit_test(bad_roots),
         cmocka_unit_test(a_root_of_many_tables),
         cmocka_unit_test(madt_processors_twice_or_disabled),
+        cmocka_unit_test(madt_identifier_of_all),
         cmocka_unit_test(madt_of_too_many),
         cmocka_unit_test(madt_other_entries),
         cmocka_unit_test(madt_entries_cut_short),

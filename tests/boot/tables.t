@@ -1,0 +1,111 @@
+#!/usr/bin/perl
+# ACPI tables that lie or are odd, in place of the machine's own: what is said of
+# them, and what the machine makes of it.
+use strict;
+use warnings;
+use Test::More;
+use File::Temp qw(tempdir);
+use CopseBoot;
+use CopseTables;
+
+my $dir = tempdir(TMPDIR => 1, CLEANUP => 1);
+
+# Boots to a prompt with these tables; what was printed, up to the end of
+# `command`.
+sub boot {
+    my ($name, $tables, %option) = @_;
+    my $command = delete $option{command} // '';
+    my $run = CopseBoot->start(cpus => 2, args => '', machine => 'q35,acpi=off',
+        %option,
+        qemu => [@{ $option{qemu} // [] }, CopseTables::options($dir, @$tables)]);
+    ok($run->expect(qr/copse> \z/), "$name: boots") or diag($run->text);
+    if ($command) {
+        $run->type("$command\r");
+        ok($run->expect(qr/copse> \Q$command\E(?s:.*)copse> \z/),
+            "$name: $command answers");
+    }
+    $run->type("poweroff\r");
+    is($run->finish, CopseBoot::SUCCESS, "$name: ends well");
+    return $run->text;
+}
+
+sub cpus_up {
+    my ($text, $up, $of, $name) = @_;
+    like($text, qr/^# smp +$up of $of CPUs are up/m, "$name: $up of $of are up")
+        or diag($text);
+    return;
+}
+
+sub warnings_of {
+    my ($room, $text) = @_;
+    return my @lines = $text =~ /^# $room +(?:warning|error): (.*)$/mg;
+}
+
+my @two = map { CopseTables::cpu($_) } 0, 1;
+
+# APIC IDs.
+{
+    my $text = boot('as it should be', [APIC => CopseTables::madt(@two)]);
+    cpus_up($text, 2, 2, 'as it should be');
+    is_deeply([warnings_of('smp', $text)], [], 'and nothing to say');
+
+    for my $id (0x100, 0x101, 0x200, 0xff, 0x17161514) {
+        my $shown = sprintf '0x%x', $id;
+        $text = boot("APIC ID $shown",
+            [APIC => CopseTables::madt(@two, CopseTables::x2($id))]);
+        cpus_up($text, 2, 2, $shown);
+        is_deeply([warnings_of('smp', $text)], [
+            "the MADT has a processor with APIC ID $shown, which this"
+                . " machine's 8-bit APICs cannot address: it is left out"
+        ], "$shown is refused by name");
+    }
+    for my $entry (CopseTables::x2(0xffffffff), CopseTables::cpu(0xff)) {
+        $text = boot('all ones', [APIC => CopseTables::madt(@two, $entry)]);
+        cpus_up($text, 2, 2, 'all ones');
+        is_deeply([warnings_of('smp', $text)], [], 'no processor');
+        like(join("\n", warnings_of('acpi', $text)),
+            qr/^APIC: a processor's APIC ID addresses all of them; it is left out \(0x(?:ffffff)?ff\)$/,
+            'the ID of all is refused by name');
+    }
+    $text = boot('eight of one', [APIC => CopseTables::madt(@two,
+        map { CopseTables::x2(0x17161514, 1, 16 + $_) } 0 .. 7)]);
+    cpus_up($text, 2, 2, 'eight of one');
+    is_deeply([warnings_of('\w+', $text)], [
+        "8 entries of the MADT have APIC ID 0x17161514, which this machine's"
+            . ' 8-bit APICs cannot address: they are left out'
+    ], 'are one line');
+    $text = boot('twice', [APIC => CopseTables::madt(@two,
+        map { CopseTables::x2($_) } 0, 1)]);
+    cpus_up($text, 2, 2, 'twice');
+    is(scalar(grep { /^2 entries .* APIC ID [01]: they count as one/ }
+            warnings_of('smp', $text)), 2, 'each is named');
+    $text = boot('not the boot CPU',
+        [APIC => CopseTables::madt(map { CopseTables::cpu($_) } 0x10, 0x18)]);
+    like($text, qr/warning: the MADT does not name the boot CPU, whose APIC ID is 0; it is CPU 0 all the same$/m,
+        'the boot CPU that is absent is named');
+    like($text, qr/CPU 1, APIC ID 16, does not start/, 'and who does not start');
+}
+
+# The address of the local APIC: MSR 0x1b counts.
+for my $address (0, 0xfec00000, 0xfee01000) {
+    my $shown = sprintf '0x%x', $address;
+    my $text = boot("local APIC at $shown",
+        [APIC => CopseTables::madt_at($address, @two)]);
+    cpus_up($text, 2, 2, "local APIC at $shown");
+    like($text, qr/warning: the MADT says that the local APIC is at $shown, MSR 0x1b says 0xfee00000: the MSR counts$/m,
+        'which is told');
+}
+
+# Those that are absent are waited for together.
+{
+    my $text = boot('38 absent', [APIC => CopseTables::madt(@two,
+        map { CopseTables::cpu($_ + 8) } 2 .. 39)],
+        qemu => ['-icount', 'shift=0,sleep=off'], machine => 'q35,acpi=off');
+    cpus_up($text, 2, 40, '38 absent');
+    is(() = $text =~ /APIC ID \d+, does not start; going on without it/g, 38,
+        'each is named');
+    my ($us) = $text =~ /CPUs are up after (\d+) us/;
+    cmp_ok($us, '<', 1_000_000, "and cost less than a second: $us us");
+}
+
+done_testing();
