@@ -6,6 +6,7 @@
  */
 #include "boot/multiboot2.h"
 
+#include "boot/map_entries.h"
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/platform.h"
@@ -48,6 +49,9 @@ struct parser {
     uint32_t seen; /* bit n: a tag of type n was there */
     struct tag mmap;
     struct tag efi_mmap;
+    struct map_losses losses;
+    unsigned efi_kept; /* ranges that are not for general use */
+    bool efi_has_caching;
 };
 
 static const struct {
@@ -399,18 +403,6 @@ static enum multiboot2_error parse_tags(struct parser *p)
     }
 }
 
-/* A memory map entry's share of the map.  Its base or length may be nonsense;
- * that is survived. */
-static enum multiboot2_error
-entry_result(struct parser *p, const struct tag *entry, enum mm_error error)
-{
-    if (error == MM_OK)
-        return MULTIBOOT2_OK;
-    if (error == MM_TABLE_FULL)
-        return fail(p, entry, MULTIBOOT2_MAP_FULL);
-    return skip(p, entry, MULTIBOOT2_BAD_ENTRY);
-}
-
 static enum memory_type type_of_entry(uint32_t type)
 {
     switch (type) {
@@ -453,36 +445,91 @@ static struct tag entry_at(const struct tag *tag, uint32_t i,
     };
 }
 
+/* The loader's map as boot/map_entries.h wants to see it. */
+struct mmap_entries {
+    struct parser *parser;
+    uint32_t entry_size;
+};
+
+static bool mmap_entry(void *context, uint32_t i, struct map_entry *entry)
+{
+    const struct mmap_entries *all = context;
+    struct tag tag = entry_at(&all->parser->mmap, i, all->entry_size);
+    struct multiboot2_mmap_entry e;
+
+    if (!read(all->parser, tag.contents, 0, &e, sizeof e))
+        return false;
+    *entry = (struct map_entry){e.base_addr, e.length, type_of_entry(e.type)};
+    return true;
+}
+
+static void mmap_flaw(void *context, uint32_t i, enum map_entry_flaw flaw)
+{
+    const struct mmap_entries *all = context;
+    struct tag tag = entry_at(&all->parser->mmap, i, all->entry_size);
+
+    skip(all->parser, &tag,
+         flaw == MAP_ENTRY_SMALL ? MULTIBOOT2_SMALL_ENTRY
+                                 : MULTIBOOT2_BAD_ENTRY);
+}
+
 static enum multiboot2_error apply_mmap(struct parser *p)
 {
     const struct tag *tag = &p->mmap;
     struct memory_map *map = &p->out->map;
     struct multiboot2_mmap header;
-    struct multiboot2_mmap_entry e;
 
     if (!read(p, tag->contents, 0, &header, sizeof header) ||
-        header.entry_size < sizeof e)
+        header.entry_size < sizeof(struct multiboot2_mmap_entry))
         return fail(p, tag, MULTIBOOT2_BAD_MEMORY_MAP);
 
-    uint32_t count = count_entries(p, tag, header.entry_size);
-    for (uint32_t i = 0; i < count; i++) {
-        struct tag entry = entry_at(tag, i, header.entry_size);
-
-        if (!read(p, entry.contents, 0, &e, sizeof e))
-            break;
-        enum multiboot2_error error = entry_result(
-            p, &entry,
-            memory_map_add(map, e.base_addr, e.length, type_of_entry(e.type)));
-        if (error != MULTIBOOT2_OK)
-            return error;
-    }
+    struct mmap_entries all = {p, header.entry_size};
+    struct map_entries entries = {
+        .entry = mmap_entry,
+        .flaw = mmap_flaw,
+        .context = &all,
+        .count = count_entries(p, tag, header.entry_size),
+    };
+    if (!map_entries_lay(map, &entries, &p->losses))
+        return fail(p, tag, MULTIBOOT2_MAP_FULL);
     if (memory_map_bytes(map, MEMORY_USABLE) == 0)
         return fail(p, tag, MULTIBOOT2_NO_USABLE_MEMORY);
     return MULTIBOOT2_OK;
 }
 
+/* Whether memory of this type would be given out. */
+static bool is_general(const struct efi_memory_descriptor *d)
+{
+    switch (d->type) {
+    case EFI_LOADER_CODE:
+    case EFI_LOADER_DATA:
+    case EFI_BOOT_SERVICES_CODE:
+    case EFI_BOOT_SERVICES_DATA:
+    case EFI_CONVENTIONAL_MEMORY:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Why memory of a general type is not for general use all the same, or NULL. */
+static const char *why_kept(const struct parser *p,
+                            const struct efi_memory_descriptor *d)
+{
+    if (!is_general(d))
+        return NULL;
+    if ((d->attribute & EFI_MEMORY_SP) != 0)
+        return "for a special purpose";
+    if ((d->attribute & EFI_MEMORY_NV) != 0)
+        return "non-volatile";
+    if (p->efi_has_caching && (d->attribute & EFI_MEMORY_WB) == 0)
+        return "not write-back";
+    return NULL;
+}
+
 static enum memory_type
-type_of_descriptor(const struct efi_memory_descriptor *d)
+type_of_descriptor(const struct parser *p,
+                   const struct efi_memory_descriptor *d)
 {
     switch (d->type) {
     case EFI_UNUSABLE_MEMORY:
@@ -492,7 +539,7 @@ type_of_descriptor(const struct efi_memory_descriptor *d)
     default:
         break;
     }
-    if ((d->attribute & EFI_MEMORY_RUNTIME) != 0)
+    if ((d->attribute & EFI_MEMORY_RUNTIME) != 0 || why_kept(p, d) != NULL)
         return MEMORY_RESERVED;
     switch (d->type) {
     case EFI_LOADER_CODE: /* the loader has done its work */
@@ -509,24 +556,71 @@ type_of_descriptor(const struct efi_memory_descriptor *d)
     }
 }
 
+/* Boot services are free like other memory, so where the map is full it may as
+ * well not tell them apart. */
+static enum mm_error raise_boot_services(struct parser *p, uint64_t start,
+                                         uint64_t bytes)
+{
+    enum mm_error error = memory_map_raise(&p->out->map, start, bytes,
+                                           MEMORY_USABLE, MEMORY_BOOT_SERVICES);
+    if (error != MM_TABLE_FULL)
+        return error;
+    p->losses.advice++;
+    return MM_OK;
+}
+
 /* The EFI map only ever restricts what the loader's own map says: it adds no
  * usable memory, and boot services only where that one has usable memory. */
-static enum mm_error restrict_map(struct boot_info *out,
+static enum mm_error restrict_map(struct parser *p,
                                   const struct efi_memory_descriptor *d)
 {
-    enum memory_type type = type_of_descriptor(d);
+    enum memory_type type = type_of_descriptor(p, d);
     uint64_t bytes = d->number_of_pages <= UINT64_MAX / SIZE_4K
                          ? d->number_of_pages * SIZE_4K
                          : UINT64_MAX;
 
-    if (type == MEMORY_USABLE)
+    if (type == MEMORY_USABLE || bytes == 0)
         return MM_OK;
-    if (type == MEMORY_BOOT_SERVICES && !out->efi_boot_services_alive)
-        return memory_map_raise(&out->map, d->physical_start, bytes,
-                                MEMORY_USABLE, MEMORY_BOOT_SERVICES);
+    if (type == MEMORY_BOOT_SERVICES && !p->out->efi_boot_services_alive)
+        return raise_boot_services(p, d->physical_start, bytes);
     if (type == MEMORY_BOOT_SERVICES)
         type = MEMORY_RESERVED;
-    return memory_map_add(&out->map, d->physical_start, bytes, type);
+    const char *why = why_kept(p, d);
+    if (why != NULL && p->efi_kept++ < PROBLEMS_LOGGED)
+        platform_log(
+            "boot information: the EFI memory 0x%lx-0x%lx is %s: it is "
+            "not given out",
+            d->physical_start, d->physical_start + bytes - 1, why);
+    struct map_entry entry = {d->physical_start, bytes, type};
+    return map_restrict(&p->out->map, &entry, &p->losses);
+}
+
+/* A descriptor's share of the map.  Its base or length may be nonsense; that is
+ * survived. */
+static enum multiboot2_error
+entry_result(struct parser *p, const struct tag *entry, enum mm_error error)
+{
+    if (error == MM_OK)
+        return MULTIBOOT2_OK;
+    if (error == MM_TABLE_FULL)
+        return fail(p, entry, MULTIBOOT2_MAP_FULL);
+    return skip(p, entry, MULTIBOOT2_BAD_ENTRY);
+}
+
+/* Whether the map says of any memory how it can be cached: one that says it of
+ * none does not mean that nothing can be. */
+static bool efi_tells_caching(struct parser *p, uint32_t count,
+                              uint32_t entry_size)
+{
+    struct efi_memory_descriptor d;
+    for (uint32_t i = 0; i < count; i++) {
+        struct tag entry = entry_at(&p->efi_mmap, i, entry_size);
+
+        if (read(p, entry.contents, 0, &d, sizeof d) &&
+            (d.attribute & EFI_MEMORY_CACHING) != 0)
+            return true;
+    }
+    return false;
 }
 
 static enum multiboot2_error apply_efi_mmap(struct parser *p)
@@ -540,13 +634,14 @@ static enum multiboot2_error apply_efi_mmap(struct parser *p)
         return skip(p, tag, MULTIBOOT2_BAD_EFI_MAP);
 
     uint32_t count = count_entries(p, tag, header.entry_size);
+    p->efi_has_caching = efi_tells_caching(p, count, header.entry_size);
     for (uint32_t i = 0; i < count; i++) {
         struct tag entry = entry_at(tag, i, header.entry_size);
 
         if (!read(p, entry.contents, 0, &d, sizeof d))
             break;
         enum multiboot2_error error =
-            entry_result(p, &entry, restrict_map(p->out, &d));
+            entry_result(p, &entry, restrict_map(p, &d));
         if (error != MULTIBOOT2_OK)
             return error;
     }
@@ -594,5 +689,7 @@ enum multiboot2_error multiboot2_parse(const void *info, uint64_t info_address,
         error = apply_mmap(&parser);
     if (error == MULTIBOOT2_OK && has_seen(&parser, MULTIBOOT2_TAG_EFI_MMAP))
         error = apply_efi_mmap(&parser);
+    if (error == MULTIBOOT2_OK)
+        map_make_room(&out->map, &parser.losses);
     return error;
 }

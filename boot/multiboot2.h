@@ -134,7 +134,19 @@ struct efi_memory_descriptor {
     uint64_t attribute;
 };
 
+#define EFI_MEMORY_UC      (UINT64_C(1) << 0)
+#define EFI_MEMORY_WC      (UINT64_C(1) << 1)
+#define EFI_MEMORY_WT      (UINT64_C(1) << 2)
+#define EFI_MEMORY_WB      (UINT64_C(1) << 3)
+#define EFI_MEMORY_UCE     (UINT64_C(1) << 4)
+#define EFI_MEMORY_NV      (UINT64_C(1) << 15)
+#define EFI_MEMORY_SP      (UINT64_C(1) << 18)
 #define EFI_MEMORY_RUNTIME (UINT64_C(1) << 63)
+
+/* How memory can be cached. */
+#define EFI_MEMORY_CACHING                                                     \
+    (EFI_MEMORY_UC | EFI_MEMORY_WC | EFI_MEMORY_WT | EFI_MEMORY_WB |           \
+     EFI_MEMORY_UCE)
 
 enum efi_memory_type {
     EFI_LOADER_CODE = 1,
@@ -184,7 +196,9 @@ _Static_assert(sizeof(struct efi_memory_descriptor) == 40, "UEFI 7.2.3");
     X(MULTIBOOT2_BAD_SECTION, "a section at no possible place")                \
     X(MULTIBOOT2_SECTION_UNLISTED, "more sections than our table has entries") \
     X(MULTIBOOT2_BAD_EFI_MAP, "an EFI memory map too short for its contents")  \
-    X(MULTIBOOT2_BAD_ENTRY, "a memory map entry empty or out of range")
+    X(MULTIBOOT2_BAD_ENTRY, "a memory map entry out of range: it is left out") \
+    X(MULTIBOOT2_SMALL_ENTRY,                                                  \
+      "a usable memory map entry without a whole page: it is left out")
 
 enum multiboot2_error {
 #define MULTIBOOT2_ERROR_ENUM(name, sentence) name,

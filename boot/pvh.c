@@ -5,6 +5,7 @@
  */
 #include "boot/pvh.h"
 
+#include "boot/map_entries.h"
 #include "lib/string.h"
 #include "mm/platform.h"
 
@@ -120,31 +121,60 @@ static enum memory_type type_of(uint32_t type)
     }
 }
 
+/* The loader's map as boot/map_entries.h wants to see it. */
+struct list {
+    struct parser *parser;
+    uint64_t start;
+};
+
+static bool list_entry(void *context, uint32_t i, struct map_entry *entry)
+{
+    const struct list *list = context;
+    uint64_t at = list->start + i * sizeof(struct pvh_memory);
+    struct pvh_memory found;
+
+    if (at < list->start || !read(list->parser, at, &found, sizeof found))
+        return false;
+    *entry = (struct map_entry){found.addr, found.size, type_of(found.type)};
+    return true;
+}
+
+static void list_flaw(void *context, uint32_t i, enum map_entry_flaw flaw)
+{
+    const struct list *list = context;
+
+    skip(list->parser,
+         flaw == MAP_ENTRY_SMALL ? PVH_SMALL_ENTRY : PVH_BAD_ENTRY,
+         list->start + i * sizeof(struct pvh_memory));
+}
+
 static enum pvh_error read_memory_map(struct parser *p,
                                       const struct pvh_start_info *start)
 {
     struct memory_map *map = &p->out->map;
-    struct pvh_memory entry = {0};
-    uint32_t count = start->memmap_entries;
+    struct list list = {p, start->memmap_paddr};
+    struct map_entries entries = {
+        .entry = list_entry,
+        .flaw = list_flaw,
+        .context = &list,
+        .count = start->memmap_entries,
+    };
+    struct map_losses losses = {0, 0};
+    struct map_entry last;
 
-    if (count > ENTRIES_MAX) {
+    if (entries.count > ENTRIES_MAX) {
         skip(p, PVH_TOO_MANY_ENTRIES, start->memmap_paddr);
-        count = ENTRIES_MAX;
+        entries.count = ENTRIES_MAX;
     }
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t at = start->memmap_paddr + i * sizeof entry;
-
-        if (at < start->memmap_paddr || !read(p, at, &entry, sizeof entry))
-            return fail(p, PVH_BAD_MEMORY_MAP, at);
-        enum mm_error error =
-            memory_map_add(map, entry.addr, entry.size, type_of(entry.type));
-        if (error == MM_TABLE_FULL)
-            return fail(p, PVH_MAP_FULL, at);
-        if (error != MM_OK)
-            skip(p, PVH_BAD_ENTRY, at);
-    }
+    for (uint32_t i = 0; i < entries.count; i++)
+        if (!list_entry(&list, i, &last))
+            return fail(p, PVH_BAD_MEMORY_MAP,
+                        start->memmap_paddr + i * sizeof(struct pvh_memory));
+    if (!map_entries_lay(map, &entries, &losses))
+        return fail(p, PVH_MAP_FULL, start->memmap_paddr);
     if (memory_map_bytes(map, MEMORY_USABLE) == 0)
         return fail(p, PVH_NO_USABLE_MEMORY, start->memmap_paddr);
+    map_make_room(map, &losses);
     return PVH_OK;
 }
 

@@ -1,5 +1,5 @@
-/* What a loader of the PVH protocol leaves in memory: the way without firmware
- * and GRUB, which `qemu -kernel` takes.
+/* What a loader of the PVH protocol leaves in memory: the way without GRUB,
+ * which `qemu -kernel` takes.
  *
  *      hvm_start_info          modlist                memmap
  *      +----------------+      +-----------------+    +------------------+
@@ -77,7 +77,9 @@ _Static_assert(sizeof(struct pvh_memory) == 24, "start_info.h");
     X(PVH_NO_USABLE_MEMORY, "a memory map without usable memory")              \
     X(PVH_MAP_FULL, "more memory ranges than our table has entries")           \
                                                                                \
-    X(PVH_BAD_ENTRY, "a memory map entry empty or out of range")               \
+    X(PVH_BAD_ENTRY, "a memory map entry out of range: it is left out")        \
+    X(PVH_SMALL_ENTRY,                                                         \
+      "a usable memory map entry without a whole page: it is left out")        \
     X(PVH_TOO_MANY_ENTRIES, "more memory map entries than are looked at")      \
     X(PVH_BAD_STRING, "a string that lies outside what is mapped")             \
     X(PVH_STRING_CUT, "a string longer than our buffer")                       \

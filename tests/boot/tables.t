@@ -96,6 +96,15 @@ for my $address (0, 0xfec00000, 0xfee01000) {
         'which is told');
 }
 
+# A list of memory as qboot makes it has an entry of no bytes: that is no mistake.
+{
+    my $run = CopseBoot->start(args => '', machine => 'microvm');
+    ok($run->expect(qr/copse> \z/), 'microvm boots');
+    unlike($run->text, qr/^# memory .*warning/m, 'without a warning of its map')
+        or diag($run->text);
+    $run->stop;
+}
+
 # Those that are absent are waited for together.
 {
     my $text = boot('38 absent', [APIC => CopseTables::madt(@two,

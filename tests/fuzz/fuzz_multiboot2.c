@@ -1,5 +1,6 @@
 /* libFuzzer entry: arbitrary bytes as an information block, then everything
  * that the boot does with what was understood. */
+/* sources: boot/map_entries.c */
 /* sources: boot/multiboot2.c boot/boot_info.c mm/map/memory_map.c */
 /* sources: mm/map/boot_frames.c */
 #include <stdlib.h>

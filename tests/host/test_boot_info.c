@@ -1,5 +1,6 @@
 /* What GRUB really left under BIOS and UEFI, from its block to the map with
  * everything cut out that is in use; and boot/boot_info.c alone. */
+/* sources: boot/map_entries.c */
 /* sources: boot/multiboot2.c boot/boot_info.c mm/map/memory_map.c */
 /* sources: tests/host/boot_block.c */
 #include "tests/host/boot_block.h"

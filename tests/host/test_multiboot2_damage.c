@@ -1,5 +1,6 @@
 /* boot/multiboot2.c on blocks that are cut short at every byte, or have every
  * byte damaged: it names an error or survives, and never reads outside. */
+/* sources: boot/map_entries.c */
 /* sources: boot/multiboot2.c boot/boot_info.c mm/map/memory_map.c */
 /* sources: tests/host/boot_block.c */
 #include "tests/host/boot_block.h"
