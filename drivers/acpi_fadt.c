@@ -98,57 +98,78 @@ enum {
     AML_NAME = 0x08,
     AML_BYTE = 0x0a,
     AML_WORD = 0x0b,
+    AML_DWORD = 0x0c,
+    AML_QWORD = 0x0e,
     AML_PACKAGE = 0x12,
     AML_ROOT = 0x5c, /* a backslash */
+    AML_ONES = 0xff,
 };
 
 /* SLP_TYP has three bits. */
 #define SLEEP_TYPE_MAX 7
 
-/* A small constant at *at; false for anything else. */
-static bool read_constant(struct acpi_view aml, uint32_t *at, uint8_t *value)
+/* An integer at *at, in any form that AML has for one; false for anything else.
+ */
+static bool read_constant(struct acpi_view aml, uint32_t *at, uint64_t *value)
 {
-    uint64_t wide = 0;
+    unsigned bytes = 0;
     if (*at >= aml.length)
         return false;
     switch (acpi_u8(aml, (*at)++)) {
     case AML_ZERO:
-        break;
+        *value = 0;
+        return true;
     case AML_ONE:
-        wide = 1;
-        break;
+        *value = 1;
+        return true;
+    case AML_ONES: /* every bit of the register's field */
+        *value = SLEEP_TYPE_MAX;
+        return true;
     case AML_BYTE:
-        if (*at + 1 > aml.length)
-            return false;
-        wide = acpi_u8(aml, *at);
-        *at += 1;
+        bytes = 1;
         break;
     case AML_WORD:
-        if (*at + 2 > aml.length)
-            return false;
-        wide = acpi_u16(aml, *at);
-        *at += 2;
+        bytes = 2;
+        break;
+    case AML_DWORD:
+        bytes = 4;
+        break;
+    case AML_QWORD:
+        bytes = 8;
         break;
     default:
         return false;
     }
-    *value = (uint8_t)wide;
-    return wide <= SLEEP_TYPE_MAX;
+    if (bytes > aml.length - *at)
+        return false;
+    *value = acpi_field(aml, *at, bytes);
+    *at += bytes;
+    return true;
 }
 
-/* Name (\_S5_, Package () {a, b, ...}), from behind the name on. */
+/* Name (\_S5_, Package () {a, b, ...}), from behind the name on.  Firmware that
+ * has one element alone has both types in it, a byte each: so ACPICA reads it.
+ */
 static bool read_package(struct acpi_view aml, uint32_t at, uint8_t *a,
                          uint8_t *b)
 {
+    uint64_t first, second = 0;
     if (acpi_u8(aml, at++) != AML_PACKAGE)
         return false;
     /* section 20.2.4: the two high bits count the bytes that follow */
     at += 1u + (acpi_u8(aml, at) >> 6);
     uint8_t elements = acpi_u8(aml, at++);
-    if (elements < 1 || !read_constant(aml, &at, a))
+    if (elements < 1 || !read_constant(aml, &at, &first))
         return false;
-    *b = 0;
-    return elements < 2 || read_constant(aml, &at, b);
+    if (elements == 1) {
+        second = first >> 8;
+        first &= 0xff;
+    } else if (!read_constant(aml, &at, &second)) {
+        return false;
+    }
+    *a = (uint8_t)first;
+    *b = (uint8_t)second;
+    return first <= SLEEP_TYPE_MAX && second <= SLEEP_TYPE_MAX;
 }
 
 static bool is_name(struct acpi_view aml, uint32_t at)

@@ -8,9 +8,14 @@
 #include "lib/string.h"
 
 enum {
+    PIT_CHANNEL_0 = 0x40,
     PIT_CHANNEL_2 = 0x42,
     PIT_COMMAND = 0x43,
     PIT_ONE_SHOT_2 = 0xb0, /* channel 2, both bytes, mode 0 */
+    PIT_RATE_0 = 0x34,     /* channel 0, both bytes, mode 2 */
+    PIT_LATCH_0 = 0x00,    /* its count, for the next two reads */
+    PIT_STATUS_0 = 0xe2,   /* read-back: how it is set */
+    PIT_SET = 0x3f,        /* of the status: bytes, mode, binary */
     GATE = 0x61,
     GATE_CHANNEL_2 = 1 << 0,
     GATE_SPEAKER = 1 << 1,
@@ -33,7 +38,8 @@ static bool stands_still(uint64_t begin, unsigned reads)
     return ticks >= STILL_TICKS || (ticks == 0 && reads >= STILL_READS);
 }
 
-static uint64_t pit_ticks_per_ms(void)
+/* Port 0x61 starts channel 2, and shows when it has ended. */
+static uint64_t channel_2_ticks_per_ms(void)
 {
     const uint16_t count = PIT_HZ * MEASURED_MS / 1000;
     uint8_t gate = port_read8(GATE) & (uint8_t)~GATE_SPEAKER;
@@ -43,7 +49,7 @@ static uint64_t pit_ticks_per_ms(void)
     port_write8(PIT_CHANNEL_2, count >> 8);
     uint64_t begin = clock_ticks();
     if (port_read8(GATE) & GATE_OUTPUT_2)
-        return 0; /* it counts down from low: nothing is there (microvm) */
+        return 0; /* it counts down from low: no port 0x61 (microvm) */
     for (unsigned reads = 0; !stands_still(begin, reads); reads++)
         if (port_read8(GATE) & GATE_OUTPUT_2)
             return (clock_ticks() - begin) / MEASURED_MS;
@@ -96,6 +102,34 @@ static uint64_t measure(uint32_t (*read)(void), uint32_t mask, uint64_t hz)
         if (((read() - first) & mask) >= count)
             return (clock_ticks() - begin) / MEASURED_MS;
     return 0;
+}
+
+/* It counts down; this way it counts up, as the others do. */
+static uint32_t read_channel_0(void)
+{
+    port_write8(PIT_COMMAND, PIT_LATCH_0);
+    uint32_t count = port_read8(PIT_CHANNEL_0);
+    count |= (uint32_t)port_read8(PIT_CHANNEL_0) << 8;
+    return UINT16_MAX - count;
+}
+
+/* Where port 0x61 is missing (microvm): channel 0 always runs, and goes on to
+ * run as fast as the firmware has it, 65536 counts round. */
+static uint64_t channel_0_ticks_per_ms(void)
+{
+    port_write8(PIT_COMMAND, PIT_RATE_0);
+    port_write8(PIT_CHANNEL_0, 0);
+    port_write8(PIT_CHANNEL_0, 0);
+    port_write8(PIT_COMMAND, PIT_STATUS_0);
+    if ((port_read8(PIT_CHANNEL_0) & PIT_SET) != PIT_RATE_0)
+        return 0;
+    return measure(read_channel_0, UINT16_MAX, PIT_HZ);
+}
+
+static uint64_t pit_ticks_per_ms(void)
+{
+    uint64_t ticks = channel_2_ticks_per_ms();
+    return ticks != 0 ? ticks : channel_0_ticks_per_ms();
 }
 
 static uint64_t pm_timer_ticks_per_ms(void)

@@ -115,12 +115,50 @@ static bool off_acpi(void)
     return true;
 }
 
-/* PM1a control where SeaBIOS and OVMF put it on QEMU's machines; the sleep type
- * of their \_S5_ is 0. */
+/* Where the chipset of QEMU's pc and q35 has the power registers is for the
+ * firmware to choose, and it says so in the function's PCI configuration.
+ * 82371AB data sheet, section 7.1.20; ICH9 data sheet, section 13.1.13. */
+static const struct {
+    uint32_t id; /* device, vendor */
+    uint8_t device, function;
+} qemu_chipsets[] = {
+    {0x71138086, 1, 3},  /* PIIX4, power management */
+    {0x29188086, 31, 0}, /* ICH9, LPC bridge */
+};
+
+enum {
+    PCI_ADDRESS = 0xcf8, /* PCI 3.0, section 3.2.2.3.2 */
+    PCI_DATA = 0xcfc,
+    PCI_ID = 0,
+    PMBASE = 0x40,
+    PMBASE_MASK = 0xff80,
+    PM1_CONTROL = 4, /* from there on */
+};
+
+static uint32_t read_pci(unsigned device, unsigned function, unsigned offset)
+{
+    port_write32(PCI_ADDRESS,
+                 0x80000000u | device << 11 | function << 8 | offset);
+    return port_read32(PCI_DATA);
+}
+
+/* The sleep type of QEMU's \_S5_ is 0. */
 static bool off_qemu(void)
 {
-    port_write16(0x604, SLP_EN);
-    return true;
+    for (unsigned i = 0; i < sizeof qemu_chipsets / sizeof qemu_chipsets[0];
+         i++) {
+        unsigned device = qemu_chipsets[i].device;
+        unsigned function = qemu_chipsets[i].function;
+        if (read_pci(device, function, PCI_ID) != qemu_chipsets[i].id)
+            continue;
+        uint32_t base = read_pci(device, function, PMBASE) & PMBASE_MASK;
+        if (base == 0)
+            return false;
+        port_write16((uint16_t)(base + PM1_CONTROL), SLP_EN);
+        wait();
+        return true;
+    }
+    return false;
 }
 
 static bool off_bochs(void)

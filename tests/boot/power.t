@@ -63,6 +63,15 @@ for my $machine (sort keys %expected) {
     }
 }
 
+# OVMF puts the power registers of pc elsewhere than SeaBIOS does.
+for my $machine (qw(pc q35)) {
+    for my $command ('poweroff qemu', 'poweroff acpi') {
+        my ($end, $words) = machine_after($command, machine => $machine,
+            firmware => 'uefi', seconds => 90);
+        is($end, 'off', "uefi, $machine: $command") or diag($words);
+    }
+}
+
 # Bochs, which has none of QEMU's ports.
 SKIP: {
     system('tools/need bochs bochsbios 2>/dev/null') == 0
@@ -90,6 +99,9 @@ SKIP: {
     $run->type("reboot keyboard\r");
     ok($run->expect(qr/reset line\s+is not there\s+This machine has no way(?s:.*)copse> \z/),
         'has no reset by it') or diag($run->text);
+    $run->type("poweroff qemu\r");
+    ok($run->expect(qr/QEMU's pc and q35\s+is not there(?s:.*)copse> \z/),
+        'nor QEMU\'s power port') or diag($run->text);
     $run->type("reboot now\r");
     ok($run->expect(qr/There is no way 'now':(?s:.*)triple-fault(?s:.*)copse> \z/),
         'a way that there is none of is told, with those there are');
