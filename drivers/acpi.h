@@ -64,7 +64,7 @@ struct acpi_table_place {
 /* MADT, sections 5.2.12.2 and 5.2.12.12. */
 struct acpi_cpu {
     uint32_t apic_id, uid;
-    uint32_t node; /* index in acpi.domain */
+    uint32_t node;    /* index in acpi.domain */
     unsigned entries; /* that have this APIC ID: more than one is a mistake */
 };
 
@@ -87,6 +87,11 @@ struct acpi_nmi {
 struct acpi_node_memory {
     paddr_t start, end;
     uint32_t node; /* index in acpi.domain */
+};
+
+/* Two entries of SRAT that claim the same bytes: the first has them. */
+struct acpi_overlap {
+    struct acpi_node_memory first, second;
 };
 
 /* A register: in an I/O port, or in memory, or neither (both 0).
@@ -116,6 +121,7 @@ struct acpi_power {
 #define ACPI_NMIS_MAX          16
 #define ACPI_NODES_MAX         64
 #define ACPI_NODE_MEMORIES_MAX 128
+#define ACPI_OVERLAPS_MAX      8
 
 struct acpi {
     bool found; /* an RSDP, and a root table */
@@ -143,6 +149,8 @@ struct acpi {
     uint32_t domain[ACPI_NODES_MAX];
     unsigned node_memory_count;
     struct acpi_node_memory node_memory[ACPI_NODE_MEMORIES_MAX];
+    unsigned overlap_count; /* there may have been more than are kept */
+    struct acpi_overlap overlap[ACPI_OVERLAPS_MAX];
 
     struct acpi_power power;
     uint16_t pm_timer;     /* port, or 0; section 4.8.3.3 */

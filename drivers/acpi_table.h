@@ -8,6 +8,7 @@
 /* Section 5.2.6: the header that every table but the RSDP begins with. */
 enum {
     ACPI_HEADER_LENGTH = 4,
+    ACPI_HEADER_REVISION = 8,
     ACPI_HEADER_BYTES = 36,
 };
 

@@ -63,6 +63,23 @@ static void log_problems(void)
                  acpi.problem_count - ACPI_PROBLEMS_MAX);
 }
 
+/* The first entry may have grown by others that adjoin it. */
+static void log_overlaps(void)
+{
+    for (unsigned i = 0; i < acpi.overlap_count && i < ACPI_OVERLAPS_MAX; i++) {
+        const struct acpi_node_memory *first = &acpi.overlap[i].first;
+        const struct acpi_node_memory *second = &acpi.overlap[i].second;
+        log_line(LOG_WARNING, "acpi",
+                 "SRAT: 0x%lx-0x%lx of domain %u overlaps 0x%lx-0x%lx of "
+                 "domain %u, which came first and has what both claim",
+                 second->start, second->end - 1, acpi.domain[second->node],
+                 first->start, first->end - 1, acpi.domain[first->node]);
+    }
+    if (acpi.overlap_count > ACPI_OVERLAPS_MAX)
+        log_line(LOG_WARNING, "acpi", "SRAT: and %u overlaps more",
+                 acpi.overlap_count - ACPI_OVERLAPS_MAX);
+}
+
 static void log_tables(void)
 {
     for (unsigned i = 0; i < acpi.table_count; i++)
@@ -79,6 +96,7 @@ void firmware_read(const struct boot_info *info)
     struct acpi_memory memory = {view, (void *)&info->map};
     acpi_read(&acpi, &memory, info->rsdp.bytes, info->rsdp.length);
     log_problems();
+    log_overlaps();
     if (acpi.found)
         log_tables();
     else

@@ -97,10 +97,10 @@ SKIP: {
     my $run = CopseBoot->start(args => '', machine => 'microvm');
     ok($run->expect(qr/copse> \z/), 'a machine without a keyboard controller');
     $run->type("reboot keyboard\r");
-    ok($run->expect(qr/reset line\s+is not there\s+This machine has no way(?s:.*)copse> \z/),
+    ok($run->expect(qr/reset line\s+This machine does not have it(?s:.*)copse> \z/),
         'has no reset by it') or diag($run->text);
     $run->type("poweroff qemu\r");
-    ok($run->expect(qr/QEMU's pc and q35\s+is not there(?s:.*)copse> \z/),
+    ok($run->expect(qr/QEMU's pc and q35\s+This machine does not have it(?s:.*)copse> \z/),
         'nor QEMU\'s power port') or diag($run->text);
     $run->type("reboot now\r");
     ok($run->expect(qr/There is no way 'now':(?s:.*)triple-fault(?s:.*)copse> \z/),

@@ -105,6 +105,21 @@ for my $address (0, 0xfec00000, 0xfee01000) {
     $run->stop;
 }
 
+# Two nodes whose entries overlap by a page: the first has it, and all else is
+# as the table says.
+{
+    my $text = boot('an overlap', [APIC => CopseTables::madt(@two),
+        SRAT => CopseTables::srat(CopseTables::place(0, 0),
+            CopseTables::place(1, 1), CopseTables::memory(0, 0, 0xa0000),
+            CopseTables::memory(0, 0x100000, 0x40000000),
+            CopseTables::memory(1, 0x400ff000, 0x80000000))],
+        mem => '2G', command => 'cpus');
+    is_deeply([warnings_of('acpi', $text)], [
+        'SRAT: 0x400ff000-0xc00fefff of domain 1 overlaps 0x100000-0x400fffff'
+            . ' of domain 0, which came first and has what both claim'
+    ], 'is named') or diag($text);
+}
+
 # Those that are absent are waited for together.
 {
     my $text = boot('38 absent', [APIC => CopseTables::madt(@two,

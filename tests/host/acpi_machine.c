@@ -51,6 +51,7 @@ void machine_table(uint32_t address, const char *signature, const void *body,
     memset(machine + address, 0, 36);
     memcpy(machine + address, signature, 4);
     memcpy(machine + address + 4, &length, 4);
+    machine[address + 8] = 3; /* a revision of ACPI 4.0 and later */
     if (bytes > 0)
         memcpy(machine + address + 36, body, bytes);
     machine_sum(address, length, 9);

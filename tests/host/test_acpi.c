@@ -532,10 +532,114 @@ static void srat_that_contradicts_itself(void **state)
     srat_cpu(3, 99, 1); /* no such processor */
     srat_end();
     assert_true(read_it());
-    expect_problem("SRAT", ACPI_DUPLICATE);
+    assert_int_equal(acpi.overlap_count, 1);
+    assert_int_equal(acpi.overlap[0].first.end, 0x3000);
+    assert_int_equal(acpi.overlap[0].second.start, 0x2000);
+    assert_int_equal(acpi.overlap[0].second.end, 0x4000);
     expect_problem("SRAT", ACPI_BAD_ENTRY);
-    assert_int_equal(acpi.node_memory_count, 1);
+    assert_int_equal(acpi.node_memory_count, 2);
+    assert_int_equal(acpi.node_memory[1].start, 0x3000);
+    assert_int_equal(acpi.node_memory[1].end, 0x4000);
     assert_int_equal(acpi.domain[acpi.cpu[1].node], 0x123456);
+}
+
+static uint32_t domain_at(paddr_t address)
+{
+    uint32_t found = UINT32_MAX;
+    for (unsigned i = 0; i < acpi.node_memory_count; i++)
+        if (address >= acpi.node_memory[i].start &&
+            address < acpi.node_memory[i].end) {
+            assert_int_equal(found, UINT32_MAX); /* they are disjoint */
+            found = acpi.domain[acpi.node_memory[i].node];
+        }
+    return found;
+}
+
+static void srat_overlaps_leave_the_rest(void **state)
+{
+    (void)state;
+    build();
+    srat_begin();
+    srat_memory(5, 0x4000, 0x1000, 1);
+    srat_memory(6, 0x8000, 0x1000, 1);
+    srat_memory(7, 0x2000, 0x10000, 1); /* around both */
+    srat_memory(8, 0x4800, 0x100, 1);   /* inside the first */
+    srat_memory(7, 0x11000, 0x2000, 1); /* the same domain: no mistake */
+    srat_end();
+    assert_true(read_it());
+    assert_int_equal(acpi.overlap_count, 3);
+    assert_int_equal(domain_at(0x1fff), UINT32_MAX);
+    assert_int_equal(domain_at(0x2000), 7);
+    assert_int_equal(domain_at(0x4000), 5);
+    assert_int_equal(domain_at(0x4800), 5);
+    assert_int_equal(domain_at(0x5000), 7);
+    assert_int_equal(domain_at(0x8fff), 6);
+    assert_int_equal(domain_at(0x9000), 7);
+    assert_int_equal(domain_at(0x12fff), 7);
+    assert_int_equal(domain_at(0x13000), UINT32_MAX);
+}
+
+/* An NVDIMM lies in the window for what is plugged in later. */
+static void srat_of_an_nvdimm(void **state)
+{
+    (void)state;
+    for (unsigned first = 0; first < 2; first++) {
+        build();
+        srat_begin();
+        srat_memory(0, 0, 0x1000000, 1);
+        if (first)
+            srat_memory(1, 0x2000000, 0x100000, 5);
+        srat_memory(0, 0x1000000, 0x8000000, 3);
+        if (!first)
+            srat_memory(1, 0x2000000, 0x100000, 5);
+        srat_end();
+        assert_true(read_it());
+        assert_int_equal(acpi.overlap_count + acpi.problem_count, 0);
+        assert_int_equal(acpi.node_count, 2);
+        assert_int_equal(domain_at(0x2000000), 0);
+    }
+}
+
+/* Those that adjoin are one, in any order: a table of many still fits. */
+static void srat_ranges_that_adjoin(void **state)
+{
+    const unsigned count = 180;
+    (void)state;
+    build();
+    srat_begin();
+    for (unsigned i = 0; i < count; i += 2) { /* upwards, and downwards */
+        srat_memory(0, i * UINT64_C(0x1000), 0x2000, 1);
+        srat_memory(1, (2 * count - i) * UINT64_C(0x1000), 0x2000, 1);
+    }
+    srat_memory(0, count * UINT64_C(0x1000), 0x1000, 1);
+    srat_end();
+    assert_true(read_it());
+    assert_int_equal(acpi.problem_count, 0);
+    assert_int_equal(acpi.node_memory_count, 2);
+    assert_int_equal(domain_at(0), 0);
+    assert_int_equal(domain_at(count * 0x1000 + 0xfff), 0);
+    assert_int_equal(domain_at((count + 2) * 0x1000), 1);
+    assert_int_equal(domain_at((2 * count + 2) * 0x1000 - 1), 1);
+}
+
+/* Revision 1 has 8 bits of domain; what is behind them may be anything. */
+static void srat_of_revision_1(void **state)
+{
+    (void)state;
+    for (uint8_t revision = 1; revision <= 3; revision++) {
+        build();
+        srat_begin();
+        srat_memory(0xabcd01, 0x1000, 0x1000, 1);
+        srat_cpu(0xffee01, 2, 1);
+        srat_end();
+        machine[SRAT + 8] = revision;
+        machine_sum(SRAT, 36 + body_bytes, 9);
+        assert_true(read_it());
+        bool is_long = revision >= 2;
+        assert_int_equal(domain_at(0x1000), is_long ? 0xabcd01 : 1);
+        assert_int_equal(acpi.domain[acpi.cpu[1].node], is_long ? 0xffee01 : 1);
+        assert_int_equal(acpi.node_count, is_long ? 2 : 1);
+    }
 }
 
 static void srat_of_too_many_domains(void **state)
@@ -754,6 +858,10 @@ int main(void)
         cmocka_unit_test(madt_other_entries),
         cmocka_unit_test(madt_entries_cut_short),
         cmocka_unit_test(srat_that_contradicts_itself),
+        cmocka_unit_test(srat_overlaps_leave_the_rest),
+        cmocka_unit_test(srat_of_an_nvdimm),
+        cmocka_unit_test(srat_ranges_that_adjoin),
+        cmocka_unit_test(srat_of_revision_1),
         cmocka_unit_test(srat_of_too_many_domains),
         cmocka_unit_test(srat_of_too_many_memories),
         cmocka_unit_test(fadt_of_acpi_1),
