@@ -91,6 +91,7 @@ struct boot_rsdp {
 struct boot_info {
     char command_line[BOOT_COMMAND_LINE_MAX];
     bool command_line_cut; /* the loader's was longer */
+    bool command_word_cut; /* its last word may lack its end */
     char loader_name[BOOT_LOADER_NAME_MAX];
 
     struct memory_map map;

@@ -119,26 +119,48 @@ static enum multiboot2_error skip(struct parser *p, const struct tag *tag,
     return MULTIBOOT2_OK;
 }
 
+/* What copy_string came to. */
+enum string_end {
+    STRING_WHOLE,
+    STRING_CUT_INSIDE, /* of a word, as far as one can know */
+    STRING_CUT_BETWEEN,
+    STRING_UNTERMINATED,
+};
+
 /* Copies the string at the offset into a buffer of zeros, so that its end
- * need not be written; answers whether it had to be cut. */
-static bool copy_string(struct parser *p, const struct tag *tag,
-                        uint32_t offset, char *into, uint32_t capacity)
+ * need not be written. */
+static enum string_end copy_string(struct parser *p, const struct tag *tag,
+                                   uint32_t offset, char *into,
+                                   uint32_t capacity)
 {
     char c;
 
     for (uint32_t i = 0;; i++) {
         if (!read(p, tag->contents, offset + i, &c, 1)) {
             skip(p, tag, MULTIBOOT2_UNTERMINATED);
-            return false;
+            return STRING_UNTERMINATED;
         }
         if (c == '\0')
-            return false;
+            return STRING_WHOLE;
         if (i >= capacity - 1) {
             skip(p, tag, MULTIBOOT2_STRING_CUT);
-            return true;
+            return c == ' ' || c == '\t' ? STRING_CUT_BETWEEN
+                                         : STRING_CUT_INSIDE;
         }
         into[i] = c;
     }
+}
+
+static void parse_command_line(struct parser *p, const struct tag *tag)
+{
+    struct boot_info *out = p->out;
+    enum string_end end =
+        copy_string(p, tag, 0, out->command_line, sizeof out->command_line);
+
+    out->command_line_cut =
+        end == STRING_CUT_INSIDE || end == STRING_CUT_BETWEEN;
+    out->command_word_cut =
+        end == STRING_CUT_INSIDE || end == STRING_UNTERMINATED;
 }
 
 static enum multiboot2_error parse_module(struct parser *p,
@@ -327,8 +349,7 @@ static enum multiboot2_error parse_tag(struct parser *p, const struct tag *tag)
 
     switch ((enum multiboot2_tag_type)tag->type) {
     case MULTIBOOT2_TAG_CMDLINE:
-        out->command_line_cut =
-            copy_string(p, tag, 0, out->command_line, sizeof out->command_line);
+        parse_command_line(p, tag);
         return MULTIBOOT2_OK;
     case MULTIBOOT2_TAG_BOOT_LOADER_NAME:
         copy_string(p, tag, 0, out->loader_name, sizeof out->loader_name);

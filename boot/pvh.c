@@ -83,8 +83,9 @@ static enum pvh_error skip(struct parser *p, enum pvh_error error,
 }
 
 /* Copies a string, or none where the address is 0, into a buffer of zeros, so
- * that its end need not be written; answers whether it had to be cut. */
-static bool copy_string(struct parser *p, uint64_t address, char *into,
+ * that its end need not be written; answers the first character that
+ * did not fit, or 0. */
+static char copy_string(struct parser *p, uint64_t address, char *into,
                         uint64_t capacity)
 {
     char c;
@@ -92,17 +93,17 @@ static bool copy_string(struct parser *p, uint64_t address, char *into,
     for (uint64_t i = 0; address != 0; i++) {
         if (address + i < address || !read(p, address + i, &c, 1)) {
             skip(p, PVH_BAD_STRING, address);
-            return false;
+            return '\0';
         }
         if (c == '\0')
-            return false;
+            return '\0';
         if (i >= capacity - 1) {
             skip(p, PVH_STRING_CUT, address);
-            return true;
+            return c;
         }
         into[i] = c;
     }
-    return false;
+    return '\0';
 }
 
 static enum memory_type type_of(uint32_t type)
@@ -273,9 +274,10 @@ enum pvh_error pvh_parse(struct pvh_view memory, paddr_t address,
         error = read_modules(&parser, &start);
     if (error != PVH_OK)
         return error;
-    out->command_line_cut =
-        copy_string(&parser, start.cmdline_paddr, out->command_line,
-                    sizeof out->command_line);
+    char left = copy_string(&parser, start.cmdline_paddr, out->command_line,
+                            sizeof out->command_line);
+    out->command_line_cut = left != '\0';
+    out->command_word_cut = left != '\0' && left != ' ' && left != '\t';
     read_rsdp(&parser, start.rsdp_paddr);
     return PVH_OK;
 }

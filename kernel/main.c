@@ -85,7 +85,7 @@ static void read_boot_information(uint32_t address, uint32_t loader)
 
 static void read_options(void)
 {
-    options_init(boot_info.command_line);
+    options_init(boot_info.command_line, boot_info.command_word_cut);
     if (boot_info.command_line_cut)
         log_line(LOG_WARNING, "options",
                  "the command line was cut after %zu characters",
@@ -108,12 +108,14 @@ static unsigned wanted_cpus(void)
     unsigned wanted = 0;
     if (text == NULL)
         return PLATFORM_CPUS_MAX;
-    for (const char *c = text; *c >= '0' && *c <= '9'; c++)
+    const char *c = text;
+    for (; *c >= '0' && *c <= '9'; c++)
         if (wanted <= PLATFORM_CPUS_MAX)
             wanted = wanted * 10 + (unsigned)(*c - '0');
-    if (wanted >= 1 && wanted <= PLATFORM_CPUS_MAX)
+    if (*c == '\0' && wanted >= 1 && wanted <= PLATFORM_CPUS_MAX)
         return wanted;
-    log_line(LOG_WARNING, "options", "cpus=%s is not a number from 1 to %u",
+    log_line(LOG_WARNING, "options",
+             "cpus=%s is not a number from 1 to %u: all processors are used",
              text, PLATFORM_CPUS_MAX);
     return PLATFORM_CPUS_MAX;
 }

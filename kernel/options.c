@@ -32,16 +32,22 @@ static struct {
 /* Messages show at most this many characters of a word. */
 #define SHOWN 40
 
-/* Warns of an unknown word; the first time also lists the known options. */
-static void warn_unknown(const char *word, size_t length, bool *warned)
+/* The format has the word's first part, and then what stands for its rest. */
+static void warn(const char *format, const char *word, size_t length)
 {
     char shown[SHOWN + 1];
     size_t count = length < SHOWN ? length : SHOWN;
     for (size_t i = 0; i < count; i++)
         shown[i] = word[i] >= ' ' && word[i] <= '~' ? word[i] : '?';
     shown[count] = '\0';
-    log_line(LOG_WARNING, "options", "unknown option '%s'%s is ignored", shown,
+    log_line(LOG_WARNING, "options", format, shown,
              length <= SHOWN ? "" : "...");
+}
+
+/* Says what is unknown, and the first time what is known. */
+static void warn_unknown(const char *word, size_t length, bool *warned)
+{
+    warn("unknown option '%s'%s is ignored", word, length);
     for (size_t i = 0; i < OPTION_COUNT && !*warned; i++)
         log_line(LOG_WARNING, "options", "  known: %-10s %s", options[i].name,
                  options[i].help);
@@ -78,17 +84,68 @@ static void take_word(const char *word, size_t length, bool *warned)
     warn_unknown(word, length, warned);
 }
 
-void options_init(const char *line)
+static bool is_separator(char c)
 {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* A word as it is meant, without quotes; what is longer is cut, and then too
+ * long for any option. */
+#define WORD_MAX 1024
+
+struct word {
+    char text[WORD_MAX];
+    size_t length;
+    bool open; /* a quote that the line does not close */
+};
+
+/* GRUB puts a word with a space between double quotes, and a backslash before a
+ * quote or a backslash; by PVH the line comes as it was typed.  Returns the
+ * first character behind the word. */
+static const char *read_word(const char *line, struct word *word)
+{
+    char quote = '\0';
+    word->length = 0;
+    for (; *line != '\0' && (quote != '\0' || !is_separator(*line)); line++) {
+        char c = *line;
+        if (c == '\\' && line[1] != '\0') {
+            c = *++line;
+        } else if (c == quote) {
+            quote = '\0';
+            continue;
+        } else if (quote == '\0' && (c == '"' || c == '\'')) {
+            quote = c;
+            continue;
+        }
+        if (word->length < WORD_MAX)
+            word->text[word->length++] = c;
+    }
+    word->open = quote != '\0';
+    return line;
+}
+
+void options_init(const char *line, bool last_is_cut)
+{
+    static struct word word;
     bool warned = false;
     memset(values, 0, sizeof(values));
-    while (*line != '\0') {
-        size_t length = 0;
-        while (line[length] != ' ' && line[length] != '\0')
-            length++;
-        if (length > 0)
-            take_word(line, length, &warned);
-        line += length + (line[length] == ' ');
+    for (;;) {
+        while (is_separator(*line))
+            line++;
+        if (*line == '\0')
+            return;
+        line = read_word(line, &word);
+        if (word.length == 0)
+            continue;
+        if (*line == '\0' && last_is_cut)
+            warn("the command line was cut in the word '%s'%s: the word is "
+                 "ignored",
+                 word.text, word.length);
+        else if (word.open)
+            warn("the word '%s'%s has a quote without an end: it is ignored",
+                 word.text, word.length);
+        else
+            take_word(word.text, word.length, &warned);
     }
 }
 

@@ -1,16 +1,18 @@
-/* The kernel command line: words separated by spaces, `name` or `name=value`.
- * If a name occurs twice, the last one counts. */
+/* The kernel command line: words with spaces or tabs between, `name` or
+ * `name=value`; quotes and backslashes as GRUB's shell has them.
+ * Where a name comes twice, the last one counts. */
 #ifndef KERNEL_OPTIONS_H
 #define KERNEL_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Reads a command line, and forgets what was read before.  Warns of each word
- * that is no option; after the first one, also lists the options.  A value
- * longer than OPTION_VALUE_MAX - 1 characters is ignored with a warning. */
+/* Forgets what was read before, reads the line, and warns of each word that is
+ * no option, with the known ones.  A value that is longer than OPTION_VALUE_MAX
+ * - 1 is warned of and left out; so is the last word if it may lack its end,
+ * because the line was cut inside of it, and one with a quote that is open. */
 #define OPTION_VALUE_MAX 64
-void options_init(const char *command_line);
+void options_init(const char *command_line, bool last_is_cut);
 
 /* The value of an option; "" if it was given without one, NULL if it was not
  * given.  The name must be in the table in options.c (asserted). */

@@ -62,6 +62,18 @@ for my $machine (
     my $nonsense = passes('cpus=many', cpus => 2, args => 'selftest=smp cpus=many');
     like($nonsense, qr/cpus=many is not a number from 1 to 512/, 'is refused');
     like($nonsense, qr/^# smp +2 of 2 CPUs are up/m, 'and all are taken');
+    for my $word ('2x', '1,3', '0', '-1', '99999999999999999999', '') {
+        my $text = passes("cpus=$word", cpus => 3,
+            args => "selftest=smp cpus=$word");
+        like($text, qr/cpus=\Q$word\E is not a number from 1 to 512: all/,
+            "cpus=$word is refused");
+        like($text, qr/^# smp +3 of 3 CPUs are up/m, 'and all are taken');
+    }
+    # 1023 characters end in the middle of cpus=16
+    my $cut = passes('a cut word', cpus => 3,
+        args => 'selftest=smp ' . 'x' x 1003 . ' cpus=16');
+    like($cut, qr/cut in the word 'cpus=1': the word is ignored/, 'is named');
+    like($cut, qr/^# smp +3 of 3 CPUs are up/m, 'and not obeyed');
 }
 
 # Disabled ones are none, and identifiers need not follow each other.

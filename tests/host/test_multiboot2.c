@@ -279,8 +279,16 @@ static void strings(void **state)
     uint32_t offset = string_tag(MULTIBOOT2_TAG_CMDLINE, text);
     end();
     survives(MULTIBOOT2_STRING_CUT, MULTIBOOT2_TAG_CMDLINE, offset);
-    assert_true(info.command_line_cut);
+    assert_true(info.command_line_cut && info.command_word_cut);
     assert_int_equal(strlen(info.command_line), BOOT_COMMAND_LINE_MAX - 1);
+
+    text[BOOT_COMMAND_LINE_MAX - 1] = ' '; /* the last word is whole */
+    begin();
+    memory_tag();
+    offset = string_tag(MULTIBOOT2_TAG_CMDLINE, text);
+    end();
+    survives(MULTIBOOT2_STRING_CUT, MULTIBOOT2_TAG_CMDLINE, offset);
+    assert_true(info.command_line_cut && !info.command_word_cut);
 
     text[BOOT_COMMAND_LINE_MAX - 1] = '\0'; /* the longest that fits */
     begin();
@@ -296,7 +304,7 @@ static void strings(void **state)
     offset = tag(MULTIBOOT2_TAG_CMDLINE, "no end", 6);
     end();
     survives(MULTIBOOT2_UNTERMINATED, MULTIBOOT2_TAG_CMDLINE, offset);
-    assert_false(info.command_line_cut);
+    assert_true(!info.command_line_cut && info.command_word_cut);
     assert_string_equal(info.command_line, "no end");
 
     begin();
