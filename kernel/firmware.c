@@ -7,6 +7,7 @@
 #include "drivers/clock.h"
 #include "drivers/power.h"
 #include "kernel/console/log.h"
+#include "kernel/cpu/x86.h"
 #include "lib/bits.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
@@ -36,14 +37,82 @@ static bool is_memory(const struct memory_map *map, paddr_t address,
     return true;
 }
 
+/* ---- Above what boot/start32.asm mapped ---- */
+
+/* A GiB of addresses that the early page tables do not use; what lies higher in
+ * memory is shown there, 2 MiB after 2 MiB, until build_kernel_space. */
+#define WINDOW_SLOT 257 /* of the PML4: behind the direct map's first 512 GiB  \
+                         */
+#define WINDOW_START (DIRECT_MAP_BASE + (UINT64_C(1) << 39))
+#define WINDOW_PAGES 512
+
+#define PRESENT_WRITABLE 3u
+#define LARGE            (1u << 7)
+#define NO_EXECUTE       (UINT64_C(1) << 63)
+
+static struct {
+    uint64_t directory[WINDOW_PAGES] __attribute__((aligned(PAGE_SIZE)));
+    uint64_t directories[WINDOW_PAGES] __attribute__((aligned(PAGE_SIZE)));
+    unsigned used;
+} window;
+
+static paddr_t image_paddr(const void *in_image)
+{
+    return (uintptr_t)in_image - KERNEL_BASE;
+}
+
+static void open_window(void)
+{
+    uint64_t *top = phys_to_virt(read_cr3() & ~(uint64_t)(PAGE_SIZE - 1));
+    window.directories[0] = image_paddr(window.directory) | PRESENT_WRITABLE;
+    top[WINDOW_SLOT] = image_paddr(window.directories) | PRESENT_WRITABLE;
+}
+
+/* Pages of the window that show `count` times 2 MiB from there on; the first,
+ * or WINDOW_PAGES if there is no room.  Those that do by now are used again. */
+static unsigned show(paddr_t start, uint64_t count)
+{
+    unsigned run = 0;
+    for (unsigned i = 0; i < window.used; i++) {
+        uint64_t entry =
+            (start + run * SIZE_2M) | PRESENT_WRITABLE | LARGE | NO_EXECUTE;
+        /* the CPU sets bits 5 and 6, accessed and dirty */
+        bool same = (window.directory[i] & ~UINT64_C(0x60)) == entry;
+        run = same ? run + 1 : 0;
+        if (run == count)
+            return i + 1 - run;
+    }
+    if (count > WINDOW_PAGES - window.used)
+        return WINDOW_PAGES;
+    if (window.used == 0)
+        open_window();
+    unsigned first = window.used;
+    for (; count > 0; count--, start += SIZE_2M)
+        window.directory[window.used++] =
+            start | PRESENT_WRITABLE | LARGE | NO_EXECUTE;
+    return first;
+}
+
+static const uint8_t *view_high(paddr_t address, paddr_t end)
+{
+    paddr_t start = align_down(address, SIZE_2M);
+    unsigned page = show(start, (align_up(end, SIZE_2M) - start) / SIZE_2M);
+    if (page == WINDOW_PAGES)
+        return NULL;
+    /* the address is not in any TLB: no entry for it was there before */
+    return (const uint8_t *)(WINDOW_START + page * SIZE_2M + (address - start));
+}
+
 static const uint8_t *view(void *context, paddr_t address, uint64_t bytes)
 {
-    if (address >= EARLY_MAPPED || bytes > EARLY_MAPPED - address)
+    const struct memory_map *map = context;
+    if (address >= map->limit || bytes > map->limit - address)
         return NULL;
     paddr_t end = address + bytes;
-    if (end > LOW_END && !is_memory(context, address, end))
+    if (end > LOW_END && !is_memory(map, address, end))
         return NULL;
-    return phys_to_virt(address);
+    return end <= EARLY_MAPPED ? phys_to_virt(address)
+                               : view_high(address, end);
 }
 
 static void log_problems(void)

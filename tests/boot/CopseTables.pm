@@ -10,6 +10,7 @@ package CopseTables;
 # words of it are pointers (qemu, hw/acpi/bios-linker-loader.c).
 use strict;
 use warnings;
+no warnings 'portable'; # addresses have 64 bits
 
 # A table of ACPI: its bytes, with the checksum right.
 sub table {

@@ -3,6 +3,7 @@
 # them, and what the machine makes of it.
 use strict;
 use warnings;
+no warnings 'portable'; # addresses have 64 bits
 use Test::More;
 use File::Temp qw(tempdir);
 use CopseBoot;
@@ -118,6 +119,26 @@ for my $address (0, 0xfec00000, 0xfee01000) {
         'SRAT: 0x400ff000-0xc00fefff of domain 1 overlaps 0x100000-0x400fffff'
             . ' of domain 0, which came first and has what both claim'
     ], 'is named') or diag($text);
+}
+
+# Tables above 4 GiB, one across a border of 2 MiB, two close to each other.
+{
+    my $srat = CopseTables::srat(CopseTables::place(7, 0),
+        CopseTables::place(9, 1), CopseTables::memory(7, 0, 0x100000000),
+        CopseTables::memory(9, 0x100000000, 0x100000000));
+    for my $places (['0x13fe00000', '0x13fe01000'],
+        ['0x13fdfffe0', '0x13fc00000'], ['0x11fffffe0', '0x11fffff00'])
+    {
+        my $text = boot("tables at @$places",
+            [$places->[0] => CopseTables::madt(@two), $places->[1] => $srat],
+            mem => '5G', args => 'loglevel=debug', command => 'cpus');
+        like($text, qr/^# acpi +APIC at $places->[0], /m, 'the MADT is read');
+        like($text, qr/^# acpi +SRAT at $places->[1], /m, 'and SRAT');
+        cpus_up($text, 2, 2, 'tables above 4 GiB');
+        like($text, qr/^# acpi .* 2 processors \(0 disabled\), 2 nodes$/m,
+            'two nodes');
+        is_deeply([warnings_of('acpi', $text)], [], 'and nothing to say');
+    }
 }
 
 # Those that are absent are waited for together.
