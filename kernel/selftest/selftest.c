@@ -144,13 +144,21 @@ static void print_suites(void)
     printf("\n");
 }
 
+/* Which tests have failed: they have been told by their own names. */
+#define TESTS_MAX 256
+static bool has_failed[TESTS_MAX];
+
+/* All tests but those that failed: what such a one leaves undone is its own
+ * failure.  One that fails only now is told here. */
 static void run_all_tests(void)
 {
-    for (unsigned i = 0; i < test_count(); i++)
-        if (selected(selftests_start[i], "")) {
-            selftests_start[i]->run();
-            heap_trim(heap_kernel()); /* as it was when each was run alone */
-        }
+    for (unsigned i = 0; i < test_count() && !current.failed; i++) {
+        const struct selftest *test = selftests_start[i];
+        if (!selected(test, "") || (i < TESTS_MAX && has_failed[i]))
+            continue;
+        test->run();
+        heap_trim(heap_kernel()); /* as it was when each was run alone */
+    }
 }
 
 /* Runs all tests once more, and holds the frames that are free then against
@@ -188,6 +196,8 @@ bool selftest_run(const char *suite, const struct boot_info *info)
         run_test(test);
         print_result(test, ++number);
         failures += current.failed;
+        if (i < TESTS_MAX)
+            has_failed[i] = current.failed;
     }
     if (all) {
         run_whole_suite();

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use Test::More;
+use File::Temp qw(tempdir);
 use CopseBoot;
 use CopseMatrix;
 
@@ -58,6 +59,25 @@ for my $cell (grep { $_->{core} } CopseMatrix::cells()) {
     is($run->finish, CopseBoot::FAILURE, 'selftest=nonsense fails');
     like($run->text, qr/there is no suite 'nonsense'/, 'and says why');
     like($run->text, qr/suites:.* frame/, 'and names those there are');
+}
+
+# One test that fails is one failure: the frames are judged all the same.  Here
+# it is one that goes on as a test that fails on purpose does (jmp).
+{
+    my $dir = tempdir(TMPDIR => 1, CLEANUP => 1);
+    my $elf = CopseBoot::slurp("$CopseBoot::build/copse.elf");
+    my $from = CopseBoot::offset_of('map_holds_its_invariant');
+    my $to = CopseBoot::offset_of('broken_expects_too_much');
+    CopseBoot::patch($elf, 'map_holds_its_invariant',
+        "\xe9" . pack 'V', ($to - $from - 5) & 0xffffffff);
+    CopseBoot::spew("$dir/copse.elf", $elf);
+    my $run = CopseBoot->start(args => 'selftest', seconds => 120,
+        kernel => "$dir/copse.elf");
+    is($run->finish, CopseBoot::FAILURE, 'one test fails') or diag($run->text);
+    is_deeply([$run->text =~ /^not ok \d+ - (.*)$/mg],
+        ['map: holds_its_invariant'], 'and is the only failure');
+    like($run->text, qr/^ok \d+ - all: leave_as_many_frames_free$/m,
+        'the frames are judged');
 }
 
 done_testing();
