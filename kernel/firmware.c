@@ -41,8 +41,9 @@ static bool is_memory(const struct memory_map *map, paddr_t address,
 
 /* A GiB of addresses that the early page tables do not use; what lies higher in
  * memory is shown there, 2 MiB after 2 MiB, until build_kernel_space. */
-#define WINDOW_SLOT 257 /* of the PML4: behind the direct map's first 512 GiB  \
-                         */
+#define WINDOW_SLOT                                                            \
+    257 /* of the PML4: behind the direct map's first 512 GiB                  \
+         */
 #define WINDOW_START (DIRECT_MAP_BASE + (UINT64_C(1) << 39))
 #define WINDOW_PAGES 512
 
@@ -149,6 +150,61 @@ static void log_overlaps(void)
                  acpi.overlap_count - ACPI_OVERLAPS_MAX);
 }
 
+_Static_assert(ACPI_NODES_MAX == PLATFORM_NODES_MAX, "nodes are its domains");
+
+unsigned firmware_memory_node(paddr_t address)
+{
+    for (unsigned i = 0; i < acpi.node_memory_count; i++)
+        if (address >= acpi.node_memory[i].start &&
+            address < acpi.node_memory[i].end)
+            return acpi.node_memory[i].node;
+    return 0;
+}
+
+/* Where the node changes first behind an address, at `end` at the latest. */
+static paddr_t node_border(paddr_t address, paddr_t end)
+{
+    for (unsigned i = 0; i < acpi.node_memory_count; i++) {
+        const struct acpi_node_memory *memory = &acpi.node_memory[i];
+        if (memory->start > address && memory->start < end)
+            end = memory->start;
+        if (memory->end > address && memory->end < end)
+            end = memory->end;
+    }
+    return end;
+}
+
+/* The frame allocator takes a GiB as one node's, that of its first frame.  Says
+ * what of free memory is another's. */
+static void log_borders(const struct memory_map *map)
+{
+    uint64_t gib = UINT64_MAX;
+    uint32_t node = 0;
+    for (unsigned i = 0; i < map->count && acpi.node_count > 1; i++) {
+        paddr_t at = map->range[i].start;
+        if (!memory_type_is_free(map->range[i].type))
+            continue;
+        while (at < map->range[i].end) {
+            if (at / GIB != gib) {
+                gib = at / GIB;
+                node = firmware_memory_node(at);
+            }
+            paddr_t end = map->range[i].end;
+            if (end > (gib + 1) * GIB)
+                end = (gib + 1) * GIB;
+            end = node_border(at, end);
+            if (firmware_memory_node(at) != node)
+                log_line(LOG_WARNING, "acpi",
+                         "SRAT: a border of nodes inside a GiB: 0x%lx-0x%lx, "
+                         "%lu KiB, of domain %u are taken as domain %u's",
+                         at, end - 1, (end - at) / KIB,
+                         acpi.domain[firmware_memory_node(at)],
+                         acpi.domain[node]);
+            at = end;
+        }
+    }
+}
+
 static void log_tables(void)
 {
     for (unsigned i = 0; i < acpi.table_count; i++)
@@ -166,6 +222,7 @@ void firmware_read(const struct boot_info *info)
     acpi_read(&acpi, &memory, info->rsdp.bytes, info->rsdp.length);
     log_problems();
     log_overlaps();
+    log_borders(&info->map);
     if (acpi.found)
         log_tables();
     else
@@ -218,17 +275,6 @@ void firmware_use(void)
                  clock_ticks_per_ms(), clock_source());
     else
         log_line(LOG_WARNING, "clock", "no clock runs: times are not known");
-}
-
-_Static_assert(ACPI_NODES_MAX == PLATFORM_NODES_MAX, "nodes are its domains");
-
-unsigned firmware_memory_node(paddr_t address)
-{
-    for (unsigned i = 0; i < acpi.node_memory_count; i++)
-        if (address >= acpi.node_memory[i].start &&
-            address < acpi.node_memory[i].end)
-            return acpi.node_memory[i].node;
-    return 0;
 }
 
 const struct acpi *firmware_acpi(void)

@@ -141,6 +141,19 @@ for my $address (0, 0xfec00000, 0xfee01000) {
     }
 }
 
+# A border of two nodes inside a GiB: the size of what is counted wrong is told.
+{
+    my $run = CopseBoot->start(args => '', cpus => 2, mem => '3G', qemu => [map {
+        ('-object', "memory-backend-ram,id=m$_,size=1536M", '-numa',
+            "node,memdev=m$_,cpus=$_") } 0, 1]);
+    ok($run->expect(qr/copse> \z/), 'two nodes of 1536 MiB');
+    is_deeply([warnings_of('acpi', $run->text)], [
+        'SRAT: a border of nodes inside a GiB: 0x60000000-0x7fffffff,'
+            . ' 524288 KiB, of domain 1 are taken as domain 0\'s'
+    ], 'the border is told') or diag($run->text);
+    $run->stop;
+}
+
 # Those that are absent are waited for together.
 {
     my $text = boot('38 absent', [APIC => CopseTables::madt(@two,
