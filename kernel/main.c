@@ -9,6 +9,7 @@
 #include "kernel/console/console.h"
 #include "kernel/console/log.h"
 #include "kernel/cpu/cpu.h"
+#include "kernel/cpu/mtrr.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/stacks.h"
@@ -126,6 +127,7 @@ static void read_tables(void)
     if (clock != NULL && !clock_use_only(clock))
         log_line(LOG_WARNING, "options", "clock=%s is none of pit, pm, hpet",
                  clock);
+    mtrr_name_slow_memory(&boot_info.map);
     firmware_read(&boot_info);
     smp_plan(firmware_acpi(), wanted_cpus());
 }

@@ -3,7 +3,10 @@
 
 #include <stdint.h>
 
+#include "kernel/console/log.h"
+#include "kernel/cpu/cpu.h"
 #include "kernel/cpu/x86.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 
 #define CPUID_MTRR (1u << 12) /* of leaf 1, edx */
@@ -87,4 +90,81 @@ bool mtrr_adopt(void)
     tlb_flush_local();
     write_cr0(cr0);
     return true;
+}
+
+/* ---- Memory that is not cached ---- */
+
+/* Section 11.11.2: types, and the fields of a variable register. */
+enum { TYPE_UNCACHED = 0, TYPE_WRITE_THROUGH = 4, TYPE_WRITE_BACK = 6 };
+#define TYPE_MASK  0xffu
+#define MASK_VALID (UINT64_C(1) << 11)
+#define ADDRESS(r) ((r) & ~(uint64_t)(PAGE_SIZE - 1))
+
+/* Of `address`, above the first MiB, by the variable registers and the default;
+ * *end becomes the next address where that may change.  Section 11.11.4.1:
+ * where several overlap, uncached wins, then write-through. */
+static unsigned type_at(const struct mtrrs *m, paddr_t address, paddr_t *end)
+{
+    uint64_t all = (UINT64_C(1) << cpu_get()->paddr_bits) - 1;
+    bool found = false;
+    unsigned type = TYPE_WRITE_BACK;
+    for (unsigned i = 0; i < variable_count(m->cap); i++) {
+        uint64_t base = m->variable[2 * i], mask = m->variable[2 * i + 1];
+        uint64_t bits = ADDRESS(mask) & all;
+        if (!(mask & MASK_VALID) || bits == 0)
+            continue;
+        /* the lowest bit of the mask is the size of a range */
+        uint64_t size = bits & -bits;
+        paddr_t border = (address / size + 1) * size;
+        if (border < *end)
+            *end = border;
+        if ((address & bits) != (ADDRESS(base) & bits))
+            continue;
+        unsigned its = base & TYPE_MASK;
+        if (!found || its == TYPE_UNCACHED ||
+            (its == TYPE_WRITE_THROUGH && type != TYPE_UNCACHED))
+            type = its;
+        found = true;
+    }
+    return found ? type : (unsigned)(m->def_type & TYPE_MASK);
+}
+
+static void name_slow(paddr_t start, paddr_t end)
+{
+    if (start < end)
+        log_line(LOG_WARNING, "mtrr",
+                 "0x%lx-0x%lx, %lu KiB of RAM, is not cached, as the firmware "
+                 "set the MTRRs: it is used, and slow",
+                 start, end - 1, (end - start) / KIB);
+}
+
+void mtrr_name_slow_memory(const struct memory_map *map)
+{
+    static struct mtrrs own;
+    read_all(&own);
+    if (own.present && !(own.def_type & DEF_TYPE_ENABLE)) {
+        /* qboot does so; an emulator does not mind */
+        log_line(LOG_INFO, "mtrr",
+                 "the firmware left the MTRRs off: by the CPU's manual, no "
+                 "memory is cached");
+        return;
+    }
+    for (unsigned i = 0; own.present && i < map->count; i++) {
+        const struct memory_range *range = &map->range[i];
+        paddr_t slow = range->end; /* from here on it is, so far */
+        if (!memory_type_is_free(range->type) || range->start < MIB)
+            continue;
+        for (paddr_t at = range->start; at < range->end;) {
+            paddr_t end = range->end;
+            bool is_slow = type_at(&own, at, &end) != TYPE_WRITE_BACK;
+            if (is_slow && slow == range->end)
+                slow = at;
+            if (!is_slow && slow != range->end) {
+                name_slow(slow, at);
+                slow = range->end;
+            }
+            at = end;
+        }
+        name_slow(slow, range->end);
+    }
 }

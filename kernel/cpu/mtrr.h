@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+#include "mm/memory_map.h"
+
 /* Takes this CPU's as those that all should have: on CPU 0, before the others
  * are started.  Nothing on a CPU that has none. */
 void mtrr_take(void);
@@ -19,5 +21,9 @@ bool mtrr_is_same(void);
 /* Gives this CPU what mtrr_take took, if it has something else; whether it had.
  * Interrupts must be off. */
 bool mtrr_adopt(void);
+
+/* Names in the log the free memory that this CPU's MTRRs leave other than
+ * write-back: it works, but each access goes out to it.  On CPU 0. */
+void mtrr_name_slow_memory(const struct memory_map *map);
 
 #endif
