@@ -31,7 +31,6 @@ static void clear_all(struct frame_tree *tree)
         map_clear(tree, FREE_2M, g);
         map_clear(tree, SOME_4K_IN_2M, g);
     }
-    //@ assert middle: middle_is_clear(tree, gibs(tree));
     //@ LOOP_CLEAR_LEAVES(tree, i)
     for (uint32_t i = 0; i < tree->gib_count * SET512_MEMBERS; i++)
         map_clear(tree, FREE_4K, i);
@@ -54,7 +53,6 @@ static void hold_all_1g(struct frame_tree *tree)
         map_fill(tree, FREE_2M, g);
         map_clear(tree, SOME_4K_IN_2M, g);
     }
-    //@ assert middle: middle_is_whole(tree, gibs(tree));
     map_fill_all(tree, FREE_4K, tree->gib_count * SET512_MEMBERS);
     //@ STEPS_ALL_HELD(tree)
 }
