@@ -491,6 +491,80 @@ static void test_misuse_is_named_with_full_checks(void **state)
     name_misuse(HEAP_CHECKS_FULL);
 }
 
+/* Of any kind of block; a layout that differs in a bit that no note has room
+ * for is as wrong as one that differs in another. */
+
+static struct layout told;
+
+static void dealloc_as_told(void)
+{
+    heap_dealloc_in(&heap, block, told);
+}
+
+static void realloc_as_told(void)
+{
+    heap_realloc_in(&heap, block, told, told.size + 1);
+}
+
+static void assert_wrong(struct layout wrong)
+{
+    told = wrong;
+    expect_assert_failure(dealloc_as_told());
+    assert_report("HEAP_WRONG_LAYOUT", block);
+    /* what no heap would serve may be refused before it is compared */
+    wrong.size++;
+    if (layout_error(wrong))
+        return;
+    expect_assert_failure(realloc_as_told());
+    assert_report("HEAP_WRONG_LAYOUT", block);
+}
+
+static void name_wrong_layouts(struct layout right)
+{
+    const size_t high[] = {(size_t)1 << 15, (size_t)1 << 19, (size_t)1 << 31,
+                           (size_t)1 << 32, (size_t)1 << 40, (size_t)1 << 63};
+
+    block = heap_alloc_in(&heap, right);
+    assert_non_null(block);
+    for (size_t i = 0; i < COUNT_OF(high); i++) {
+        assert_wrong((struct layout){right.size, high[i]});
+        assert_wrong((struct layout){right.size, high[i] | right.align});
+        assert_wrong((struct layout){right.size | high[i], right.align});
+    }
+    for (size_t factor = 3; factor < 40; factor += 2)
+        assert_wrong((struct layout){right.size, right.align * factor});
+    for (size_t less = 128; less < right.size; less += 128)
+        assert_wrong((struct layout){right.size - less, right.align * 3});
+    assert_wrong((struct layout){right.size, 0});
+    assert_wrong((struct layout){right.size, right.align - 1});
+    assert_wrong((struct layout){right.size + 1024, right.align});
+    heap_dealloc_in(&heap, block, right);
+}
+
+static void name_all_wrong_layouts(enum heap_checks checks)
+{
+    static const struct layout right[] = {
+        {1, 1}, {8, 8}, {16, 16}, {24, 8}, {100, 64}, {1000, 2}, {2000, 16},
+        {5000, 8},
+    };
+
+    heap_set_checks(checks);
+    for (size_t step = 0; next_heap(&heap, &step);) {
+        for (size_t i = 0; i < COUNT_OF(right); i++)
+            name_wrong_layouts(right[i]);
+        assert_int_equal(heap_stats(&heap).blocks, 0);
+        assert_null(heap_check(&heap).what);
+    }
+    heap_set_checks(HEAP_CHECKS_BASIC);
+}
+
+static void test_layouts_that_are_none_are_named(void **state)
+{
+    (void)state;
+    name_all_wrong_layouts(HEAP_CHECKS_BASIC);
+    name_all_wrong_layouts(HEAP_CHECKS_FULL);
+}
+
 static void test_a_report_tells_block_and_size(void **state)
 {
     char text[64];
@@ -1014,6 +1088,7 @@ int main(void)
         TEST(test_before_there_is_a_kernel_heap),
         TEST(test_misuse_is_named),
         TEST(test_misuse_is_named_with_full_checks),
+        TEST(test_layouts_that_are_none_are_named),
         TEST(test_a_report_tells_block_and_size),
         TEST(test_an_overrun_is_found_on_free),
         TEST(test_statistics_are_checked),

@@ -5,39 +5,51 @@
 #include "lib/string.h"
 #include "mm/heap/slab/large.h"
 
+/* Whether a block of a slab is known to be all 0. */
+static bool is_zeroed(const struct slab_heap *slabs, const void *block,
+                      const struct slab_order *order)
+{
+    if (!slabs->trusting)
+        return order->zeroed;
+    return slab_class_of(slabs, block) > SIZE_CLASS_SMALL &&
+           *slab_note(slabs, (vaddr_t)block) == NOTE_FRESH;
+}
+
 static void *allocate_slowly(struct heap *heap, struct layout layout,
                              bool clear)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    enum mm_error error = layout_error(layout);
+    struct slab_order order;
     void *block = NULL;
 
-    if (!error && layout.size > heap->region.limit)
-        error = MM_OUT_OF_MEMORY;
-    if (error) {
-        heap_refuse(heap, error);
+    order.layout = layout;
+    order.error = layout_error(layout);
+    if (!order.error && layout.size > heap->region.limit)
+        order.error = MM_OUT_OF_MEMORY;
+    if (order.error) {
+        heap_refuse(heap, order.error);
         return NULL;
     }
-    struct slab_order order = {.layout = layout};
     size_t need = size_class_need(layout);
     bool large =
         need > SIZE_CLASS_BYTES_MAX || layout.align > SIZE_CLASS_ALIGN_MAX;
     unsigned number = large ? 0 : size_class(need);
 
-    block = large ? large_alloc(heap, layout, clear, &error)
-                  : slab_supply(heap, number, &order, &error);
+    block = large ? large_alloc(heap, layout, clear, &order.error)
+                  : slab_supply(heap, number, &order);
     /* a handler that must not wait has not seen all memory */
-    if (!block && error == MM_OUT_OF_MEMORY && !cpu_order_allows(CPU_RANK_STOP))
-        error = MM_BUSY;
-    if (!block && error == MM_OUT_OF_MEMORY && slab_reclaim(heap))
-        block = large ? large_alloc(heap, layout, clear, &error)
-                      : slab_supply_direct(heap, number, &order, &error);
+    if (!block && order.error == MM_OUT_OF_MEMORY &&
+        !cpu_order_allows(CPU_RANK_STOP))
+        order.error = MM_BUSY;
+    if (!block && order.error == MM_OUT_OF_MEMORY && slab_reclaim(heap))
+        block = large ? large_alloc(heap, layout, clear, &order.error)
+                      : slab_supply_direct(heap, number, &order);
     if (!block && !large)
         block = slab_supply_larger(heap, number, &order);
     if (!block) {
-        heap_refuse(heap, error);
+        heap_refuse(heap, order.error);
         __atomic_fetch_add(&slabs->class[number].failures, 1, __ATOMIC_RELAXED);
-    } else if (!large && clear && !order.zeroed)
+    } else if (!large && clear && !is_zeroed(slabs, block, &order))
         memset(block, 0, layout.size);
     return block;
 }
@@ -77,21 +89,30 @@ static struct heap_block slab_claimed(const struct heap *heap,
     return block;
 }
 
-/* Frees a block that the fast path did not; makes sure first that it is one. */
+/* Makes sure that it is one first. */
+__attribute__((noinline)) static void
+free_claimed(struct heap *heap, unsigned number, const struct heap_claim *claim)
+{
+    struct heap_block block = slab_claimed(heap, claim);
+
+    if (!slab_is_class(number))
+        large_free(heap, block.start);
+    else if (!slab_return(heap, number, block.start))
+        heap_report(heap, HEAP_DOUBLE_FREE, claim, &block);
+}
+
+/* Frees a block that the fast path did not. */
 void slab_free_slow(struct heap *heap, const void *pointer,
                     const struct layout *layout, const void *caller)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    struct heap_claim claim = {pointer, layout, caller};
-    struct heap_block block = {.start = (void *)(vaddr_t)pointer};
     unsigned number = slab_class_of(slabs, pointer);
 
-    if (!slabs->trusting || !slab_is_class(number))
-        block = slab_claimed(heap, &claim);
-    if (!slab_is_class(number))
-        large_free(heap, block.start);
-    else if (!slab_return(heap, number, block.start))
-        heap_report(heap, HEAP_DOUBLE_FREE, &claim, &block);
+    if (slabs->trusting && slab_is_class(number))
+        (void)slab_return(heap, number, (void *)(vaddr_t)pointer);
+    else
+        free_claimed(heap, number,
+                     &(struct heap_claim){pointer, layout, caller});
 }
 
 __attribute__((noinline)) static void
@@ -211,7 +232,7 @@ put_fast(struct slab_heap *slabs, void *block, enum note_kind kind,
     uint8_t *note = slab_note(slabs, (vaddr_t)block);
     uint32_t found = note_get(kind, note);
 
-    if (unlikely(layout ? found != note_make(kind, *layout)
+    if (unlikely(layout ? !note_is(kind, found, layout)
                         : !(found & NOTE_LIVE)))
         return false;
     struct slab_cpu *cpu = slab_this_cpu(slabs);
@@ -259,12 +280,9 @@ __attribute__((noinline)) static void dealloc_other(struct heap *heap,
     struct slab_heap *slabs = slab_heap(heap);
     unsigned number = class_of(slabs, pointer);
 
-    if (number == 1 && layout.size - 1 < HEAP_GRANULE &&
-        layout.align <= HEAP_GRANULE &&
-        put_fast(slabs, pointer, NOTE_TINY, 1, &layout))
+    if (number == 1 && put_fast(slabs, pointer, NOTE_TINY, 1, &layout))
         return;
     if (number > SIZE_CLASS_SMALL && number < SIZE_CLASSES &&
-        layout.size - 1 < SIZE_CLASS_BYTES_MAX &&
         put_fast(slabs, pointer, NOTE_MEDIUM, number, &layout))
         return;
     free_sized_slow(heap, pointer, layout, caller);
@@ -276,8 +294,7 @@ static void slab_dealloc(struct heap *heap, void *pointer, struct layout layout,
     struct slab_heap *slabs = slab_heap(heap);
     unsigned number = class_of(slabs, pointer);
 
-    if (unlikely(number - 2 > SIZE_CLASS_SMALL - 2 ||
-                 layout.size - 1 >= SIZE_CLASS_SMALL_BYTES)) {
+    if (unlikely(number - 2 > SIZE_CLASS_SMALL - 2)) {
         dealloc_other(heap, pointer, layout, caller);
         return;
     }
@@ -336,7 +353,7 @@ static bool resize_fast(struct heap *heap, const struct heap_claim *claim,
         return true;
     enum note_kind kind = note_kind(number);
     uint8_t *note = slab_note(slabs, at);
-    if (note_get(kind, note) != note_make(kind, *claim->layout))
+    if (!note_is(kind, note_get(kind, note), claim->layout))
         return false;
     note_set(kind, note, note_make(kind, layout));
     return true;

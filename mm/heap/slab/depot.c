@@ -147,12 +147,12 @@ static bool load_empty(struct heap *heap, struct slab_cpu *cpu, unsigned number)
  * CPU may be in the middle of its section, or be another one's if this has
  * none. */
 static void *take_live(struct heap *heap, unsigned number,
-                       struct slab_order *order, enum mm_error *error)
+                       struct slab_order *order)
 {
     struct slab_heap *slabs = slab_heap(heap);
     void *block;
 
-    if (slab_take(heap, number, &block, 1, error) == 0)
+    if (slab_take(heap, number, &block, 1, &order->error) == 0)
         return NULL;
     slab_note_live(slabs, number, block, order);
     /* relaxed: a count */
@@ -162,61 +162,48 @@ static void *take_live(struct heap *heap, unsigned number,
 
 /* A block of this class straight from a slab. */
 void *slab_supply_direct(struct heap *heap, unsigned number,
-                         struct slab_order *order, enum mm_error *error)
+                         struct slab_order *order)
 {
     if (!slab_lock(slab_heap(heap), number)) {
-        *error = MM_BUSY;
+        order->error = MM_BUSY;
         return NULL;
     }
-    void *block = take_live(heap, number, order, error);
+    void *block = take_live(heap, number, order);
     slab_unlock(heap, number);
     return block;
 }
 
 /* The same by way of the magazines, where that can be. */
-void *slab_supply(struct heap *heap, unsigned number, struct slab_order *order,
-                  enum mm_error *error)
+void *slab_supply(struct heap *heap, unsigned number, struct slab_order *order)
 {
     struct slab_cpu *cpu = slab_this_cpu(slab_heap(heap));
     void *block = NULL;
 
     if (cpu_section_enter(&cpu->section)) {
-        if (load_full(heap, cpu, number, error) &&
+        if (load_full(heap, cpu, number, &order->error) &&
             slab_pop(&cpu->loaded[number], &block)) {
             slab_note_live(slab_heap(heap), number, block, order);
             cpu->allocations++;
         }
         cpu_section_leave(&cpu->section);
     }
-    return block ? block : slab_supply_direct(heap, number, order, error);
-}
-
-/* False: no magazine of this CPU takes it.  *live as slab_return's answer. */
-static bool return_by_magazine(struct heap *heap, unsigned number, void *block,
-                               bool *live)
-{
-    struct slab_heap *slabs = slab_heap(heap);
-    struct slab_cpu *cpu = slab_this_cpu(slabs);
-
-    if (!cpu_section_enter(&cpu->section))
-        return false;
-    bool room = load_empty(heap, cpu, number);
-    if (room) {
-        *live = slab_note_free(slabs, number, block);
-        if (*live && !slab_push(cpu, &cpu->loaded[number], block))
-            ASSERT(false, "no room in a magazine of class %u", number);
-    }
-    cpu_section_leave(&cpu->section);
-    return room;
+    return block ? block : slab_supply_direct(heap, number, order);
 }
 
 bool slab_return(struct heap *heap, unsigned number, void *block)
 {
     struct slab_heap *slabs = slab_heap(heap);
-    bool live;
+    struct slab_cpu *cpu = slab_this_cpu(slabs);
+    bool live = true;
 
-    if (return_by_magazine(heap, number, block, &live))
-        return live;
+    if (cpu_section_enter(&cpu->section)) {
+        bool room = load_empty(heap, cpu, number);
+        if (room && (live = slab_note_free(slabs, number, block)))
+            (void)slab_push(cpu, &cpu->loaded[number], block);
+        cpu_section_leave(&cpu->section);
+        if (room)
+            return live;
+    }
     bool locked = slab_lock(slabs, number);
     live = slab_note_free(slabs, number, block);
     if (live && locked)
@@ -313,7 +300,7 @@ void *slab_supply_larger(struct heap *heap, unsigned number,
             continue;
         for (unsigned j = 0; !block && j < SLAB_LISTS; j++)
             if (class->partial[j])
-                block = take_live(heap, i, order, &(enum mm_error){0});
+                block = take_live(heap, i, order);
         slab_unlock(heap, i);
     }
     return block;

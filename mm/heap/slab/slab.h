@@ -210,6 +210,22 @@ static inline struct layout note_layout(enum note_kind kind, uint32_t note)
         (size_t)1 << (note & 0x7f)};
 }
 
+/* Whether a note is that of a live block of this layout, which may be anything:
+ * its alignment none, its size too large for any note. */
+static inline bool note_is(enum note_kind kind, uint32_t note,
+                           const struct layout *layout)
+{
+    size_t size = layout->size - 1;
+    struct layout known = note_layout(kind, note);
+
+    if (kind == NOTE_SMALL) /* the usual one: as in note_make */
+        return size < SIZE_CLASS_SMALL_BYTES &&
+               (((size + (size & 0x380) + NOTE_LIVE) ^ note) & 0x7ff) == 0 &&
+               layout->align == (size_t)1 << (note >> 11);
+    return note & NOTE_LIVE && layout->size == known.size &&
+           layout->align == known.align;
+}
+
 /* The note of a block is where the first of its granules is counted: so its
  * address follows from the block's by one shift, whatever its class. */
 static inline uint8_t *slab_note(const struct slab_heap *slabs, vaddr_t at)
@@ -225,10 +241,11 @@ static inline bool slab_has_notes(const struct slab_heap *slabs,
     return !slabs->trusting || number > SIZE_CLASS_SMALL;
 }
 
-/* What a block is taken for, and whether it turned out to be all 0. */
+/* What a block is taken for, and what became of it. */
 struct slab_order {
     struct layout layout;
-    bool zeroed;
+    enum mm_error error; /* why there is none */
+    bool zeroed;         /* it is all 0; told where blocks are not trusted */
 };
 
 /* Whether a block is live changes in the section of the CPU that has it in its
@@ -242,9 +259,10 @@ static inline void slab_note_live(const struct slab_heap *slabs,
     enum note_kind kind = note_kind(number);
     uint8_t *note = slab_note(slabs, (vaddr_t)block);
 
-    order->zeroed = slab_has_notes(slabs, number) && *note == NOTE_FRESH;
-    if (!slabs->trusting)
-        note_set(kind, note, note_make(kind, order->layout));
+    if (slabs->trusting)
+        return;
+    order->zeroed = *note == NOTE_FRESH;
+    note_set(kind, note, note_make(kind, order->layout));
 }
 
 /* False: it is not live any more. */
@@ -496,10 +514,9 @@ void slab_disown(struct heap *heap, void *block, size_t bytes);
 /* A block of a class, live from now on, by way of this CPU's magazines where
  * that can be; or straight from a slab; or of a larger class, as there is no
  * page for a new slab.  NULL, with the reason, if there is none. */
-void *slab_supply(struct heap *heap, unsigned number, struct slab_order *order,
-                  enum mm_error *error);
+void *slab_supply(struct heap *heap, unsigned number, struct slab_order *order);
 void *slab_supply_direct(struct heap *heap, unsigned number,
-                         struct slab_order *order, enum mm_error *error);
+                         struct slab_order *order);
 void *slab_supply_larger(struct heap *heap, unsigned number,
                          struct slab_order *order);
 
