@@ -252,17 +252,15 @@ struct slab_order {
  * magazine, or with its class's lock held: so whoever has stopped all CPUs and
  * has all locks finds each block in a slab, in a magazine, or live. */
 
+void slab_write_note(const struct slab_heap *slabs, unsigned number,
+                     const void *block, struct slab_order *order);
+
 static inline void slab_note_live(const struct slab_heap *slabs,
                                   unsigned number, const void *block,
                                   struct slab_order *order)
 {
-    enum note_kind kind = note_kind(number);
-    uint8_t *note = slab_note(slabs, (vaddr_t)block);
-
-    if (slabs->trusting)
-        return;
-    order->zeroed = *note == NOTE_FRESH;
-    note_set(kind, note, note_make(kind, order->layout));
+    if (!slabs->trusting)
+        slab_write_note(slabs, number, block, order);
 }
 
 /* False: it is not live any more. */

@@ -251,6 +251,16 @@ void slab_put(struct heap *heap, unsigned number, void *block)
         slab_relink(class, slab);
 }
 
+void slab_write_note(const struct slab_heap *slabs, unsigned number,
+                     const void *block, struct slab_order *order)
+{
+    enum note_kind kind = note_kind(number);
+    uint8_t *note = slab_note(slabs, (vaddr_t)block);
+
+    order->zeroed = *note == NOTE_FRESH;
+    note_set(kind, note, note_make(kind, order->layout));
+}
+
 /* ---- The locks of classes ---- */
 
 bool slab_lock(struct slab_heap *slabs, unsigned number)
