@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "kernel/console/console.h"
+#include "lib/assert.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "mm/frame.h"
@@ -44,6 +45,12 @@ void selftest_skip(const char *reason)
 static unsigned test_count(void)
 {
     return (unsigned)(selftests_end - selftests_start);
+}
+
+/* A suite by itself is run together only if it is this one. */
+static bool is_run_together(const char *suite)
+{
+    return *suite == '\0' || strcmp(suite, "broken") == 0;
 }
 
 /* All suites but "broken", which shows what a failure looks like and so is run
@@ -103,6 +110,10 @@ static void check_the_house(void)
  */
 #define RUNS_THAT_GROW 3
 
+/* Those that failed by themselves, by their numbers. */
+#define SELFTESTS_MAX 512
+static bool has_failed[SELFTESTS_MAX];
+
 /* Runs it until it leaves as many frames free as it found; says so in the name
  * of what was run if it never does. */
 static void run_without_loss(void (*run)(void), const char *what)
@@ -144,21 +155,17 @@ static void print_suites(void)
     printf("\n");
 }
 
-/* Which tests have failed: they have been told by their own names. */
-#define TESTS_MAX 256
-static bool has_failed[TESTS_MAX];
+static const char *whole_of; /* the suite, or "" for all */
 
-/* All tests but those that failed: what such a one leaves undone is its own
- * failure.  One that fails only now is told here. */
+/* But for those that failed by themselves: that is told, and what they leave
+ * behind half done is no fault of the others. */
 static void run_all_tests(void)
 {
-    for (unsigned i = 0; i < test_count() && !current.failed; i++) {
-        const struct selftest *test = selftests_start[i];
-        if (!selected(test, "") || (i < TESTS_MAX && has_failed[i]))
-            continue;
-        test->run();
-        heap_trim(heap_kernel()); /* as it was when each was run alone */
-    }
+    for (unsigned i = 0; i < test_count(); i++)
+        if (selected(selftests_start[i], whole_of) && !has_failed[i]) {
+            selftests_start[i]->run();
+            heap_trim(heap_kernel()); /* as it was when each was run alone */
+        }
 }
 
 /* Runs all tests once more, and holds the frames that are free then against
@@ -180,10 +187,10 @@ bool selftest_run(const char *suite, const struct boot_info *info)
 {
     selftest_boot_info = info;
     unsigned planned = 0, number = 0, failures = 0;
+    ASSERT(test_count() <= SELFTESTS_MAX, "%u self-tests", test_count());
     for (unsigned i = 0; i < test_count(); i++)
         planned += selected(selftests_start[i], suite);
-    bool all = *suite == '\0';
-    planned += all;
+    planned += is_run_together(suite);
     printf("TAP version 13\n1..%u\n", planned);
     if (planned == 0) {
         printf("# there is no suite '%s'\n", suite);
@@ -195,11 +202,13 @@ bool selftest_run(const char *suite, const struct boot_info *info)
             continue;
         run_test(test);
         print_result(test, ++number);
+        has_failed[i] = current.failed;
         failures += current.failed;
         if (i < TESTS_MAX)
             has_failed[i] = current.failed;
     }
-    if (all) {
+    if (is_run_together(suite)) {
+        whole_of = suite;
         run_whole_suite();
         print_result(&whole_suite, ++number);
         failures += current.failed;

@@ -1,4 +1,5 @@
-/* Failures on purpose, to test how they are told; only by selftest=broken. */
+/* Failures on purpose, to test how they are told, and that they do not make the
+ * run of all tests together fail as well; only by selftest=broken. */
 #include "kernel/selftest/selftest.h"
 #include "mm/frame.h"
 
