@@ -9,6 +9,7 @@
 #include "lib/bits.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
+#include "tests/shared/patient.h"
 
 /* ---- Every frame of the machine, by all CPUs together ---- */
 
@@ -47,7 +48,7 @@ static void take_share(void *argument)
     (void)argument;
     atomic_fetch_add_explicit(&all.cpus, 1, memory_order_relaxed);
     uint64_t taken = 0;
-    for (paddr_t frame; (frame = frame_alloc(all.size)) != PADDR_NONE;
+    for (paddr_t frame; (frame = patient_alloc(all.size)) != PADDR_NONE;
          taken++) {
         uint64_t n = (frame - all.first) / frame_bytes(all.size);
         uint64_t bit = UINT64_C(1) << n % 64;
@@ -73,7 +74,7 @@ static void free_share(void *argument)
          w++)
         for (uint64_t bits = all.bits[w]; bits != 0; bits &= bits - 1) {
             uint64_t n = w * 64 + (uint64_t)__builtin_ctzll(bits);
-            if (frame_free(all.first + n * frame_bytes(all.size)) != MM_OK)
+            if (patient_free(all.first + n * frame_bytes(all.size)) != MM_OK)
                 atomic_fetch_add_explicit(&all.refused, 1,
                                           memory_order_relaxed);
         }
@@ -119,13 +120,46 @@ SELFTEST(frame, every_frame_on_all_cpus)
  * section 13.1.4); the handler allocates and frees in the middle of whatever
  * the interrupted call has half done. */
 
-#define LEFT_MOST 64
-
 static struct {
     unsigned steps, refused, busy, nothing;
-    unsigned left; /* that could not be freed then: there are other CPUs */
-    paddr_t left_frame[LEFT_MOST];
+    /* frees that had to wait: there are other CPUs.  Such a frame is freed at a
+     * later step, before there is another one of its size. */
+    unsigned put_off;
+    paddr_t left[FRAME_1G]; /* by size; or PADDR_NONE */
 } probe;
+
+static void begin_probe(void)
+{
+    probe.steps = probe.refused = probe.busy = probe.nothing = 0;
+    probe.put_off = 0;
+    for (enum frame_size size = FRAME_4K; size < FRAME_1G; size++)
+        probe.left[size] = PADDR_NONE;
+}
+
+static void end_probe(void)
+{
+    for (enum frame_size size = FRAME_4K; size < FRAME_1G; size++)
+        if (probe.left[size] != PADDR_NONE)
+            probe.refused += patient_free(probe.left[size]) != MM_OK;
+}
+
+static void use_frame(enum frame_size size)
+{
+    paddr_t frame = probe.left[size];
+
+    if (frame == PADDR_NONE) {
+        enum mm_error error = frame_try_alloc(size, &frame);
+
+        probe.busy += error == MM_BUSY;
+        probe.nothing += error != MM_OK && error != MM_BUSY;
+        if (error != MM_OK)
+            return;
+    }
+    enum mm_error error = frame_free(frame);
+    probe.left[size] = error == MM_BUSY ? frame : PADDR_NONE;
+    probe.put_off += error == MM_BUSY;
+    probe.refused += error != MM_OK && error != MM_BUSY;
+}
 
 #define VECTOR_DB 1
 
@@ -135,19 +169,8 @@ static bool use_frames(struct trap_frame *trap)
     if (trap->vector != VECTOR_DB)
         return false;
     probe.steps++;
-    for (enum frame_size size = FRAME_4K; size <= FRAME_2M; size++) {
-        paddr_t frame;
-        enum mm_error error = frame_try_alloc(size, &frame);
-        if (error == MM_BUSY)
-            probe.busy++;
-        else if (error != MM_OK)
-            probe.nothing++;
-        else if ((error = frame_free(frame)) == MM_BUSY &&
-                 probe.left < LEFT_MOST)
-            probe.left_frame[probe.left++] = frame;
-        else if (error != MM_OK)
-            probe.refused++;
-    }
+    for (enum frame_size size = FRAME_4K; size <= FRAME_2M; size++)
+        use_frame(size);
     return true;
 }
 
@@ -175,8 +198,7 @@ SELFTEST(frame, a_handler_at_every_instruction)
     static paddr_t frame[PROBED];
     struct frame_stats before, after;
     unsigned errors = 0;
-    probe.steps = probe.refused = probe.busy = probe.nothing = 0;
-    probe.left = 0;
+    begin_probe();
     frame_stats(&before);
     if (before.free[FRAME_2M] + before.free[FRAME_1G] < 8)
         return; /* a machine of a few megabytes */
@@ -186,12 +208,13 @@ SELFTEST(frame, a_handler_at_every_instruction)
     for (unsigned i = 0; i < PROBED; i++)
         errors += frame_free(frame[i * 5 % PROBED]) != MM_OK;
     step_no_more();
+    end_probe();
     frame_stats(&after);
     EXPECT(errors == 0, "%u frames were refused back", errors);
     EXPECT(probe.steps > 1000, "only %u steps", probe.steps);
-    EXPECT(probe.refused + probe.left == 0 && probe.nothing == 0,
+    EXPECT(probe.refused + probe.put_off == 0 && probe.nothing == 0,
            "of the handler's frames %u were refused back, %u were not there",
-           probe.refused + probe.left, probe.nothing);
+           probe.refused + probe.put_off, probe.nothing);
     EXPECT(probe.busy < probe.steps, "the handler was turned away %u times",
            probe.busy);
     EXPECT(after.free_bytes == before.free_bytes, "%lu before, %lu after",
@@ -223,7 +246,7 @@ static void take_scattered(void *argument)
 {
     (void)argument;
     for (unsigned n; (n = next_scattered(&scattered.taken)) < scattered.count;)
-        if ((scattered.frame[n] = frame_alloc(FRAME_4K)) == PADDR_NONE)
+        if ((scattered.frame[n] = patient_alloc(FRAME_4K)) == PADDR_NONE)
             atomic_fetch_add_explicit(&scattered.missing, 1,
                                       memory_order_relaxed);
 }
@@ -243,7 +266,7 @@ static void free_scattered(void *argument)
         }
         if (first && i == PROBED_FREES)
             step_no_more();
-        if (frame_free(scattered.frame[n]) != MM_OK)
+        if (patient_free(scattered.frame[n]) != MM_OK)
             atomic_fetch_add_explicit(&scattered.refused, 1,
                                       memory_order_relaxed);
     }
@@ -262,7 +285,7 @@ SELFTEST(frame, all_cpus_free_what_others_took)
         scattered.count /= 2;
     scattered.taken = scattered.freed = 0;
     scattered.refused = scattered.missing = 0;
-    probe.steps = probe.refused = probe.nothing = probe.left = 0;
+    begin_probe();
     scattered.frame = kmalloc(scattered.count * sizeof(paddr_t));
     EXPECT(scattered.frame != NULL, "no memory for the list");
     if (scattered.frame == NULL)
@@ -270,9 +293,7 @@ SELFTEST(frame, all_cpus_free_what_others_took)
     frame_stats(&before);
     smp_run_on_all(take_scattered, NULL);
     smp_run_on_all(free_scattered, NULL);
-    for (unsigned i = 0; i < probe.left; i++)
-        EXPECT(frame_free(probe.left_frame[i]) == MM_OK,
-               "a frame of the handler cannot be freed later");
+    end_probe();
     frame_stats(&after);
     kfree(scattered.frame);
     EXPECT(frame_check(), "the audit found a fault");

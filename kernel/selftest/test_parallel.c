@@ -9,6 +9,7 @@
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/platform.h"
+#include "tests/shared/patient.h"
 
 /* ---- Every frame of the machine ---- */
 
@@ -72,7 +73,7 @@ static void take_all(void *argument)
     uint64_t bytes = 0;
     for (unsigned i = 0; i <= all.largest; i++) {
         enum frame_size size = all.largest - i;
-        for (paddr_t frame; (frame = frame_alloc(size)) != PADDR_NONE;
+        for (paddr_t frame; (frame = patient_alloc(size)) != PADDR_NONE;
              bytes += frame_bytes(size)) {
             if (frame < all.first || frame >= all.last)
                 all.outside++;
@@ -91,7 +92,7 @@ static void free_gib(paddr_t gib)
             atomic_load_explicit(&all.start[word], memory_order_relaxed);
         for (; bits != 0; bits &= bits - 1) {
             uint64_t i = word * 64 + (unsigned)__builtin_ctzll(bits);
-            if (frame_free(all.first + i * SIZE_4K) != MM_OK)
+            if (patient_free(all.first + i * SIZE_4K) != MM_OK)
                 all.refused++;
         }
     }
@@ -202,7 +203,7 @@ static void pass_frames(void *argument)
     unsigned self = platform_cpu();
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < TRAY; i++) {
-            paddr_t frame = frame_alloc(FRAME_4K);
+            paddr_t frame = patient_alloc(FRAME_4K);
             if (frame == PADDR_NONE) {
                 missing++;
                 trays[self].item[i] = NULL;
@@ -218,7 +219,7 @@ static void pass_frames(void *argument)
             if (item == NULL)
                 continue;
             wrong += *item != virt_to_phys((const void *)item);
-            wrong += frame_free(virt_to_phys((const void *)item)) != MM_OK;
+            wrong += patient_free(virt_to_phys((const void *)item)) != MM_OK;
         }
         meet(2 * round + 2);
     }

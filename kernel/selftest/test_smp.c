@@ -137,6 +137,16 @@ static _Atomic bool over;
 static _Atomic unsigned inside; /* CPUs that have been in */
 static unsigned unequal, not_stopped;
 
+/* However seldom the host runs that CPU. */
+static bool stops(const struct cpu_section *section)
+{
+    enum { TRIES = 100 };
+    for (unsigned i = 0; i < TRIES; i++)
+        if (cpu_section_wait(section))
+            return true;
+    return false;
+}
+
 static void stop_everyone(void)
 {
     enum { TURNS = 10 };
@@ -147,8 +157,7 @@ static void stop_everyone(void)
             cpu_section_ask(&guarded[i].section);
         platform_fence_cpus();
         for (unsigned i = 1; i < percpu_count(); i++) {
-            if (!cpu_section_wait(&guarded[i].section))
-                not_stopped++;
+            not_stopped += !stops(&guarded[i].section);
             unequal += guarded[i].first != guarded[i].second;
             guarded[i].first++; /* what a stopper may take, it may change */
             guarded[i].second++;

@@ -15,7 +15,7 @@ sub passes {
     return $run->text;
 }
 
-# As many as there are, in less than half a second by the kernel's own clock.
+# As many as there are.
 for my $machine (
     { cpus => 2 }, { cpus => 8 },
     { cpus => 4, args => 'selftest=tlb', cpu => 'qemu64' },
@@ -27,10 +27,22 @@ for my $machine (
 {
     my $name = join ' ', map { "$_=$machine->{$_}" } sort keys %$machine;
     my $text = passes($name, %$machine);
-    my ($up, $of, $us) =
-        $text =~ /^# smp +(\d+) of (\d+) CPUs are up after (\d+) us/m;
+    my ($up, $of) = $text =~ /^# smp +(\d+) of (\d+) CPUs are up after \d+ us/m;
     is("$up of $of", "$machine->{cpus} of $machine->{cpus}", "$name: all are up");
-    cmp_ok($us, '<', 500_000, "$name: soon");
+}
+
+# In less than half a second by the kernel's own clock, which tells how long the
+# kernel waits only where an instruction takes a nanosecond: elsewhere the host
+# may be busy.
+{
+    my $run = CopseBoot->start(args => '', cpus => 8,
+        qemu => ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off']);
+    ok($run->expect(qr/copse> \z/), '8 CPUs by instructions: a prompt');
+    my ($up, $us) = $run->text =~ /^# smp +(\d+) of 8 CPUs are up after (\d+) us/m;
+    is($up, 8, 'all are up');
+    cmp_ok($us, '<', 500_000, 'soon');
+    $run->type("poweroff\r");
+    is($run->finish, CopseBoot::SUCCESS, 'and poweroff ends well');
 }
 
 # What people see of them.
@@ -212,9 +224,7 @@ my @two_nodes = map { ('-object', "memory-backend-ram,id=m$_,size=1G", '-numa',
 {
     my $text = passes('64 CPUs', cpus => 64, args => 'selftest=smp',
         qemu => ['-accel', 'tcg,thread=single']);
-    my ($up, $us) = $text =~ /^# smp +(\d+) of 64 CPUs are up after (\d+) us/m;
-    is($up, 64, '64 are up');
-    cmp_ok($us, '<', 2_000_000, 'in less than two seconds');
+    like($text, qr/^# smp +64 of 64 CPUs are up/m, '64 are up');
 }
 
 done_testing();

@@ -420,6 +420,14 @@ static void on_signal(int number)
         handler.refused++;
 }
 
+/* Until half of the hits have got a block, however often a busy host lets them
+ * come in the middle of the slow ways. */
+static bool handler_goes_on(void)
+{
+    return handler.hits < HITS ||
+           (handler.got <= HITS / 2 && handler.hits < 100 * HITS);
+}
+
 static timer_t start_timer(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -443,7 +451,7 @@ static void test_a_signal_in_the_middle_of_calls(void **state)
     memset(&handler, 0, sizeof(handler));
     wrong = 0;
     timer_t timer = start_timer();
-    for (unsigned round = 0; handler.hits < HITS; round++) {
+    for (unsigned round = 0; handler_goes_on(); round++) {
         unsigned i = (unsigned)(random_word(&random) % BLOCKS);
 
         if (blocks[i])
