@@ -204,8 +204,6 @@ bool selftest_run(const char *suite, const struct boot_info *info)
         print_result(test, ++number);
         has_failed[i] = current.failed;
         failures += current.failed;
-        if (i < TESTS_MAX)
-            has_failed[i] = current.failed;
     }
     if (is_run_together(suite)) {
         whole_of = suite;

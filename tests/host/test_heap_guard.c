@@ -304,18 +304,18 @@ static int print(const char *format, ...)
 
 __attribute__((noinline)) static void *get_here(size_t size)
 {
-    void *block = heap_alloc_in(&heap, (struct layout){size, 8});
+    void *got = heap_alloc_in(&heap, (struct layout){size, 8});
 
     AFTER_THE_CALL();
-    return block;
+    return got;
 }
 
 __attribute__((noinline)) static void *get_there(size_t size)
 {
-    void *block = heap_alloc_zeroed_in(&heap, (struct layout){size, 8});
+    void *got = heap_alloc_zeroed_in(&heap, (struct layout){size, 8});
 
     AFTER_THE_CALL();
-    return block;
+    return got;
 }
 
 static void test_leaks_by_call_site(void **state)
