@@ -150,6 +150,101 @@ static void a_plain_lock_is_waited_for(void **state)
     end();
 }
 
+/* ---- Handlers ---- */
+
+/* In the middle of its CPU's section, but not of a step, a handler may use what
+ * its CPU keeps; so it is served, and counts right, also when it stops others. */
+static void a_handler_may_use_what_its_cpu_keeps(void **state)
+{
+    (void)state;
+    start_kept();
+    platform_thread_cpu = 1;
+    paddr_t theirs = frame_alloc(FRAME_4K); /* and more of its 2M, and 4 */
+    assert_int_not_equal(theirs, PADDR_NONE);
+    platform_thread_cpu = 0;
+    struct frame_stats before, stats;
+    frame_stats(&before);
+    platform_thread_cpu = 1;
+    assert_int_equal(frame_free(theirs), MM_OK);
+    theirs = frame_alloc(FRAME_4K);
+    assert_int_not_equal(frame_cpus.cpu[1].reserve[0], PADDR_NONE);
+    platform_thread_cpu = 0;
+    zone->wanted = 0;
+    assert_int_equal(frame_free(frames[1]), MM_OK);
+    assert_int_equal(zone->keeper, 1);
+
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    cpu->section.busy = 1;
+    frame_stats(&stats);
+    assert_int_equal(stats.free_bytes, before.free_bytes + SIZE_4K);
+    assert_int_equal(frame_cpus.cpu[1].reserve[0], PADDR_NONE);
+    assert_int_equal(zone->keeper, 1);
+    assert_true(frame_check());
+    paddr_t large;
+    assert_int_equal(frame_try_alloc(FRAME_1G, &large), MM_BUSY);
+    assert_int_equal(frame_reserve(theirs + SIZE_4K, FRAME_4K), MM_OK);
+    assert_int_equal(frame_free(theirs + SIZE_4K), MM_OK);
+    assert_int_equal(zone->keeper, 1);
+    assert_int_equal(zone->lock.holder, 1);
+    assert_int_equal(cpu->section.stopped, 0);
+    cpu->section.busy = 0;
+    end();
+}
+
+/* In the middle of a step it may not, and nobody is stopped. */
+static void a_handler_leaves_a_step_alone(void **state)
+{
+    (void)state;
+    start_kept();
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    cpu->section.busy = FRAME_IN_STEP;
+    assert_int_equal(frame_reserve(frames[1], FRAME_4K), MM_BUSY);
+    assert_int_equal(frame_split(frames[1]), MM_BUSY);
+    assert_int_equal(fences, 0);
+    assert_int_equal(cpu->section.busy, FRAME_IN_STEP);
+    cpu->section.busy = 0;
+    end();
+}
+
+static unsigned in_reserve(unsigned c)
+{
+    unsigned found = 0;
+    for (unsigned r = 0; r < FRAME_RESERVE; r++)
+        found += frame_cpus.cpu[c].reserve[r] != PADDR_NONE;
+    return found;
+}
+
+/* Two zones, of CPU 0 and CPU 1.  CPU 0's was full: what it has for handlers is
+ * of the other one, which CPU 1 keeps now. */
+static void start_far(void)
+{
+    static paddr_t taken[FRAMES_PER_2M];
+    unsigned count = 0;
+    host_cpu_count = 2;
+    platform_thread_cpu = 0;
+    memory_map_init(&map, 46);
+    assert_int_equal(memory_map_add(&map, MIB, 2 * GIB - MIB, MEMORY_USABLE),
+                     MM_OK);
+    assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
+    assert_int_equal(frame_zones.count, 2);
+    zone = &frame_zones.zone[1];
+    for (paddr_t at = 0; at < GIB; at += SIZE_2M)
+        if (frame_reserve(at, FRAME_2M) == MM_OK)
+            taken[count++] = at;
+    paddr_t frame; /* single ones of the metadata's 2Ms, and then one there */
+    while ((frame = frame_alloc(FRAME_4K)) < GIB)
+        ;
+    assert_int_equal(in_reserve(0), FRAME_RESERVE);
+    for (unsigned r = 0; r < FRAME_RESERVE; r++)
+        if (frame_cpus.cpu[0].reserve[r] < GIB) {
+            /* of the first, which is used up: the next come from there */
+            frame_cpus.cpu[0].section.busy = FRAME_IN_STEP;
+            frame_cpus.cpu[0].section.busy = 0;
+        }
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(frame_free(taken[i]), MM_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -333,6 +333,39 @@ static size_t fill_reserve(unsigned c, size_t i)
     return freed;
 }
 
+/* All of CPU 0's block, and one more, which a tree has to give; how many. */
+static size_t take_past_the_block(void)
+{
+    size_t taken = 0;
+    platform_thread_cpu = 0;
+    for (bool last = false; !last; taken++) {
+        last = frame_block_is_empty(&frame_cpus.cpu[0].alloc);
+        paddr_t frame = frame_alloc(FRAME_4K);
+        assert_int_not_equal(frame, PADDR_NONE);
+        assert_int_equal(all[frame / SIZE_4K], 0);
+        all[frame / SIZE_4K] = frame;
+    }
+    return taken;
+}
+
+/* As a handler of CPU 0 in the middle of a step in its zone: one of the stock. */
+static void take_as_a_handler(struct frame_zone *zone)
+{
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    uint32_t holder = zone->lock.holder;
+    platform_thread_cpu = 0;
+    cpu->section.busy = FRAME_IN_STEP;
+    zone->lock.holder = 1;
+    unsigned before = in_reserve(0);
+    paddr_t frame;
+    assert_int_equal(frame_try_alloc(FRAME_4K, &frame), MM_OK);
+    zone->lock.holder = holder;
+    cpu->section.busy = 0;
+    assert_int_equal(in_reserve(0), before - 1);
+    assert_int_equal(all[frame / SIZE_4K], 0);
+    all[frame / SIZE_4K] = frame;
+}
+
 /* A handler in the middle of its CPU's section cannot close the zone, and so
  * cannot give back what another CPU has for handlers: that one keeps it. */
 static void what_cannot_be_given_back_stays(void **state)
@@ -443,30 +476,41 @@ static void what_a_handler_took_is_replaced(void **state)
     (void)state;
     struct frame_zone *zone = start_full();
     size_t freed = fill_reserve(0, 26);
-    struct frame_cpu *cpu = &frame_cpus.cpu[0];
     for (unsigned round = 0; round < 2 * FRAME_RESERVE; round++) {
         zone->open_shift = 0;
         if (!frame_is_open(zone))
             freed += open_zone(zone, 24);
-        platform_thread_cpu = 0;
-        cpu->section.busy = FRAME_IN_STEP;
-        paddr_t frame;
-        assert_int_equal(frame_try_alloc(FRAME_4K, &frame), MM_OK);
-        cpu->section.busy = 0;
-        assert_int_equal(all[frame / SIZE_4K], 0);
-        all[frame / SIZE_4K] = frame;
-        freed--;
-        assert_int_equal(in_reserve(0), FRAME_RESERVE - 1);
+        take_as_a_handler(zone);
         assert_true(frame_is_open(zone));
-        /* all of the block, and one that goes to a tree */
-        bool last = false;
-        while (!last) {
-            last = frame_block_is_empty(&cpu->alloc);
-            frame = frame_alloc(FRAME_4K);
-            assert_int_not_equal(frame, PADDR_NONE);
-            all[frame / SIZE_4K] = frame;
-            freed--;
+        freed -= 1 + take_past_the_block();
+        assert_int_equal(in_reserve(0), FRAME_RESERVE);
+    }
+    take_the_rest(freed);
+    end();
+}
+
+/* Where memory is worn no 2M has many free frames: single ones fill the place,
+ * after a handler took one and after all was given back. */
+static void single_frames_fill_the_stock(void **state)
+{
+    (void)state;
+    struct frame_zone *zone = start_full();
+    size_t freed = 0;
+    for (size_t k = 5; k < FRAMES_PER_2M; k += 77)
+        for (size_t i = 3; i < 26; i++) { /* none twice in a row */
+            free_number(i * FRAMES_PER_2M + k);
+            freed++;
         }
+    platform_thread_cpu = 0;
+    for (unsigned round = 0; round < 4; round++) {
+        assert_int_equal(free_frames(), freed); /* given back for that */
+        assert_int_equal(in_reserve(0), 0);
+        freed -= take_past_the_block();
+        assert_false(frame_is_open(zone));
+        assert_int_equal(in_reserve(0), FRAME_RESERVE);
+        assert_true(frame_check());
+        take_as_a_handler(zone);
+        freed -= 1 + take_past_the_block();
         assert_int_equal(in_reserve(0), FRAME_RESERVE);
     }
     take_the_rest(freed);
@@ -489,7 +533,7 @@ static void a_handler_counts_an_open_zone(void **state)
     assert_true(frame_zone_free(zone) < freed);
     struct frame_cpu *cpu = &frame_cpus.cpu[0];
     platform_thread_cpu = 0;
-    for (uint32_t busy = 1; busy <= FRAME_IN_STEP; busy++) {
+    for (uint32_t busy = FRAME_IN_STEP; busy > 0; busy--) {
         struct frame_stats stats;
         cpu->section.busy = busy;
         frame_stats(&stats);
@@ -521,6 +565,7 @@ int main(void)
         cmocka_unit_test(a_stuck_cpu_costs_no_frame),
         cmocka_unit_test(a_frame_put_aside_has_a_place),
         cmocka_unit_test(what_a_handler_took_is_replaced),
+        cmocka_unit_test(single_frames_fill_the_stock),
         cmocka_unit_test(a_handler_counts_an_open_zone),
     };
     return cmocka_run_group_tests_name("frame_open", tests, NULL, NULL);
