@@ -26,6 +26,7 @@ static unsigned fences;
 static void start_kept(void)
 {
     host_cpu_count = 3;
+    host_on_fence = NULL; /* of a test that failed */
     platform_thread_cpu = 0;
     memory_map_init(&map, 46);
     assert_int_equal(memory_map_add(&map, MIB, 63 * MIB, MEMORY_USABLE), MM_OK);
@@ -214,13 +215,21 @@ static unsigned in_reserve(unsigned c)
     return found;
 }
 
-/* Two zones, of CPU 0 and CPU 1.  CPU 0's was full: what it has for handlers is
- * of the other one, which CPU 1 keeps now. */
+/* Until CPU 0's block is used up, and one more, which a tree has to give. */
+static void take_past_the_block(void)
+{
+    for (bool last = false; !last;) {
+        last = frame_block_is_empty(&frame_cpus.cpu[0].alloc);
+        assert_int_not_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    }
+}
+
+/* Two zones.  What CPU 0 has for handlers is of the second, which CPU 1 keeps,
+ * and one of them was taken; its next 4K comes from a tree, of the first zone. */
 static void start_far(void)
 {
-    static paddr_t taken[FRAMES_PER_2M];
-    unsigned count = 0;
     host_cpu_count = 2;
+    host_on_fence = NULL; /* of a test that failed */
     platform_thread_cpu = 0;
     memory_map_init(&map, 46);
     assert_int_equal(memory_map_add(&map, MIB, 2 * GIB - MIB, MEMORY_USABLE),
@@ -228,21 +237,72 @@ static void start_far(void)
     assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
     assert_int_equal(frame_zones.count, 2);
     zone = &frame_zones.zone[1];
-    for (paddr_t at = 0; at < GIB; at += SIZE_2M)
-        if (frame_reserve(at, FRAME_2M) == MM_OK)
-            taken[count++] = at;
-    paddr_t frame; /* single ones of the metadata's 2Ms, and then one there */
-    while ((frame = frame_alloc(FRAME_4K)) < GIB)
-        ;
+    struct frame_cpu *cpu = &frame_cpus.cpu[0];
+    cpu->home.small = 1;
+    take_past_the_block();
     assert_int_equal(in_reserve(0), FRAME_RESERVE);
-    for (unsigned r = 0; r < FRAME_RESERVE; r++)
-        if (frame_cpus.cpu[0].reserve[r] < GIB) {
-            /* of the first, which is used up: the next come from there */
-            frame_cpus.cpu[0].section.busy = FRAME_IN_STEP;
-            frame_cpus.cpu[0].section.busy = 0;
-        }
-    for (unsigned i = 0; i < count; i++)
-        assert_int_equal(frame_free(taken[i]), MM_OK);
+    cpu->home.small = 0;
+    while (!frame_block_is_empty(&cpu->alloc))
+        assert_int_not_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    cpu->near[FRAME_4K].left = 0;
+
+    platform_thread_cpu = 1;
+    assert_int_equal(frame_reserve(GIB + SIZE_2M, FRAME_2M), MM_OK);
+    zone->wanted = 0;
+    assert_in_range(frame_alloc(FRAME_2M), GIB, 2 * GIB);
+    assert_int_equal(zone->keeper, 2);
+
+    platform_thread_cpu = 0;
+    cpu->section.busy = FRAME_IN_STEP;
+    frame_zones.zone[0].lock.holder = 1;
+    paddr_t frame;
+    assert_int_equal(frame_try_alloc(FRAME_4K, &frame), MM_OK);
+    assert_ptr_equal(frame_place_of(frame).zone, zone);
+    frame_zones.zone[0].lock.holder = frame_zones.zone[0].keeper;
+    cpu->section.busy = 0;
+    assert_int_equal(in_reserve(0), FRAME_RESERVE - 1);
+    fences = 0;
+}
+
+static void count_any_fence(void)
+{
+    fences++;
+}
+
+/* Its place can be filled only when that zone was taken away. */
+static void what_a_handler_took_of_a_kept_zone_is_replaced(void **state)
+{
+    (void)state;
+    start_far();
+    host_on_fence = count_any_fence;
+    paddr_t frame = frame_alloc(FRAME_4K);
+    assert_ptr_equal(frame_place_of(frame).zone, &frame_zones.zone[0]);
+    assert_int_equal(fences, 1);
+    assert_int_equal(in_reserve(0), FRAME_RESERVE);
+    take_past_the_block();
+    assert_int_equal(fences, 1);
+    end();
+}
+
+/* The same while CPU 0 is being stopped: so not now, but the next time. */
+static void stop_me_too(void)
+{
+    if (++fences == 1)
+        frame_cpus.cpu[0].section.stopped = 1;
+}
+
+static void a_place_is_filled_when_its_cpu_goes_on(void **state)
+{
+    (void)state;
+    start_far();
+    host_on_fence = stop_me_too;
+    assert_int_not_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    assert_int_equal(fences, 1);
+    assert_int_equal(in_reserve(0), FRAME_RESERVE - 1);
+    frame_cpus.cpu[0].section.stopped = 0;
+    assert_int_not_equal(frame_alloc(FRAME_4K), PADDR_NONE);
+    assert_int_equal(in_reserve(0), FRAME_RESERVE);
+    end();
 }
 
 int main(void)
@@ -251,6 +311,10 @@ int main(void)
         cmocka_unit_test(a_keeper_is_asked_before_the_fence),
         cmocka_unit_test(another_keeper_is_asked_too),
         cmocka_unit_test(a_plain_lock_is_waited_for),
+        cmocka_unit_test(a_handler_may_use_what_its_cpu_keeps),
+        cmocka_unit_test(a_handler_leaves_a_step_alone),
+        cmocka_unit_test(what_a_handler_took_of_a_kept_zone_is_replaced),
+        cmocka_unit_test(a_place_is_filled_when_its_cpu_goes_on),
     };
     return cmocka_run_group_tests_name("frame_keep", tests, NULL, NULL);
 }
