@@ -46,8 +46,9 @@ enum mm_error frame_search_all(struct frame_call call, enum frame_size size,
     if (frame_lock_all(call, &count)) {
         served = search_locked(call, size, attempt, context);
         frame_unlock_all(call, count);
-    } else {
+    } else { /* of what was given back some may be where it can be had */
         all = false;
+        served = frame_search(call, size, attempt, context);
     }
     frame_start_cpus(call);
     if (served)

@@ -33,9 +33,9 @@ bool frame_search(struct frame_call call, enum frame_size size,
 /* All zones at one moment, after what CPUs keep was given back: so what is not
  * found is not there.
  *   MM_OUT_OF_MEMORY  no attempt was true
- *   MM_BUSY           the same, but a CPU did not give back what it keeps; or
- *                     nothing was tried, for the call came in the middle of
- *                     another */
+ *   MM_BUSY           the same, but a CPU did not give back what it keeps, or a
+ *                     zone could not be had; or nothing was tried, for the call
+ *                     came in the middle of another */
 enum mm_error frame_search_all(struct frame_call call, enum frame_size size,
                                frame_attempt *attempt, void *context);
 

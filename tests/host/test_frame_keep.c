@@ -224,11 +224,9 @@ static void take_past_the_block(void)
     }
 }
 
-/* Two zones.  What CPU 0 has for handlers is of the second, which CPU 1 keeps,
- * and one of them was taken; its next 4K comes from a tree, of the first zone. */
-static void start_far(void)
+static void start_two_zones(unsigned cpus)
 {
-    host_cpu_count = 2;
+    host_cpu_count = cpus;
     host_on_fence = NULL; /* of a test that failed */
     platform_thread_cpu = 0;
     memory_map_init(&map, 46);
@@ -237,6 +235,23 @@ static void start_far(void)
     assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
     assert_int_equal(frame_zones.count, 2);
     zone = &frame_zones.zone[1];
+}
+
+/* CPU 1 keeps the second zone, taken away from who kept it. */
+static void keep_second(void)
+{
+    platform_thread_cpu = 1;
+    assert_int_equal(frame_reserve(GIB + SIZE_2M, FRAME_2M), MM_OK);
+    zone->wanted = 0;
+    assert_in_range(frame_alloc(FRAME_2M), GIB, 2 * GIB);
+    assert_int_equal(zone->keeper, 2);
+}
+
+/* Two zones.  What CPU 0 has for handlers is of the second, which CPU 1 keeps,
+ * and one of them was taken; its next 4K comes from a tree, of the first zone. */
+static void start_far(void)
+{
+    start_two_zones(2);
     struct frame_cpu *cpu = &frame_cpus.cpu[0];
     cpu->home.small = 1;
     take_past_the_block();
@@ -246,12 +261,7 @@ static void start_far(void)
         assert_int_not_equal(frame_alloc(FRAME_4K), PADDR_NONE);
     cpu->near[FRAME_4K].left = 0;
 
-    platform_thread_cpu = 1;
-    assert_int_equal(frame_reserve(GIB + SIZE_2M, FRAME_2M), MM_OK);
-    zone->wanted = 0;
-    assert_in_range(frame_alloc(FRAME_2M), GIB, 2 * GIB);
-    assert_int_equal(zone->keeper, 2);
-
+    keep_second();
     platform_thread_cpu = 0;
     cpu->section.busy = FRAME_IN_STEP;
     frame_zones.zone[0].lock.holder = 1;
@@ -305,6 +315,33 @@ static void a_place_is_filled_when_its_cpu_goes_on(void **state)
     end();
 }
 
+/* ---- A CPU that is stuck ---- */
+
+/* All that is left of the first zone is with CPU 2; CPU 1 keeps the second, and
+ * does not come out of its section. */
+static void what_others_give_back_is_had(void **state)
+{
+    (void)state;
+    start_two_zones(3);
+    struct frame_zone *first = &frame_zones.zone[0];
+    for (paddr_t at = 0; at < GIB; at += SIZE_2M)
+        (void)!frame_reserve(at, FRAME_2M); /* which are whole */
+    keep_second();
+    platform_thread_cpu = 2;
+    frame_cpus.cpu[2].home.small = 0;
+    while (frame_zone_free(first) != 0)
+        assert_in_range(frame_alloc(FRAME_4K), MIB, GIB);
+    assert_false(frame_block_is_empty(&frame_cpus.cpu[2].alloc));
+    platform_thread_cpu = 0;
+    paddr_t frame;
+    frame_cpus.cpu[1].section.busy = 1;
+    assert_int_equal(frame_try_alloc(FRAME_4K, &frame), MM_OK);
+    frame_cpus.cpu[1].section.busy = 0;
+    assert_in_range(frame, MIB, GIB);
+    assert_int_equal(zone->keeper, 2);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_handler_leaves_a_step_alone),
         cmocka_unit_test(what_a_handler_took_of_a_kept_zone_is_replaced),
         cmocka_unit_test(a_place_is_filled_when_its_cpu_goes_on),
+        cmocka_unit_test(what_others_give_back_is_had),
     };
     return cmocka_run_group_tests_name("frame_keep", tests, NULL, NULL);
 }
