@@ -98,7 +98,7 @@ struct frame_cpu {
      * that interrupted the last.  Who finds it 0 may wait for locks. */
     uint32_t depth;
     bool has_deferred;
-    bool reserve_is_whole; /* no slot of reserve_counted is empty */
+    bool reserve_is_whole;    /* no slot of reserve_counted is empty */
     uint8_t reserve_was_used; /* why a call is to look after it, or 0 */
 
     uint32_t self; /* its number + 1: as zones tell who keeps them */
@@ -486,10 +486,11 @@ enum mm_error frame_put(struct frame_call call, struct frame_place place,
 #define FRAME_RESERVE_GIVEN_BACK 1
 #define FRAME_RESERVE_USED       2
 
-/* Whether some of the reserve was emptied since a call looked after it: the next
- * call that has nothing at hand settles it, and then fills it.  A slot that a
- * handler emptied can be filled when zone->kept does not count it any more, for
- * which the zone's lock is needed: it may be open, or another CPU may keep it. */
+/* Whether some of the reserve was emptied since a call looked after it: the
+ * next call that has nothing at hand settles it, and then fills it.  A slot
+ * that a handler emptied can be filled when zone->kept does not count it any
+ * more, for which the zone's lock is needed: it may be open, or another CPU may
+ * keep it. */
 static inline bool frame_reserve_lacks(const struct frame_cpu *cpu)
 {
     /* relaxed: a flag, and what it tells of is atomic, or this CPU's */
@@ -526,8 +527,8 @@ static inline void frame_reserve_fill(struct frame_cpu *cpu,
         frame_reserve_complete(cpu, zone, i, taken);
 }
 
-/* The same with frames of the tree, of the lowest word of 2Ms that are split: in
- * worn memory no 2M has many. */
+/* The same with frames of the tree, of the lowest word of 2Ms that are split:
+ * in worn memory no 2M has many. */
 void frame_reserve_complete_singly(struct frame_cpu *cpu,
                                    struct frame_zone *zone);
 
@@ -540,10 +541,11 @@ bool frame_defer(struct frame_cpu *cpu, paddr_t frame);
 
 /* ---- Stopping the other CPUs ---- */
 
-/* Stops every CPU, this one too if the call is not in the middle of its section,
- * so that each call goes to the trees until frame_start_cpus.  False: not now, for this call may not wait, or it
- * interrupted its own CPU's section while another stops them; then nothing is
- * stopped.  Takes a lock that comes before any zone's. */
+/* Stops every CPU, this one too if the call is not in the middle of its
+ * section, so that each call goes to the trees until frame_start_cpus.  False:
+ * not now, for this call may not wait, or it interrupted its own CPU's section
+ * while another stops them; then nothing is stopped.  Takes a lock that comes
+ * before any zone's. */
 bool frame_stop_cpus(struct frame_call call);
 
 /* Between the two: false if that CPU did not leave its section, and what it

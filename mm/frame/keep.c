@@ -51,9 +51,9 @@
  * So c alone begins to keep a zone, and ends it in its section; d ends it only
  * while c is out of its section and cannot enter.  Whatever d read of a keeper
  * before it had stopped that keeper is a hint: meanwhile the zone may be locked
- * by the same CPU, whose call goes on outside of its section, or kept by a third
- * one.  An open zone ends only with `stopping`: who has that, and saw the zone
- * open, need not look again.
+ * by the same CPU, whose call goes on outside of its section, or kept by a
+ * third one.  An open zone ends only with `stopping`: who has that, and saw the
+ * zone open, need not look again.
  */
 #include "mm/frame/cpu.h"
 

@@ -45,8 +45,8 @@ static void add_kept(struct frame_stats *stats, const struct frame_zone *zone,
     add_large(stats, zone, &cpu->large[0], FRAME_2M);
     add_large(stats, zone, &cpu->large[1], FRAME_1G);
     for (unsigned r = 0; r < FRAME_RESERVE; r++)
-        stats->free[FRAME_4K] += is_in(
-            zone, __atomic_load_n(&cpu->reserve[r], __ATOMIC_RELAXED));
+        stats->free[FRAME_4K] +=
+            is_in(zone, __atomic_load_n(&cpu->reserve[r], __ATOMIC_RELAXED));
 }
 
 /* Without the lock the zone may be open, or change meanwhile, and its count and
@@ -59,8 +59,7 @@ static void add_zone(struct frame_stats *stats, const struct frame_zone *zone,
     stats->free[FRAME_2M] += count.whole_2m;
     stats->free[FRAME_4K] +=
         !locked ? frame_tree_count_4k(&zone->tree)
-                : zone->free_frames -
-                      (uint64_t)count.whole_1g * FRAMES_PER_1G -
+                : zone->free_frames - (uint64_t)count.whole_1g * FRAMES_PER_1G -
                       (uint64_t)count.whole_2m * FRAMES_PER_2M;
     for (unsigned i = 0; i < frame_cpus.count; i++)
         add_kept(stats, zone, &frame_cpus.cpu[i]);
@@ -120,8 +119,8 @@ void frame_node_stats(unsigned node, struct frame_stats *stats)
     count(node, stats);
 }
 
-static void add_2m(struct frame_gib_stats *stats,
-                   const struct frame_zone *zone, uint32_t i)
+static void add_2m(struct frame_gib_stats *stats, const struct frame_zone *zone,
+                   uint32_t i)
 {
     const struct frame_tree *tree = &zone->tree;
     if (set512_has(&tree->free_2m[i / BLOCKS_PER_GIB], i % BLOCKS_PER_GIB)) {

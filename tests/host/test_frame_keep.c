@@ -2,8 +2,8 @@
 /* sources: mm/error.c */
 /* Taking zones away from who keeps them (mm/frame/keep.c), where a step of one
  * CPU falls between two steps of another: one thread plays all of them, and a
- * hook at the fence, which comes after a CPU was asked to stop, takes the other's
- * step. */
+ * hook at the fence, which comes after a CPU was asked to stop, takes the
+ * other's step. */
 #include "tests/host/platform_host.h"
 
 #include <pthread.h>
@@ -154,7 +154,8 @@ static void a_plain_lock_is_waited_for(void **state)
 /* ---- Handlers ---- */
 
 /* In the middle of its CPU's section, but not of a step, a handler may use what
- * its CPU keeps; so it is served, and counts right, also when it stops others. */
+ * its CPU keeps; so it is served, and counts right, also when it stops others.
+ */
 static void a_handler_may_use_what_its_cpu_keeps(void **state)
 {
     (void)state;
@@ -248,7 +249,8 @@ static void keep_second(void)
 }
 
 /* Two zones.  What CPU 0 has for handlers is of the second, which CPU 1 keeps,
- * and one of them was taken; its next 4K comes from a tree, of the first zone. */
+ * and one of them was taken; its next 4K comes from a tree, of the first zone.
+ */
 static void start_far(void)
 {
     start_two_zones(2);

@@ -349,7 +349,8 @@ static size_t take_past_the_block(void)
     return taken;
 }
 
-/* As a handler of CPU 0 in the middle of a step in its zone: one of the stock. */
+/* As a handler of CPU 0 in the middle of a step in its zone: one of the stock.
+ */
 static void take_as_a_handler(struct frame_zone *zone)
 {
     struct frame_cpu *cpu = &frame_cpus.cpu[0];
@@ -393,7 +394,8 @@ static void what_cannot_be_given_back_stays(void **state)
     end();
 }
 
-/* The same for an ordinary call while another CPU is stuck: it takes its own. */
+/* The same for an ordinary call while another CPU is stuck: it takes its own.
+ */
 static void a_stuck_cpu_costs_no_frame(void **state)
 {
     (void)state;
@@ -425,8 +427,8 @@ static unsigned fences;
 static paddr_t of_handler;
 static enum mm_error told_handler;
 
-/* At the first fence a handler of CPU 0 frees one more; CPU 1 is stuck until the
- * second. */
+/* At the first fence a handler of CPU 0 frees one more; CPU 1 is stuck until
+ * the second. */
 static void free_in_a_handler(void)
 {
     fences++;
@@ -470,8 +472,8 @@ static void a_frame_put_aside_has_a_place(void **state)
     end();
 }
 
-/* A handler takes one while no zone can be had; and calls of its CPU, which find
- * the zone open, fill the place again. */
+/* A handler takes one while no zone can be had; and calls of its CPU, which
+ * find the zone open, fill the place again. */
 static void what_a_handler_took_is_replaced(void **state)
 {
     (void)state;
@@ -541,9 +543,8 @@ static void a_handler_counts_an_open_zone(void **state)
         cpu->section.busy = 0;
         assert_true(frame_is_open(zone));
         assert_int_equal(stats.free_bytes, freed * SIZE_4K);
-        assert_int_equal(stats.free[FRAME_4K] +
-                             stats.free[FRAME_2M] * FRAMES_PER_2M,
-                         freed);
+        assert_int_equal(
+            stats.free[FRAME_4K] + stats.free[FRAME_2M] * FRAMES_PER_2M, freed);
         assert_true(stats.unusable_bytes[FRAME_2M] <= stats.free_bytes);
     }
     assert_int_equal(free_frames(), freed);
