@@ -21,8 +21,9 @@
  * All functions may be called on any CPU and in any handler, also that of an
  * NMI (mm/platform.h lists the contexts).  Where a handler's call must not wait
  * for a lock, an allocation may be refused with MM_BUSY, and a free is put off
- * and done by the next call that has the lock.  A region's grow is called with a
- * lock held and must not use the heap that it serves.
+ * and done by the next call that has the lock.  heap_init and heap_fini are for
+ * threads alone.  A region's grow is called with a lock held and must not use
+ * any heap.
  */
 #ifndef MM_HEAP_H
 #define MM_HEAP_H

@@ -12,7 +12,7 @@
 #include "kernel/console/log.h"
 #include "lib/bits.h"
 #include "lib/format.h"
-#include "mm/cpu/cpu_lock.h"
+#include "mm/cpu/cpu_order.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
 
@@ -122,6 +122,7 @@ void console_break_lock(void)
 int printf(const char *format, ...)
 {
     struct console_sink console = {{put}, 0};
+    cpu_order_forbid();
     bool locked = !lock_is_broken && cpu_lock_acquire(&lock);
     console_init();
     va_list arguments;
@@ -130,6 +131,7 @@ int printf(const char *format, ...)
     va_end(arguments);
     if (locked)
         cpu_lock_release(&lock);
+    cpu_order_permit();
     return console.printed;
 }
 

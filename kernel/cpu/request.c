@@ -11,7 +11,7 @@
 #include "kernel/cpu/x86.h"
 #include "kernel/trap/panic.h"
 #include "lib/assert.h"
-#include "mm/cpu/cpu_lock.h"
+#include "mm/cpu/cpu_order.h"
 
 /* An answer takes microseconds.  But the host of a virtual machine may not run
  * a CPU for as long as it likes.  An emulator with one thread runs the CPUs in
@@ -131,6 +131,7 @@ static int wait_for_all(const uint64_t asked[WORDS])
 static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
 {
     uint64_t asked[WORDS] = {0};
+    cpu_order_forbid();
     bool locked = cpu_lock_acquire(&round.lock);
     ASSERT(locked, "CPU %u makes a request in the middle of another",
            platform_cpu());
@@ -143,6 +144,7 @@ static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
     do_errand();
     int silent = wait_for_all(asked);
     cpu_lock_release(&round.lock);
+    cpu_order_permit();
     return silent;
 }
 

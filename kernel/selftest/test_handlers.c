@@ -6,6 +6,7 @@
  * handler of the debug exception allocates or frees.
  */
 #include "drivers/lapic.h"
+#include "kernel/console/console.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/cpu/request.h"
 #include "kernel/cpu/smp.h"
@@ -13,7 +14,7 @@
 #include "kernel/trap/trap.h"
 #include "lib/bits.h"
 #include "mm/frame.h"
-#include "mm/heap.h"
+#include "mm/heap/slab/slab.h"
 #include "mm/kernel_space.h"
 
 enum { VECTOR_DB = 1, VECTOR_NMI = 2 };
@@ -104,11 +105,17 @@ static void end(void)
 }
 
 /* What the other CPUs do until CPU 0 is through. */
-#define MANY 200
-static void *many[PLATFORM_CPUS_MAX][MANY];
+#define MANY     200
+#define CHURNERS 4
+static void *many[CHURNERS][MANY]; /* of CPUs below this number */
 
 static void churn(void)
 {
+    if (platform_cpu() >= CHURNERS) {
+        while (!over)
+            platform_relax();
+        return;
+    }
     void **mine = many[platform_cpu()];
     unsigned count = is_large(elsewhere) ? 2 : MANY;
     while (!over) {
@@ -229,6 +236,124 @@ SELFTEST(handlers, nmi_and_small_blocks)
 SELFTEST(handlers, nmi_and_large_blocks)
 {
     nmis(100000);
+}
+
+/* A request to all CPUs is made under a lock of the kernel's own. */
+static void step_fences(void *argument)
+{
+    (void)argument;
+    if (platform_cpu() != 0) {
+        churn();
+        return;
+    }
+    for (unsigned i = 0; i < turns; i++) {
+        step_on();
+        platform_fence_cpus();
+        step_off();
+    }
+    over = true;
+}
+
+SELFTEST(handlers, fences)
+{
+    begin(on_step, 5000, 3000);
+    smp_run_on_all(step_fences, NULL);
+    end();
+    EXPECT(handler.wrong == 0, "%u calls, %u wrong", handler.calls,
+           handler.wrong);
+}
+
+/* So is a line on the console, which one CPU prints with a heap's lock. */
+static void step_prints(void *argument)
+{
+    (void)argument;
+    if (platform_cpu() == 1)
+        while (!over)
+            (void)heap_report_leaks(heap_kernel(), printf);
+    if (platform_cpu() != 0)
+        return;
+    for (unsigned i = 0; i < 4; i++) {
+        step_on();
+        printf("# a line in steps\n");
+        step_off();
+    }
+    over = true;
+}
+
+SELFTEST(handlers, console)
+{
+    begin(on_step, 64, 0);
+    smp_run_on_all(step_prints, NULL);
+    end();
+    EXPECT(handler.wrong == 0, "%u calls, %u wrong", handler.calls,
+           handler.wrong);
+}
+
+/* After each instruction: a lock that this CPU has is one that it counts. */
+static void look(const struct cpu_lock *lock, enum cpu_rank rank)
+{
+    handler.calls++;
+    handler.wrong += cpu_lock_is_mine(lock) && cpu_order_allows(rank);
+}
+
+static bool look_at_locks(struct trap_frame *frame)
+{
+    if (frame->vector != VECTOR_DB)
+        return false;
+    struct heap *heap = heap_kernel();
+    look(&heap->lock, CPU_RANK_HEAP);
+    look(&kernel_space_ranges()->lock, CPU_RANK_SPACE);
+    if (heap->backend != &heap_slab)
+        return true;
+    struct slab_heap *slabs = slab_heap(heap);
+    look(&slabs->stop_lock, CPU_RANK_STOP);
+    look(&slabs->large.lock, CPU_RANK_LARGE);
+    for (unsigned i = 1; i < SIZE_CLASSES; i++)
+        look(&slabs->class[i].lock, CPU_RANK_CLASS);
+    return true;
+}
+
+SELFTEST(handlers, what_is_locked_is_counted)
+{
+    struct virtual_range range;
+    begin(look_at_locks, 64, 64);
+    step_on();
+    void *small = kmalloc(5000), *large = kmalloc(100000);
+    kfree(small);
+    kfree(large);
+    (void)virtual_range_find(kernel_space_ranges(), RANGES_BASE, &range);
+    step_off();
+    end();
+    EXPECT(handler.calls > 1000 && handler.wrong == 0, "%u looks, %u wrong",
+           handler.calls, handler.wrong);
+}
+
+/* A large block whose free had to wait comes back when memory is wanted. */
+static bool free_in_nmi(struct trap_frame *frame)
+{
+    if (frame->vector != VECTOR_NMI)
+        return false;
+    kfree(kept[0]);
+    kept[0] = NULL;
+    return true;
+}
+
+#define LARGE_BYTES (8 * MIB)
+
+SELFTEST(handlers, a_large_block_that_waits_comes_back)
+{
+    struct frame_stats stats;
+    begin(free_in_nmi, 0, 0);
+    kept[0] = kmalloc(LARGE_BYTES);
+    frame_stats(&stats);
+    uint64_t before = stats.free_bytes;
+    __asm__ volatile("int $2" ::: "memory");
+    end();
+    frame_stats(&stats);
+    if (heap_kernel()->backend != &heap_slab || heap_kernel()->guard != NULL)
+        return; /* the others keep what they have grown by */
+    EXPECT(stats.free_bytes >= before + LARGE_BYTES,
+           "%lu bytes free, %lu before", stats.free_bytes, before);
 }
 
 /* Pages that a handler may not free stay, whole. */

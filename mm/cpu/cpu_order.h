@@ -47,6 +47,16 @@ struct cpu_order {
 
 extern struct cpu_order cpu_orders[PLATFORM_CPUS_MAX];
 
+_Static_assert((PLATFORM_CPUS_MAX & (PLATFORM_CPUS_MAX - 1)) == 0,
+               "a number that is none stays in the array");
+
+/* This CPU's.  Before a kernel has numbered its CPUs the number may be any: a
+ * report of a fault comes here, too. */
+static inline struct cpu_order *cpu_order_here(void)
+{
+    return &cpu_orders[platform_cpu() & (PLATFORM_CPUS_MAX - 1)];
+}
+
 /* Set by frame_init: whether this CPU is in the middle of a frame call. */
 extern bool (*cpu_order_inside)(void);
 
@@ -57,7 +67,7 @@ static inline uint64_t cpu_order_unit(enum cpu_rank rank)
 
 static inline void cpu_order_add(uint64_t units)
 {
-    struct cpu_order *order = &cpu_orders[platform_cpu()];
+    struct cpu_order *order = cpu_order_here();
 
     /* relaxed: for handlers of this CPU, which see its stores in order */
     __atomic_store_n(&order->held,
@@ -70,11 +80,17 @@ static inline void cpu_order_add(uint64_t units)
  * False only in a handler, and then it stays false until the handler ends. */
 static inline bool cpu_order_allows(enum cpu_rank rank)
 {
-    uint64_t held =
-        __atomic_load_n(&cpu_orders[platform_cpu()].held, __ATOMIC_RELAXED);
+    uint64_t held = __atomic_load_n(&cpu_order_here()->held, __ATOMIC_RELAXED);
 
     return held < cpu_order_unit(rank) &&
            (cpu_order_inside == NULL || !cpu_order_inside());
+}
+
+/* Whether a frame call may wait: no handler that must not is at work. */
+static inline bool cpu_order_allows_frames(void)
+{
+    return __atomic_load_n(&cpu_order_here()->held, __ATOMIC_RELAXED) <
+           cpu_order_unit(CPU_RANK_NONE);
 }
 
 /* Waits until the lock is this CPU's, for a call that has a lock of this rank
@@ -104,7 +120,10 @@ static inline void cpu_order_release(struct cpu_lock *lock, enum cpu_rank rank)
     cpu_order_add(-cpu_order_unit(rank));
 }
 
-/* Around a handler of an NMI or a machine check: no call in it waits. */
+/* Around a handler of an NMI or a machine check, and around what a kernel does
+ * under a lock of its own that calls of mm/ may come to want (its console, its
+ * requests to other CPUs): no call in it waits, nor in a handler that
+ * interrupts it. */
 static inline void cpu_order_forbid(void)
 {
     cpu_order_add(cpu_order_unit(CPU_RANK_NONE));

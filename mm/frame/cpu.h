@@ -30,6 +30,7 @@
 
 #include "lib/assert.h"
 #include "lib/bits.h"
+#include "mm/cpu/cpu_order.h"
 #include "mm/cpu/cpu_section.h"
 #include "mm/frame/zone.h"
 
@@ -186,7 +187,8 @@ static inline struct frame_call frame_call_begin(struct frame_cpu *cpu)
         /* relaxed: only this CPU stores these */
         cpu, __atomic_load_n(&cpu->depth, __ATOMIC_RELAXED) == 0 &&
                  __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED) !=
-                     FRAME_IN_STEP};
+                     FRAME_IN_STEP &&
+                 cpu_order_allows_frames()};
 }
 
 /* Frees what handlers put aside.  No lock may be held. */

@@ -232,8 +232,7 @@ put_fast(struct slab_heap *slabs, void *block, enum note_kind kind,
     uint8_t *note = slab_note(slabs, (vaddr_t)block);
     uint32_t found = note_get(kind, note);
 
-    if (unlikely(layout ? !note_is(kind, found, layout)
-                        : !(found & NOTE_LIVE)))
+    if (unlikely(layout ? !note_is(kind, found, layout) : !(found & NOTE_LIVE)))
         return false;
     struct slab_cpu *cpu = slab_this_cpu(slabs);
     if (unlikely(!cpu_section_enter_closable(&cpu->section)))
@@ -400,6 +399,25 @@ static void raise_peak(size_t *peak, size_t value)
         *peak = value;
 }
 
+/* What totals are counted from: large blocks, and the pages of the heap. */
+static bool lock_totals(struct heap *heap)
+{
+    struct cpu_lock *large = &slab_heap(heap)->large.lock;
+
+    if (!cpu_order_acquire(large, CPU_RANK_LARGE))
+        return false;
+    if (cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
+        return true;
+    cpu_order_release(large, CPU_RANK_LARGE);
+    return false;
+}
+
+static void unlock_totals(struct heap *heap)
+{
+    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
+    cpu_order_release(&slab_heap(heap)->large.lock, CPU_RANK_LARGE);
+}
+
 /* In a handler that hit heap->lock: as they were when last asked for. */
 struct heap_stats slab_stats(struct heap *heap)
 {
@@ -410,7 +428,7 @@ struct heap_stats slab_stats(struct heap *heap)
     size_t live[SIZE_CLASSES] = {0};
 
     if ((slabs->trusting && !slab_count_trusted(heap, live)) ||
-        !cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
+        !lock_totals(heap))
         return *last;
     struct heap_totals totals = slab_totals(heap, live);
     for (unsigned i = 0; i < slabs->cpu_count; i++)
@@ -426,7 +444,7 @@ struct heap_stats slab_stats(struct heap *heap)
     last->failures = __atomic_load_n(&heap->stats.failures, __ATOMIC_RELAXED);
     last->region = heap->region.size + large_bytes(heap);
     struct heap_stats stats = *last;
-    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
+    unlock_totals(heap);
     return stats;
 }
 
@@ -446,10 +464,10 @@ bool slab_tell_class(struct heap *heap, unsigned number,
     };
     size_t live[SIZE_CLASSES] = {0};
     if ((slabs->trusting && !slab_count_trusted(heap, live)) ||
-        !cpu_order_acquire(&heap->lock, CPU_RANK_HEAP))
+        !lock_totals(heap))
         return true;
     struct heap_totals totals = slab_class_totals(heap, own, live);
-    cpu_order_release(&heap->lock, CPU_RANK_HEAP);
+    unlock_totals(heap);
     class->blocks = totals.blocks;
     class->requested = totals.requested;
     class->held = totals.held;

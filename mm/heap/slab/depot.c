@@ -269,6 +269,7 @@ bool slab_reclaim(struct heap *heap)
 {
     struct slab_heap *slabs = slab_heap(heap);
 
+    large_free_deferred(heap);
     if (!slab_stop_cpus(slabs))
         return false;
     for (unsigned i = 0; i < slabs->cpu_count; i++)

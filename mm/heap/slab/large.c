@@ -45,7 +45,12 @@ static void *alloc_outside(struct heap *heap, struct layout layout, bool clear,
             region->large_alloc(region->context, usable, layout.align, &zeroed);
     if (start) {
         struct large_block **list = bucket_of(large, (vaddr_t)start);
-        *entry = (struct large_block){*list, (vaddr_t)start, layout, usable};
+        *entry = (struct large_block){
+            .next = *list,
+            .start = (vaddr_t)start,
+            .layout = layout,
+            .usable = usable,
+        };
         *list = entry;
         large->bytes += usable;
         large->count++;
@@ -111,6 +116,8 @@ enum heap_fault large_find(const struct heap *heap, const void *pointer,
         entry = around(large, (vaddr_t)pointer);
         fault = entry ? HEAP_NOT_A_START : HEAP_FOREIGN;
     }
+    if (!fault && __atomic_load_n(&entry->waits, __ATOMIC_RELAXED))
+        fault = HEAP_DOUBLE_FREE;
     if (entry)
         describe(entry, block);
     if (locked)
@@ -224,14 +231,29 @@ static bool free_now(struct heap *heap, void *start)
                                          : free_inside(heap, (vaddr_t)start);
 }
 
-/* Frees a block, or leaves it in the list of those that wait. */
+/* Leaves a block in the list of those that wait, marked, so that a second free
+ * of it is told.  The entry is the block's own: nobody takes it away before. */
+static void defer(struct heap *heap, void *start)
+{
+    struct large *large = &slab_heap(heap)->large;
+
+    if (large_is_outside(heap, start)) {
+        struct large_block *entry = *link_to(large, (vaddr_t)start);
+
+        if (entry)
+            __atomic_store_n(&entry->waits, true, __ATOMIC_RELAXED);
+    }
+    slab_defer(&large->deferred, start);
+}
+
+/* Frees a block, or leaves it to wait. */
 static void free_or_defer(struct heap *heap, void *start)
 {
     if (!free_now(heap, start))
-        slab_defer(&slab_heap(heap)->large.deferred, start);
+        defer(heap, start);
 }
 
-static void free_deferred(struct heap *heap)
+void large_free_deferred(struct heap *heap)
 {
     void **block = slab_deferred(&slab_heap(heap)->large.deferred);
 
@@ -245,7 +267,7 @@ static void free_deferred(struct heap *heap)
 void *large_alloc(struct heap *heap, struct layout layout, bool clear,
                   enum mm_error *error)
 {
-    free_deferred(heap);
+    large_free_deferred(heap);
     if (heap->region.large_alloc)
         return alloc_outside(heap, layout, clear, error);
     return alloc_inside(heap, layout, clear, error);
@@ -254,7 +276,7 @@ void *large_alloc(struct heap *heap, struct layout layout, bool clear,
 void large_free(struct heap *heap, void *start)
 {
     free_or_defer(heap, start);
-    free_deferred(heap);
+    large_free_deferred(heap);
 }
 
 bool large_resize(struct heap *heap, const struct heap_block *block,

@@ -18,6 +18,7 @@ struct large_block {
     vaddr_t start;
     struct layout layout;
     size_t usable;
+    bool waits; /* it was freed, and is in the list of those that wait */
 };
 
 /* All of them; the lock comes before heap->lock. */
@@ -50,6 +51,9 @@ bool large_resize(struct heap *heap, const struct heap_block *block,
                   struct layout layout);
 
 void large_free(struct heap *heap, void *start);
+
+/* Frees those whose free had to wait, as far as that can be done now. */
+void large_free_deferred(struct heap *heap);
 
 /* At the end of the heap. */
 void large_free_all(struct heap *heap);
