@@ -3,7 +3,6 @@
 
 #include <stddef.h>
 
-#include "mm/cpu/cpu_order.h"
 #include "mm/frame/change.h"
 #include "mm/frame/cpu.h"
 #include "mm/frame/low.h"
@@ -12,19 +11,6 @@
 #include "mm/frame/zone.h"
 #include "mm/platform.h"
 #include "mm/tree/blocks.h"
-
-/* Whether this CPU is in the middle of a call, which the code that asks has
- * interrupted. */
-static bool is_inside(void)
-{
-    unsigned number = platform_cpu();
-    if (number >= frame_cpus.count)
-        return false;
-    const struct frame_cpu *cpu = &frame_cpus.cpu[number];
-    /* relaxed: only this CPU stores these */
-    return __atomic_load_n(&cpu->depth, __ATOMIC_RELAXED) != 0 ||
-           frame_is_inside(cpu);
-}
 
 enum mm_error frame_init(struct memory_map *map, paddr_t limit)
 {
@@ -38,7 +24,6 @@ enum mm_error frame_init(struct memory_map *map, paddr_t limit)
     frame_low_init(map);
     frame_zones_give(); /* what the map still has now */
     frame_cpus.count = platform_cpu_count();
-    cpu_order_inside = is_inside;
     return MM_OK;
 }
 

@@ -34,12 +34,26 @@ static inline void block_has_none(struct frame_block *block)
     block->word = &block->free.words[0];
 }
 
+/* Whether this CPU is in the middle of a call, which the code that asks has
+ * interrupted. */
+static bool is_inside(void)
+{
+    unsigned number = platform_cpu();
+    if (number >= frame_cpus.count)
+        return false;
+    const struct frame_cpu *cpu = &frame_cpus.cpu[number];
+    /* relaxed: only this CPU stores these */
+    return __atomic_load_n(&cpu->depth, __ATOMIC_RELAXED) != 0 ||
+           frame_is_inside(cpu);
+}
+
 enum mm_error frame_cpus_init(struct memory_map *map, paddr_t limit)
 {
     unsigned count = platform_cpu_count();
     /* a CPU's own lines */
     uint64_t freed_bytes = align_up(frame_zones.count * sizeof(uint32_t), 64);
     uint64_t bytes = count * (sizeof(struct frame_cpu) + freed_bytes);
+    cpu_order_inside = is_inside;
     frame_cpus.cpu = frame_zones_take(map, bytes, limit);
     if (frame_cpus.cpu == NULL)
         return MM_OUT_OF_MEMORY;

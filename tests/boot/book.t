@@ -29,6 +29,8 @@ cmp_ok($lines, '<', 3000, 'and short enough for an evening');
 my %wrong = (
     'a broken link' => ["See [there](nowhere.md).\n", qr/link to nowhere\.md/],
     'a path that is gone' => ["Read `mm/frame.c`.\n", qr{no mm/frame\.c}],
+    'a name of no file' => ["Read `gone_for_good.c`.\n",
+        qr/no file gone_for_good\.c/],
     'another number of regions' => [
         "<!-- output: command space -->\n```\nstart size\n```\n"
             . "<!-- /output -->\n", qr/`command space` is stale/],
