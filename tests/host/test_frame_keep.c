@@ -1,3 +1,4 @@
+/* sources: mm/cpu/ */
 /* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
 /* sources: mm/error.c */
 /* Taking zones away from who keeps them (mm/frame/keep.c), where a step of one
