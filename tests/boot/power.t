@@ -103,7 +103,7 @@ SKIP: {
     ok($run->expect(qr/QEMU's pc and q35\s+This machine does not have it(?s:.*)copse> \z/),
         'nor QEMU\'s power port') or diag($run->text);
     $run->type("reboot now\r");
-    ok($run->expect(qr/There is no way 'now':(?s:.*)triple-fault(?s:.*)copse> \z/),
+    ok($run->expect(qr/There is no way 'now'; there are:(?s:.*)triple-fault(?s:.*)copse> \z/),
         'a way that there is none of is told, with those there are');
     $run->type("poweroff debug-exit\r");
     is($run->finish, CopseBoot::SUCCESS, 'poweroff debug-exit ends well');
