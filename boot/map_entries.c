@@ -1,6 +1,8 @@
 /* See boot/map_entries.h. */
 #include "boot/map_entries.h"
 
+#include <stddef.h>
+
 #include "lib/bits.h"
 #include "mm/platform.h"
 
@@ -73,26 +75,34 @@ static bool is_advice(enum memory_type type)
            type == MEMORY_BAD;
 }
 
-static void remove_range(struct memory_map *map, unsigned i)
+static void remove_range(struct memory_map *map,
+                         const struct memory_range *range)
 {
-    map->count--;
-    for (; i < map->count; i++)
-        map->range[i] = map->range[i + 1];
+    unsigned next = (unsigned)(range - map->range) + 1;
+    for (; next < map->count; next++) {
+        struct memory_range moved = map->range[next];
+        map->range[next - 1] = moved;
+    }
+    map->count = next - 1; /* as many as there were, less this one */
 }
 
-/* The smallest range of advice, or of free memory; count if there is none. */
-static unsigned smallest(const struct memory_map *map, bool advice)
+static uint64_t bytes_of(const struct memory_range *range)
 {
-    unsigned found = map->count;
+    return range->end - range->start;
+}
+
+/* The smallest range of advice, or of free memory; NULL if there is none. */
+static const struct memory_range *smallest(const struct memory_map *map,
+                                           bool advice)
+{
+    const struct memory_range *found = NULL;
     for (unsigned i = 0; i < map->count; i++) {
         const struct memory_range *range = &map->range[i];
         if (advice ? !is_advice(range->type)
                    : !memory_type_is_free(range->type))
             continue;
-        if (found == map->count ||
-            range->end - range->start <
-                map->range[found].end - map->range[found].start)
-            found = i;
+        if (found == NULL || bytes_of(range) < bytes_of(found))
+            found = range;
     }
     return found;
 }
@@ -101,17 +111,17 @@ static unsigned smallest(const struct memory_map *map, bool advice)
  * map has all usable memory: what restricts it must not be forgotten before. */
 static bool drop_one(struct memory_map *map, struct map_losses *losses)
 {
-    unsigned i = smallest(map, true);
+    const struct memory_range *range = smallest(map, true);
 
-    if (i < map->count) {
+    if (range != NULL) {
         losses->advice++;
     } else {
-        i = smallest(map, false);
-        if (i == map->count)
+        range = smallest(map, false);
+        if (range == NULL)
             return false;
-        losses->bytes += map->range[i].end - map->range[i].start;
+        losses->bytes += bytes_of(range);
     }
-    remove_range(map, i);
+    remove_range(map, range);
     return true;
 }
 
@@ -173,14 +183,13 @@ static enum mm_error add_usable(struct memory_map *map,
         memory_map_add(map, start, end - start, MEMORY_USABLE);
 
     while (error == MM_TABLE_FULL) {
-        unsigned i = smallest(map, false);
-        if (i == map->count ||
-            end - start <= map->range[i].end - map->range[i].start) {
+        const struct memory_range *range = smallest(map, false);
+        if (range == NULL || end - start <= bytes_of(range)) {
             losses->bytes += end - start;
             return MM_OK;
         }
-        losses->bytes += map->range[i].end - map->range[i].start;
-        remove_range(map, i);
+        losses->bytes += bytes_of(range);
+        remove_range(map, range);
         error = memory_map_add(map, start, end - start, MEMORY_USABLE);
     }
     return error;

@@ -3,6 +3,7 @@
 /* Every boot there can be, from a block of arbitrary bytes to the first frames.
  * For static analysis only; see proof/eva. */
 #include "boot/boot_info.h"
+#include "boot/map_entries.h"
 #include "boot/multiboot2.h"
 #include "mm/boot_frames.h"
 #include "proof/eva.h"
@@ -16,6 +17,48 @@
 static uint8_t block[BLOCK_MAX];
 static struct boot_info info;
 static struct multiboot2_problems problems;
+
+/* In place of boot/map_entries.c, whose loops over pairs of entries are a driver
+ * of their own (proof/eva_map_entries.c): it may ask for any entry, tell of any
+ * flaw, and lay any ranges over the map, in any number and order. */
+
+static enum mm_error lay_any(struct memory_map *map, struct map_losses *losses)
+{
+    losses->advice = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+    losses->bytes = any_number();
+    return memory_map_add(map, any_number(), any_number(),
+                          (enum memory_type)Frama_C_interval(0, MEMORY_BAD));
+}
+
+bool map_entries_lay(struct memory_map *map, const struct map_entries *entries,
+                     struct map_losses *losses)
+{
+    while (Frama_C_nondet(0, 1)) {
+        struct map_entry entry;
+        uint32_t i = Frama_C_unsigned_int_interval(0, UINT32_MAX);
+        if (i >= entries->count)
+            continue;
+        if (entries->entry(entries->context, i, &entry))
+            entries->flaw(entries->context, i,
+                          Frama_C_nondet(MAP_ENTRY_OUT_OF_RANGE,
+                                         MAP_ENTRY_SMALL));
+        (void)lay_any(map, losses);
+    }
+    return Frama_C_nondet(0, 1);
+}
+
+enum mm_error map_restrict(struct memory_map *map,
+                           const struct map_entry *entry,
+                           struct map_losses *losses)
+{
+    (void)entry;
+    return lay_any(map, losses);
+}
+
+void map_make_room(struct memory_map *map, struct map_losses *losses)
+{
+    (void)lay_any(map, losses);
+}
 
 int main(void)
 {
