@@ -633,12 +633,13 @@ entry_result(struct parser *p, const struct tag *entry, enum mm_error error)
 static bool efi_tells_caching(struct parser *p, uint32_t count,
                               uint32_t entry_size)
 {
-    struct efi_memory_descriptor d;
     for (uint32_t i = 0; i < count; i++) {
+        struct efi_memory_descriptor d = {0};
         struct tag entry = entry_at(&p->efi_mmap, i, entry_size);
 
-        if (read(p, entry.contents, 0, &d, sizeof d) &&
-            (d.attribute & EFI_MEMORY_CACHING) != 0)
+        if (!read(p, entry.contents, 0, &d, sizeof d))
+            break;
+        if ((d.attribute & EFI_MEMORY_CACHING) != 0)
             return true;
     }
     return false;
