@@ -1,8 +1,8 @@
-/* A set of the numbers 0 to 511 in 512 bits: one cache line, and the one node
- * type of every tree here.
+/* A set of the numbers 0 to 511 in 512 bits: one cache line, and what
+ * every level of every tree here is made of.
  *
  * 1 is a member.  Every loop is over the eight words.  Callers hold whatever
- * lock the set needs.  The macros exist so that the tests can shrink the node
+ * lock the set needs.  The macros exist so that the tests can shrink the set
  * and visit every state of a tree made of it; the kernel has one value.
  *
  * Compilers skip comments that begin with @.  Above a function, one says what
