@@ -131,9 +131,6 @@ struct memory_map {
              range_end{L1}(a, i) == range_end{L2}(b, i) &&
              range_type{L1}(a, i) == range_type{L2}(b, i));
 
-    lemma limit_of_bits: \forall integer bits; 12 < bits <= 52 ==>
-        0x2000 <= (1 << bits) <= 0x10000000000000 && (1 << bits) % 4096 == 0;
-
     lemma same_is_good{L1, L2}: \forall struct memory_map *a, *b;
         same_map{L1, L2}(a, b) && good_map{L1}(a) ==> good_map{L2}(b);
 

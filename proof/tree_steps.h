@@ -23,6 +23,9 @@
 #define RULES_2M(tree) STEP(rules_2m, EACH_2M(tree, j, rule_2m(tree, j)))
 #define RULES_1G(tree) STEP(rules_1g, EACH_1G(tree, h, rule_1g(tree, h)))
 
+#define RULES_OUTSIDE(tree) STEP(rules_outside, \
+    \forall integer h; gibs(tree) <= h < 512 ==> rule_outside(tree, h))
+
 #define STEPS_RULES_1G(tree) ghost { RULES_1G(tree) }
 
 #define STEPS_RULES(tree) ghost {                                              \
@@ -111,6 +114,17 @@
     RULES_2M(tree)                                                             \
     STEP(rule_1g, rule_1g(tree, g))                                            \
     RULES_1G(tree)                                                             \
+    RULES_OUTSIDE(tree)                                                        \
+    STEP(held_1g, EACH_1G(tree, h,                                             \
+        own_1g(tree, h) <==> \at(own_1g(tree, h), Pre)))                       \
+    STEP(held_2m, EACH_2M(tree, j, j != i ==>                                  \
+        (own_2m(tree, j) <==> \at(own_2m(tree, j), Pre))))                     \
+}
+
+#define STEPS_PARTED_2M(tree) ghost {                                          \
+    RULES_2M(tree)                                                             \
+    RULES_1G(tree)                                                             \
+    RULES_OUTSIDE(tree)                                                        \
 }
 
 /* ---- Allocation ---- */

@@ -10,17 +10,17 @@
 */
 unsigned lowest_by_trying(uint64_t word)
 {
-    unsigned lowest = 64;
-
-    /*@ loop invariant 0 <= k <= 64 && k <= lowest <= 64;
-        loop invariant lowest < 64 ==> bit(word, lowest);
-        loop invariant \forall integer j; k <= j < lowest ==> !bit(word, j);
-        loop assigns k, lowest;
-        loop variant k; */
-    for (unsigned k = 64; k > 0; k--)
-        if (word >> (k - 1) & 1)
-            lowest = k - 1;
-    return lowest;
+    /*@ loop invariant 0 <= k <= 64;
+        loop invariant \forall integer j; 0 <= j < k ==> !bit(word, j);
+        loop assigns k;
+        loop variant 64 - k; */
+    for (unsigned k = 0; k < 64; k++) {
+        if (word >> k & 1)
+            return k;
+        //@ assert clear: !bit(word, k);
+    }
+    //@ assert never: \false;
+    return 64;
 }
 
 /*@ requires word != 0;
@@ -30,16 +30,15 @@ unsigned lowest_by_trying(uint64_t word)
 */
 unsigned highest_by_trying(uint64_t word)
 {
-    unsigned highest = 64;
-
-    /*@ loop invariant 0 <= k <= 64 && (highest < k || highest == 64);
-        loop invariant highest < 64 ==> bit(word, highest);
-        loop invariant \forall integer j; 0 <= j < k ==>
-            highest == 64 || highest < j ==> !bit(word, j);
-        loop assigns k, highest;
-        loop variant 64 - k; */
-    for (unsigned k = 0; k < 64; k++)
-        if (word >> k & 1)
-            highest = k;
-    return highest;
+    /*@ loop invariant 0 <= k <= 64;
+        loop invariant \forall integer j; k <= j < 64 ==> !bit(word, j);
+        loop assigns k;
+        loop variant k; */
+    for (unsigned k = 64; k > 0; k--) {
+        if (word >> (k - 1) & 1)
+            return k - 1;
+        //@ assert clear: !bit(word, k - 1);
+    }
+    //@ assert never: \false;
+    return 64;
 }

@@ -23,6 +23,7 @@
 #include "lib/assert.h"
 
 #ifdef __FRAMAC__
+#include "proof/limit_facts.h"
 #include "proof/memory_map_steps.h"
 #endif
 

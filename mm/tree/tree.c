@@ -428,28 +428,68 @@ enum frame_freed frame_tree_free(struct frame_tree *tree, uint32_t n)
     }
 }
 
+/* Of a whole 2M of a split GiB: the 2M, or its 4K number n. */
+/*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);
+    requires in(tree, FREE_2M, n / 512) && !full_set(tree, FREE_2M, n / 262144);
+    requires size == FRAME_4K || size == FRAME_2M && n % 512 == 0;
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken_4k: size == FRAME_4K ==> held_4k(tree, n);
+    ensures  others_4k: size == FRAME_4K ==>
+                 only_frames_changed{Pre, Post}(tree, n, n + 1);
+    ensures  taken_2m: size == FRAME_2M ==>
+                 all_held_2m(tree, n, n + 512) &&
+                 only_frames_changed{Pre, Post}(tree, n, n + 512);
+*/
+static inline void reserve_in_2m(struct frame_tree *tree, uint32_t n,
+                                 enum frame_size size)
+{
+    take_2m(tree, n / FRAMES_PER_2M);
+    if (size == FRAME_4K)
+        split_2m(tree, n);
+}
+
+/* Of a whole GiB: the GiB, or the smaller frame that begins at n. */
+/*@ requires valid_tree(tree) && invariant(tree) && n < frames(tree);
+    requires in(tree, FREE_1G, n / 262144);
+    requires size == FRAME_4K || size == FRAME_2M && n % 512 == 0 ||
+             size == FRAME_1G && n % 262144 == 0;
+    assigns  TREE_BITS(tree);
+    ensures  invariant: invariant(tree);
+    ensures  taken_4k: size == FRAME_4K ==> held_4k(tree, n);
+    ensures  others_4k: size == FRAME_4K ==>
+                 only_frames_changed{Pre, Post}(tree, n, n + 1);
+    ensures  taken_2m: size == FRAME_2M ==>
+                 all_held_2m(tree, n, n + 512) &&
+                 only_frames_changed{Pre, Post}(tree, n, n + 512);
+    ensures  taken_1g: size == FRAME_1G ==>
+                 all_held_1g(tree, n, n + 262144) &&
+                 only_frames_changed{Pre, Post}(tree, n, n + 262144);
+*/
+static inline void reserve_in_1g(struct frame_tree *tree, uint32_t n,
+                                 enum frame_size size)
+{
+    take_1g(tree, n / FRAMES_PER_1G);
+    if (size == FRAME_1G)
+        return;
+    split_1g(tree, n / FRAMES_PER_2M);
+    if (size == FRAME_4K)
+        split_2m(tree, n);
+}
+
 bool frame_tree_reserve(struct frame_tree *tree, uint32_t n,
                         enum frame_size size)
 {
-    uint32_t i = n / FRAMES_PER_2M, g = n / FRAMES_PER_1G;
-
     if (frame_tree_state(tree, n) != FRAME_AVAILABLE)
         return false;
-    if (map_has(tree, FREE_1G, g)) {
-        take_1g(tree, g);
-        if (size == FRAME_1G)
-            return true;
-        split_1g(tree, i);
-        if (size == FRAME_4K)
-            split_2m(tree, n);
+    if (map_has(tree, FREE_1G, n / FRAMES_PER_1G)) {
+        reserve_in_1g(tree, n, size);
         return true;
     }
     if (size == FRAME_1G)
         return false;
-    if (map_has(tree, FREE_2M, i)) {
-        take_2m(tree, i);
-        if (size == FRAME_4K)
-            split_2m(tree, n);
+    if (map_has(tree, FREE_2M, n / FRAMES_PER_2M)) {
+        reserve_in_2m(tree, n, size);
         return true;
     }
     if (size == FRAME_2M)
@@ -471,6 +511,7 @@ bool frame_tree_reserve(struct frame_tree *tree, uint32_t n,
 static inline void part_2m(struct frame_tree *tree, uint32_t i)
 {
     map_clear(tree, FREE_4K, i);
+    //@ STEPS_PARTED_2M(tree)
 }
 
 /* A held 1G becomes 512 held 2Ms. */
