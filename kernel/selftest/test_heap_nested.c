@@ -104,6 +104,13 @@ static void step_no_more(void)
 #define BLOCKS 6
 #define ROUNDS 3
 
+/* Full checks write each byte of a block, one instruction after another: there
+ * the largest block is left out. */
+static unsigned blocks_a_round(void)
+{
+    return heap.checks == HEAP_CHECKS_FULL ? BLOCKS - 1 : BLOCKS;
+}
+
 static unsigned allocate_step_by_step(void)
 {
     static const size_t sizes[BLOCKS] = {16, 64, 100, 1000, 5000, 100000};
@@ -111,7 +118,7 @@ static unsigned allocate_step_by_step(void)
     unsigned got = 0;
 
     for (unsigned round = 0; round < ROUNDS; round++) {
-        for (unsigned i = 0; i < BLOCKS; i++) {
+        for (unsigned i = 0; i < blocks_a_round(); i++) {
             struct layout layout = {sizes[i], 16};
 
             step_from_here();
@@ -121,7 +128,7 @@ static unsigned allocate_step_by_step(void)
             if (blocks[i] != NULL)
                 memset(blocks[i], 0xb0 + (int)i, sizes[i]);
         }
-        for (unsigned i = 0; i < BLOCKS; i++) {
+        for (unsigned i = 0; i < blocks_a_round(); i++) {
             const unsigned char *block = blocks[i];
 
             if (block == NULL)
@@ -191,7 +198,7 @@ static void run_nested(const struct heap_backend *backend)
     heap_range_release(&range);
 
     /* a handler hinders nobody whom it interrupts */
-    EXPECT(got == ROUNDS * BLOCKS, "%s: %u blocks", backend->name, got);
+    EXPECT(got == ROUNDS * blocks_a_round(), "%s: %u blocks", backend->name, got);
     EXPECT(handler.steps > 1000 && handler.nmis > 250, "%s: %u steps, %u NMIs",
            backend->name, handler.steps, handler.nmis);
     /* Full checks look at blocks byte by byte, under a lock. */
