@@ -17,7 +17,7 @@ sub passes {
 
 # As many as there are.
 for my $machine (
-    { cpus => 2 }, { cpus => 8 },
+    { cpus => 2, args => 'selftest=smp' }, { cpus => 8, args => 'selftest=smp' },
     { cpus => 4, args => 'selftest=tlb', cpu => 'qemu64' },
     { cpus => 4, args => 'selftest=smp', cpu => 'Haswell' },
     { cpus => 4, args => 'selftest=smp', machine => 'q35' },
