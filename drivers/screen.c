@@ -141,6 +141,11 @@ static void draw_all(void)
     }
 }
 
+static unsigned smaller(uint32_t value, unsigned most)
+{
+    return value < most ? value : most;
+}
+
 static unsigned larger(unsigned a, unsigned b)
 {
     return a > b ? a : b;
@@ -161,13 +166,16 @@ static void new_line(void)
     draw_all();
 }
 
+/* A handler may print in the middle of this: then a character may be lost, but
+ * the column stays one of the screen's. */
 static void put_visible(char c)
 {
-    if (screen.column == screen.columns)
+    if (screen.column >= screen.columns)
         new_line();
-    text_row(screen.row)[screen.column] = c;
-    draw(screen.row, screen.column, c);
-    screen.column++;
+    unsigned column = smaller(screen.column, screen.columns - 1);
+    text_row(screen.row)[column] = c;
+    draw(screen.row, column, c);
+    screen.column = column + 1;
 }
 
 void screen_put(char c)
@@ -208,11 +216,6 @@ static bool pixels_fit(const struct screen_mode *mode)
 static uint32_t all_of(struct screen_field field)
 {
     return ((UINT32_C(1) << field.size) - 1) << field.position;
-}
-
-static unsigned smaller(uint32_t value, unsigned most)
-{
-    return value < most ? value : most;
 }
 
 bool screen_init(const struct screen_mode *mode, volatile void *memory)

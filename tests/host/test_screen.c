@@ -1,12 +1,14 @@
 /* sources: drivers/screen.c drivers/font_8x16.c */
 /* Text on screens of every kind, in memory that ends where the screen does. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 
 #include "drivers/font.h"
@@ -228,6 +230,38 @@ static void waits_for_its_memory(void **state)
     assert_int_equal(screen_rows(), 480 / 16);
 }
 
+/* Prints in the middle of a print: where that one writes to the screen. */
+static uint8_t *watched;
+
+static void print_nested(int number)
+{
+    (void)number;
+    mprotect(watched, 4096, PROT_READ | PROT_WRITE);
+    screen_put('n');
+}
+
+/* Both find room for one more at the end of the line. */
+static void a_nested_print_does_not_pass_the_end_of_a_line(void **state)
+{
+    (void)state;
+    const struct screen_mode ega = {SCREEN_EGA_TEXT, 160, 80, 25, 16,
+                                    {0, 0}, {0, 0}, {0, 0}};
+    watched = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(watched != MAP_FAILED);
+    assert_true(screen_init(&ega, watched));
+    for (unsigned i = 0; i < 79; i++)
+        screen_put('.');
+    void (*before)(int) = signal(SIGSEGV, print_nested);
+    mprotect(watched, 4096, PROT_NONE);
+    screen_put('o');
+    signal(SIGSEGV, before);
+    screen_put('!');
+    assert_int_equal(watched[160], '!');
+    screen_move(NULL);
+    munmap(watched, 4096);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +272,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_screen),
         cmocka_unit_test(follows_a_move),
         cmocka_unit_test(waits_for_its_memory),
+        cmocka_unit_test(a_nested_print_does_not_pass_the_end_of_a_line),
     };
     int failed = cmocka_run_group_tests_name("screen", tests, NULL, NULL);
     free(memory);
