@@ -226,22 +226,26 @@ fail:
 find_framebuffer:
     test ebp, ebp
     jz .none
-    mov ecx, [ebp]                      ; the block's size
-    add ecx, ebp
+    mov ecx, [ebp]                      ; the block's size; from here on, how
+    sub ecx, 8                          ; much of it is left from this tag on
+    jb .none
     add ebp, 8
 .tag:
-    lea eax, [ebp + FB_TYPE + 1]
-    cmp eax, ecx
-    ja .none
+    cmp ecx, FB_TYPE + 1
+    jb .none
     cmp dword [ebp], TAG_FRAMEBUFFER
     je .found
     mov eax, [ebp + 4]                  ; the tag's size
     cmp eax, 8
     jb .none
+    cmp eax, ecx                        ; so nothing below can wrap
+    ja .none
     add eax, 7
     and eax, ~7
     add ebp, eax
-    jmp .tag
+    sub ecx, eax
+    ja .tag
+    jmp .none
 .found:
     cmp byte [ebp + FB_TYPE], FB_RGB
     jne .none

@@ -65,6 +65,14 @@ sub boot_patched {
     boot_patched('no CPUID', $patched, 'bios',
         qr/^Copse cannot start: this CPU has no CPUID instruction/m);
 
+    # the first tag's size as 0xffffffff, mov dword [ebp + 12], -1, before the
+    # same: who looks for a screen among such tags must come to an end
+    $patched = $image;
+    CopseBoot::patch($patched, 'has_cpuid',
+        "\xc7\x45\x0c\xff\xff\xff\xff\x31\xc0\xc3");
+    boot_patched('a tag that wraps', $patched, 'bios',
+        qr/^Copse cannot start: this CPU has no CPUID instruction/m);
+
     $patched = $image;
     CopseBoot::patch($patched, 'kernel_main', "\x0f\x0b"); # ud2
     boot_patched('a fault in the first C instruction', $patched, 'bios',
