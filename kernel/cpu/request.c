@@ -225,26 +225,6 @@ void request_resume(void)
         tlb_flush_local();
 }
 
-struct request_interrupted request_interrupt(void)
-{
-    struct percpu *this = percpu_this();
-    /* relaxed: only this CPU stores these two */
-    struct request_interrupted interrupted = {
-        .may_ask = !cpu_lock_is_mine(&round.lock),
-        .was_idle = atomic_load_explicit(&this->state, memory_order_relaxed) !=
-                    PERCPU_RUNNING,
-    };
-    if (interrupted.was_idle)
-        request_resume();
-    return interrupted;
-}
-
-void request_return(struct request_interrupted interrupted)
-{
-    if (interrupted.was_idle)
-        request_idle();
-}
-
 /* ---- The end ---- */
 
 #define STOP_PATIENCE_MS 1000

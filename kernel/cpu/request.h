@@ -50,16 +50,6 @@ _Noreturn void request_be_deaf(void);
 /* For fault=stale-tlb: from now on no request to invalidate is sent. */
 void request_forget_others(void);
 
-/* For a handler that is going to use memory.  request_interrupt says whether
- * this CPU may make requests: not if the handler interrupted one.  If this CPU
- * was idle, it counts as running until request_return, which gets what
- * request_interrupt returned. */
-struct request_interrupted {
-    bool may_ask, was_idle;
-};
-struct request_interrupted request_interrupt(void);
-void request_return(struct request_interrupted interrupted);
-
 /* Figures about the rounds, for the command `cpus`. */
 struct request_stats {
     uint64_t rounds; /* while another CPU was up */

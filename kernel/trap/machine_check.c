@@ -9,7 +9,6 @@
 #include "kernel/console/console.h"
 #include "kernel/console/log.h"
 #include "kernel/cpu/cpu.h"
-#include "kernel/cpu/request.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/x86.h"
 #include "lib/string.h"
@@ -82,8 +81,6 @@ static struct event {
     unsigned cpu, bank;
     struct mca_error error;
     uint64_t status;
-    bool retire;           /* the frame should be taken out of use */
-    enum mm_error retired; /* the answer of frame_retire */
 } events[EVENTS_MAX];
 
 static _Atomic unsigned lost; /* events that found no empty slot */
@@ -101,15 +98,8 @@ static struct event *take_slot(void)
     return NULL;
 }
 
-/* Records an error.  A frame whose error was not corrected is taken out of use
- * at once, if the caller may do that, so that it is not handed out meanwhile.
- */
-static void note(unsigned bank, uint64_t status, struct mca_error error,
-                 bool may_retire)
+static void note(unsigned bank, uint64_t status, struct mca_error error)
 {
-    bool retire = error.has_address && error.severity >= MCA_DEFERRED;
-    enum mm_error retired =
-        retire && may_retire ? frame_retire(error.paddr) : MM_BUSY;
     struct event *event = take_slot();
     if (event == NULL) {
         atomic_fetch_add(&lost, 1);
@@ -119,20 +109,18 @@ static void note(unsigned bank, uint64_t status, struct mca_error error,
     event->bank = bank;
     event->status = status;
     event->error = error;
-    event->retire = retire;
-    event->retired = retired;
     /* release: the event is complete */
     atomic_store_explicit(&event->state, EVENT_WRITTEN, memory_order_release);
 }
 
-static void note_and_clear_all(bool may_retire)
+static void note_and_clear_all(void)
 {
     for (unsigned i = 0, count = bank_count(); i < count; i++) {
         struct mca_bank bank = read_bank(i);
         struct mca_error error = decode(&bank);
         if (error.severity == MCA_NOTHING)
             continue;
-        note(i, bank.status, error, may_retire);
+        note(i, bank.status, error);
         write_msr(MSR_MC_STATUS + 4 * i, 0);
     }
 }
@@ -151,13 +139,13 @@ static enum mca_severity worst(void)
     return found;
 }
 
+/* The interrupted code may be the answer to a CPU that waits for this one.  So
+ * this waits for nobody, and uses no memory whose mapping could change. */
 bool machine_check_handle(void)
 {
     if (!(read_msr(MSR_MCG_STATUS) & MCG_STATUS_RIPV) || worst() == MCA_FATAL)
         return false;
-    struct request_interrupted interrupted = request_interrupt();
-    note_and_clear_all(interrupted.may_ask);
-    request_return(interrupted);
+    note_and_clear_all();
     write_msr(MSR_MCG_STATUS, 0);
     return true;
 }
@@ -257,7 +245,7 @@ static bool count_corrected(paddr_t frame)
     return false;
 }
 
-static void tell(struct event *event)
+static void tell(const struct event *event)
 {
     const struct mca_error *error = &event->error;
     log_line(LOG_ERROR, "mce", "CPU %u, bank %u: %s error, %s, status 0x%lx%s",
@@ -266,15 +254,8 @@ static void tell(struct event *event)
              error->overflow ? ", and others were lost" : "");
     if (!error->has_address)
         return;
-    if (error->severity == MCA_CORRECTED)
-        event->retire = count_corrected(error->paddr);
-    /* an error that was corrected too often; or a handler that could not do it
-     * in the middle of a call */
-    if (event->retire &&
-        (error->severity == MCA_CORRECTED || event->retired == MM_BUSY))
-        event->retired = frame_retire(error->paddr);
-    if (event->retire)
-        tell_frame(error->paddr, event->retired);
+    if (error->severity >= MCA_DEFERRED || count_corrected(error->paddr))
+        tell_frame(error->paddr, frame_retire(error->paddr));
     else
         log_line(LOG_ERROR, "mce", "  frame 0x%lx stays in use", error->paddr);
 }
@@ -282,7 +263,7 @@ static void tell(struct event *event)
 static void look(void *argument)
 {
     (void)argument;
-    note_and_clear_all(true);
+    note_and_clear_all();
 }
 
 void machine_check_poll(void)

@@ -3,13 +3,13 @@
  *   corrected    found by machine_check_poll and reported; the third time the
  *                frame is taken out of use
  *   deferred     found by machine_check_poll; the frame is taken out of use
- *   uncorrected  a machine check (#MC); the frame is taken out of use, and the
- *                interrupted code goes on
+ *   uncorrected  a machine check (#MC) notes it, and the interrupted code goes
+ *                on; machine_check_poll takes the frame out of use
  *   fatal        a machine check; the kernel panics
  *
  * frame_retire takes a frame out of use: at once if it is free, else when it is
- * freed.  An error that was found in an exception is reported in full by
- * machine_check_poll, where the page tables may be walked.
+ * freed.  It stops the other CPUs, so the exception does not call it: that may
+ * have come inside the handler of an NMI, whose sender waits for this CPU.
  */
 #ifndef KERNEL_TRAP_MACHINE_CHECK_H
 #define KERNEL_TRAP_MACHINE_CHECK_H
