@@ -15,6 +15,7 @@
 #include "kernel/cpu/x86.h"
 #include "kernel/trap/machine_check.h"
 #include "kernel/trap/panic.h"
+#include "kernel/trap/trap.h"
 #include "lib/assert.h"
 #include "lib/bits.h"
 #include "lib/string.h"
@@ -264,9 +265,7 @@ _Noreturn static void wait_for_work(struct percpu *this)
         void (*work)(void *) =
             atomic_load_explicit(&this->work, memory_order_acquire);
         if (work == NULL) {
-            /* sti takes effect after the next instruction: no interrupt can
-             * come between the look and the hlt */
-            __asm__ volatile("sti; hlt; cli" : : : "memory");
+            trap_wait();
             continue;
         }
         request_resume();

@@ -1,6 +1,10 @@
 /* Into the kernel by an exception, and back. */
+#include <stddef.h>
 #include <stdint.h>
 
+#include "drivers/lapic.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/cpu/request.h"
 #include "kernel/selftest/selftest.h"
 #include "kernel/trap/trap.h"
 #include "lib/string.h"
@@ -65,4 +69,85 @@ SELFTEST(trap, every_vector_has_a_name)
         EXPECT(trap_name(vector) != (const char *)0 &&
                    strlen(trap_name(vector)) > 8,
                "vector %lu", vector);
+}
+
+enum { VECTOR_NMI = 2, VECTOR_BP = 3 };
+
+static bool take(struct trap_frame *frame)
+{
+    return frame->vector == VECTOR_NMI;
+}
+
+extern const char trap_wait_hlt[];
+
+/* As if an NMI came between sti and hlt: what came with it would be slept over.
+ */
+SELFTEST(trap, a_wait_that_has_not_begun_is_over)
+{
+    const uint64_t hlt = (uint64_t)trap_wait_hlt;
+    struct trap_frame frame = {.vector = VECTOR_NMI, .rip = hlt};
+    EXPECT(*(const uint8_t *)hlt == 0xf4, "0x%x", *(const uint8_t *)hlt);
+    trap_set_hook(take);
+    (void)trap_handle(&frame);
+    EXPECT(frame.rip == hlt + 1, "goes on at hlt%+ld",
+           (long)(frame.rip - hlt));
+    frame.rip = hlt + 1; /* it had begun */
+    (void)trap_handle(&frame);
+    trap_set_hook(NULL);
+    EXPECT(frame.rip == hlt + 1, "goes on at hlt%+ld",
+           (long)(frame.rip - hlt));
+}
+
+/* How many handlers of NMIs are at work on CPU 0, and have been. */
+static struct {
+    unsigned now, most, all, breakpoints;
+} nmis;
+
+static bool send_to_self(void)
+{
+    return lapic_send_nmi(percpu_this()->apic_id);
+}
+
+static void give_it_time(void)
+{
+    for (volatile unsigned i = 0; i < 100000; i++)
+        ;
+}
+
+/* The first NMI has a breakpoint in its middle, and then sends a second one. */
+static bool break_in_nmi(struct trap_frame *frame)
+{
+    if (percpu_this()->number != 0)
+        return false;
+    nmis.breakpoints += frame->vector == VECTOR_BP;
+    if (frame->vector != VECTOR_NMI)
+        return frame->vector == VECTOR_BP;
+    if (++nmis.now > nmis.most)
+        nmis.most = nmis.now;
+    if (nmis.all++ == 0) {
+        uint64_t flags;
+        __asm__ volatile("stc; int3; pushfq; pop %0"
+                         : "=r"(flags)::"memory", "cc");
+        nmis.breakpoints += flags & 1 ? 0 : 100;
+        (void)send_to_self();
+        give_it_time();
+    }
+    request_answer();
+    nmis.now--;
+    return true;
+}
+
+SELFTEST(trap, what_an_nmi_is_interrupted_by_lets_no_other_in)
+{
+    if (percpu_count_up() == 1)
+        return; /* there is no local APIC to send it */
+    nmis.now = nmis.most = nmis.all = nmis.breakpoints = 0;
+    trap_set_hook(break_in_nmi);
+    bool sent = send_to_self();
+    for (unsigned i = 0; i < 100 && nmis.all < 2; i++)
+        give_it_time();
+    trap_set_hook(NULL);
+    EXPECT(sent && nmis.all == 2 && nmis.breakpoints == 1,
+           "%u NMIs, %u breakpoints", nmis.all, nmis.breakpoints);
+    EXPECT(nmis.most == 1, "%u NMIs in each other", nmis.most);
 }

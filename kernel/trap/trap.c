@@ -5,6 +5,7 @@
 
 #include "kernel/console/console.h"
 #include "kernel/console/log.h"
+#include "kernel/cpu/percpu.h"
 #include "kernel/cpu/request.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/stacks.h"
@@ -227,7 +228,18 @@ static bool handle_without_waiting(struct trap_frame *frame)
     return handled;
 }
 
-void trap_handle(struct trap_frame *frame)
+/* Whether the trap interrupted the handler of an NMI, or what interrupted that
+ * one: the CPU must let no NMI in before that handler has ended. */
+static bool keeps_nmis_out(const struct trap_frame *frame)
+{
+    if (no_cpu_yet)
+        return false;
+    const vaddr_t *top = percpu_this()->stack_top;
+    return top[STACK_NMI] - 1 - frame->rsp < STACK_BYTES ||
+           top[STACK_MACHINE_CHECK] - 1 - frame->rsp < STACK_BYTES;
+}
+
+static void act(struct trap_frame *frame)
 {
     bool masked = frame->vector == VECTOR_NMI || frame->vector == VECTOR_MC;
     if (masked && !no_cpu_yet ? handle_without_waiting(frame) : handle(frame))
@@ -236,6 +248,16 @@ void trap_handle(struct trap_frame *frame)
         report_breakpoint(frame);
     else
         panic_trap(frame, explain);
+}
+
+extern const char trap_wait_hlt[]; /* an instruction of one byte */
+
+bool trap_handle(struct trap_frame *frame)
+{
+    if (frame->rip == (uint64_t)trap_wait_hlt)
+        frame->rip++;
+    act(frame);
+    return keeps_nmis_out(frame);
 }
 
 /* An interrupt gate.  boot/start64.asm fills in all fields but the stack. */

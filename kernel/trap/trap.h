@@ -34,9 +34,14 @@ void trap_print_address(uint64_t address);
  * cause traps on purpose. */
 void trap_set_hook(bool (*function)(struct trap_frame *frame));
 
+/* Waits for an interrupt; with interrupts off, before and afterwards.  One that
+ * comes after the call ends it, and so may an NMI: look for the reason, and call
+ * again. */
+void trap_wait(void);
+
 /* Called by kernel/trap/trap_entry.asm.  Returns if the code can go on: after a
  * breakpoint, a request of another CPU, or a machine check that was handled,
- * and if the hook says so. */
-void trap_handle(struct trap_frame *frame);
+ * and if the hook says so.  True: back without iretq, which lets NMIs in. */
+bool trap_handle(struct trap_frame *frame);
 
 #endif

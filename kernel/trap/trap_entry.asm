@@ -8,6 +8,30 @@
 
 extern trap_handle
 
+; struct trap_frame
+FRAME_RIP    equ 17 * 8
+FRAME_RFLAGS equ 19 * 8
+FRAME_RSP    equ 20 * 8
+
+%macro POP_REGISTERS 0
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rbp
+    pop rdi
+    pop rsi
+    pop rdx
+    pop rcx
+    pop rbx
+    pop rax
+    add rsp, 16                         ; vector and error code
+%endmacro
+
 section .text progbits alloc exec nowrite align=16
 bits 64
 
@@ -48,20 +72,35 @@ trap_common:
     cld
     mov rdi, rsp
     call trap_handle
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rbp
-    pop rdi
-    pop rsi
-    pop rdx
-    pop rcx
-    pop rbx
-    pop rax
-    add rsp, 16                         ; vector and error code
+    test al, al
+    jnz .keep_nmis_out
+    POP_REGISTERS
     iretq
+
+; The same without iretq, which would let the next NMI in, onto the stack of the
+; one that this trap has interrupted.  rip and rflags go where that code would
+; push next; they may take the places of ss and rsp.
+.keep_nmis_out:
+    mov rax, [rsp + FRAME_RSP]
+    mov rcx, [rsp + FRAME_RIP]
+    mov rdx, [rsp + FRAME_RFLAGS]
+    sub rax, 16
+    mov [rax + 8], rcx
+    mov [rax], rdx
+    mov [rsp + FRAME_RIP], rax
+    POP_REGISTERS
+    mov rsp, [rsp]
+    popfq
+    ret
+
+; void trap_wait(void), with interrupts off: lets them in until one comes.  No
+; interrupt comes between sti and hlt, but an NMI may, and then others: so
+; trap_handle goes on behind the hlt if it was not begun.
+    align 16
+global trap_wait, trap_wait_hlt
+trap_wait:
+    sti
+trap_wait_hlt:
+    hlt
+    cli
+    ret
