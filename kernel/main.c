@@ -129,7 +129,7 @@ static void read_tables(void)
                  clock);
     mtrr_name_slow_memory(&boot_info.map);
     firmware_read(&boot_info);
-    smp_plan(firmware_acpi(), wanted_cpus());
+    smp_plan(firmware_acpi(), wanted_cpus(), &boot_info.map);
 }
 
 /* In debug builds: compares every mapping with the plan. */
@@ -252,7 +252,7 @@ void kernel_main(uint32_t location, uint32_t loader)
     build_heap();                            /* kmalloc */
     machine_check_init();                    /* report broken memory */
     firmware_use();                          /* power, clocks */
-    smp_start(&boot_info.map);               /* the other processors */
+    smp_start();                             /* the other processors */
     run_what_was_asked();                    /* self-tests, a fault */
     console_add_keyboard();                  /* PS/2 */
     report_print(&boot_info);                /* one screen */

@@ -51,7 +51,42 @@ static const struct acpi_cpu *planned(unsigned number)
     return &acpi->cpu[plan.index[number]];
 }
 
-void smp_plan(const struct acpi *tables, unsigned at_most)
+/* A startup interrupt's vector is a page number, and 0xa0 and up are not
+ * allowed (section 8.4.3). */
+#define TRAMPOLINE_LIMIT 0xa0000
+
+/* The highest page of free memory that a startup interrupt can name, and that
+ * has another one below it, or PADDR_NONE. */
+static paddr_t find_page(const struct memory_map *map)
+{
+    for (unsigned i = map->count; i > 0; i--) {
+        const struct memory_range *range = &map->range[i - 1];
+        paddr_t end =
+            range->end < TRAMPOLINE_LIMIT ? range->end : TRAMPOLINE_LIMIT;
+        /* page 0 has the BIOS data area */
+        paddr_t start = range->start > PAGE_SIZE ? range->start : PAGE_SIZE;
+        if (range->type == MEMORY_LOW && end >= start + 2 * PAGE_SIZE)
+            return end - PAGE_SIZE;
+    }
+    return PADDR_NONE;
+}
+
+/* Where the other CPUs start. */
+static paddr_t trampoline = PADDR_NONE;
+
+/* Both pages are taken out of the map for good, before anybody is given memory
+ * by it: a CPU that comes late must still find the code. */
+static void reserve_trampoline(struct memory_map *map)
+{
+    paddr_t page = find_page(map);
+    if (page != PADDR_NONE &&
+        memory_map_add(map, page - PAGE_SIZE, 2 * PAGE_SIZE, MEMORY_KERNEL) ==
+            MM_OK)
+        trampoline = page;
+}
+
+void smp_plan(const struct acpi *tables, unsigned at_most,
+              struct memory_map *map)
 {
     unsigned bits = cpu_get()->paddr_bits;
     struct plan_self self = {
@@ -62,6 +97,8 @@ void smp_plan(const struct acpi *tables, unsigned at_most)
     acpi = tables;
     percpu_get(0)->apic_id = self.apic_id;
     plan_make(&plan, tables, &self, at_most);
+    if (plan.count > 1)
+        reserve_trampoline(map);
     percpu_set_count(plan.count);
     percpu_set_node(0, plan.node_of_first);
     for (unsigned i = 1; i < plan.count; i++)
@@ -127,27 +164,6 @@ _Static_assert(sizeof(struct trampoline_gate) == 8, "as in trampoline.asm");
 
 /* CPUs that have left the trampoline for the kernel's text. */
 _Atomic uint32_t smp_passed;
-
-/* A startup interrupt's vector is a page number, and 0xa0 and up are not
- * allowed (section 8.4.3). */
-#define TRAMPOLINE_LIMIT 0xa0000
-
-/* The highest page of free memory that a startup interrupt can name, and that
- * has another one below it, or PADDR_NONE.  Both are MEMORY_LOW, which nobody
- * else is given, and stay so: a CPU that comes late must still find the code. */
-static paddr_t find_page(const struct memory_map *map)
-{
-    for (unsigned i = map->count; i > 0; i--) {
-        const struct memory_range *range = &map->range[i - 1];
-        paddr_t end =
-            range->end < TRAMPOLINE_LIMIT ? range->end : TRAMPOLINE_LIMIT;
-        /* page 0 has the BIOS data area */
-        paddr_t start = range->start > PAGE_SIZE ? range->start : PAGE_SIZE;
-        if (range->type == MEMORY_LOW && end >= start + 2 * PAGE_SIZE)
-            return end - PAGE_SIZE;
-    }
-    return PADDR_NONE;
-}
 
 static void fill_in(char *page, const char *word, uint64_t value)
 {
@@ -440,15 +456,14 @@ static void start_and_check(paddr_t where)
                  mtrrs_set);
 }
 
-void smp_start(const struct memory_map *map)
+void smp_start(void)
 {
     percpu_get(0)->controls = read_controls();
     if (percpu_count() == 1)
         return;
     mtrr_take();
     uint64_t per_ms = clock_ticks_per_ms(), begin = clock_ticks();
-    paddr_t where = find_page(map);
-    if (where == PADDR_NONE) {
+    if (trampoline == PADDR_NONE) {
         log_line(LOG_ERROR, "smp",
                  "no two free pages below 1 MiB: only one CPU is used");
         return;
@@ -456,21 +471,21 @@ void smp_start(const struct memory_map *map)
     if (!map_lapic())
         return;
     make_all();
-    enum mm_error error = show_trampoline(where);
+    enum mm_error error = show_trampoline(trampoline);
     if (error != MM_OK) {
-        log_line(LOG_ERROR, "smp", "cannot map page 0x%lx: %s", where,
+        log_line(LOG_ERROR, "smp", "cannot map page 0x%lx: %s", trampoline,
                  mm_error_text(error));
         return;
     }
-    start_and_check(where);
-    hide_trampoline(where);
+    start_and_check(trampoline);
+    hide_trampoline(trampoline);
     if (per_ms != 0)
         start_us = (clock_ticks() - begin) * 1000 / per_ms;
     log_line(LOG_INFO, "smp",
              "%u of %u CPUs are up after %lu us, %s, start "
              "page 0x%lx",
              percpu_count_up(), percpu_count(), start_us,
-             lapic_is_x2apic() ? "x2APIC" : "xAPIC", where);
+             lapic_is_x2apic() ? "x2APIC" : "xAPIC", trampoline);
 }
 
 void smp_stats(struct smp_stats *stats)

@@ -20,12 +20,14 @@
 
 /* From the tables: which CPUs there are, and how many of them are wanted (at
  * most that many, and no more than PLATFORM_CPUS_MAX).  Names those that are
- * left.  Before frame_init; the tables must stay. */
-void smp_plan(const struct acpi *acpi, unsigned at_most);
+ * left.  Takes the two pages that they start in out of the map.  Before
+ * kernel_space_init; the tables must stay. */
+void smp_plan(const struct acpi *acpi, unsigned at_most,
+              struct memory_map *map);
 
 /* Starts them.  After the heap; on CPU 0.  Whatever goes wrong is named in the
  * log, and the boot goes on with the CPUs that there are. */
-void smp_start(const struct memory_map *map);
+void smp_start(void);
 
 /* Runs a function on every CPU that is up, this one too, at the same time, and
  * returns when all have ended.  On CPU 0, and not from inside of such a

@@ -106,14 +106,16 @@ SELFTEST(map, frames_refuse_what_is_reserved)
     }
 }
 
-/* What can be handed out, the boot code and the page where other processors
- * began among it, is data like any other. */
+/* What can be handed out, the boot code among it, is data like any other; so is
+ * the page where other processors began, the kernel's below 1 MiB. */
 SELFTEST(map, free_memory_is_writable_and_not_executable)
 {
     const struct memory_map *map = &selftest_boot_info->map;
     for (unsigned i = 0; i < map->count; i++) {
         const struct memory_range *range = &map->range[i];
-        if (!memory_type_is_free(range->type) && range->type != MEMORY_LOW)
+        bool began = range->type == MEMORY_KERNEL && range->end < MIB;
+        if (!memory_type_is_free(range->type) && range->type != MEMORY_LOW &&
+            !began)
             continue;
         for (paddr_t p = range->start; p < range->end;) {
             struct page_walk walk;

@@ -8,8 +8,10 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/x86.h"
 #include "kernel/selftest/selftest.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/cpu/cpu_section.h"
+#include "mm/frame.h"
 #include "mm/page/entry.h"
 
 static _Atomic unsigned seen[PLATFORM_CPUS_MAX];
@@ -85,6 +87,34 @@ SELFTEST(smp, each_cpu_has_a_stack_of_its_own)
         EXPECT(page_translate(kernel_space_table(), guard) == PADDR_NONE,
                "CPU %u: the page below its stack is mapped", i);
     }
+}
+
+/* ---- The trampoline ---- */
+
+extern const char trampoline_start[];
+
+static bool has_trampoline(paddr_t page)
+{
+    return memcmp(phys_to_virt(page), trampoline_start, 16) == 0;
+}
+
+/* A CPU that comes late must still find it, and the page below with its gate.
+ */
+SELFTEST(smp, nobody_is_given_the_trampoline)
+{
+    static paddr_t low[MIB / PAGE_SIZE];
+    unsigned count = 0, wrong = 0, errors = 0;
+    while (count < MIB / PAGE_SIZE &&
+           frame_alloc_below(FRAME_4K, MIB, &low[count]) == MM_OK)
+        count++;
+    for (unsigned i = 0; i < count; i++) {
+        wrong +=
+            has_trampoline(low[i]) || has_trampoline(low[i] + PAGE_SIZE);
+        errors += frame_free(low[i]) != MM_OK;
+    }
+    EXPECT(wrong == 0 && errors == 0,
+           "%u of its pages are among %u, %u could not be freed", wrong, count,
+           errors);
 }
 
 /* ---- MTRRs ---- */
