@@ -154,7 +154,7 @@ static __attribute__((noinline)) void bare_map(paddr_t root, vaddr_t at,
 static __attribute__((noinline)) void bare_unmap(paddr_t root, vaddr_t at)
 {
     *bare_walk(root, at) = 0;
-    platform_tlb_invalidate(&at, 1);
+    platform_tlb_invalidate(&at, 1, PLATFORM_TLB_LEAVES);
 }
 
 static bool run_bare(void *context, uint64_t count)

@@ -66,19 +66,20 @@ int platform_has_1g_pages(void)
     return cpu_get()->pages_1g;
 }
 
-void platform_tlb_invalidate(const vaddr_t *pages, unsigned count)
+void platform_tlb_invalidate(const vaddr_t *pages, unsigned count,
+                             enum platform_tlb what)
 {
-    request_invalidate(pages, count);
+    request_invalidate(pages, count, what);
 }
 
-void platform_tlb_flush(void)
+void platform_tlb_flush(enum platform_tlb what)
 {
-    request_invalidate(NULL, 0);
+    request_invalidate(NULL, 0, what);
 }
 
 /* A load of CR3 alone would leave global pages in the TLB. */
 void platform_load_page_table(paddr_t root)
 {
     write_cr3(root);
-    platform_tlb_flush();
+    platform_tlb_flush(PLATFORM_TLB_TABLES);
 }

@@ -9,8 +9,8 @@
  *   - no table but the root is empty, and the entry that points at a table
  *     counts its entries in use (see mm/page/entry.h);
  *   - an entry is 0, a leaf, or points at a table of this page table alone;
- *   - no table is given back before the CPU has dropped it from its TLB and
- *     page-walk caches.
+ *   - no table is given back before the CPUs, idle ones too, have dropped it
+ *     from their TLBs and page-walk caches.
  *
  * Every function returns an error with a name, and after an error nothing has
  * changed.  Ranges and addresses are checked first, in this order:

@@ -115,14 +115,27 @@ unsigned platform_paddr_bits(void);
 /* Whether this CPU maps 1 GiB pages (CPUID 0x80000001, edx bit 26). */
 int platform_has_1g_pages(void);
 
-/* When this returns, no CPU uses any more what its TLB held of the pages at
- * these addresses; count is 1 or more.  With other CPUs to tell, a call costs
- * about the same for few pages and for many, so batch them.  From any CPU, but
- * not from the handler of an NMI or a machine check. */
-void platform_tlb_invalidate(const vaddr_t *pages, unsigned count);
+/* Which CPUs a change of the page tables concerns. */
+enum platform_tlb {
+    /* Those that work.  One that waits for work may drop what its TLB holds when
+     * it goes on. */
+    PLATFORM_TLB_LEAVES,
+    /* All: tables are going to be freed.  A CPU may walk those that it has
+     * cached whenever it runs an instruction, and write A bits into them; one
+     * that waits is woken by interrupts. */
+    PLATFORM_TLB_TABLES,
+};
 
-/* The same for everything in all TLBs, global pages included. */
-void platform_tlb_flush(void);
+/* When this returns, none of those CPUs uses any more what its TLB held of the
+ * pages at these addresses, nor the tables above them; count is 1 or more.  With
+ * other CPUs to tell, a call costs about the same for few pages and for many, so
+ * batch them.  From any CPU, but not from the handler of an NMI or a machine
+ * check. */
+void platform_tlb_invalidate(const vaddr_t *pages, unsigned count,
+                             enum platform_tlb what);
+
+/* The same for everything in their TLBs, global pages included. */
+void platform_tlb_flush(enum platform_tlb what);
 
 /* Makes this CPU translate with the page table whose root is at this address.
  */

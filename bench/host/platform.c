@@ -98,14 +98,17 @@ int platform_has_1g_pages(void)
     return 1;
 }
 
-void platform_tlb_invalidate(const vaddr_t *pages, unsigned count)
+void platform_tlb_invalidate(const vaddr_t *pages, unsigned count,
+                             enum platform_tlb what)
 {
     (void)count;
+    (void)what;
     bench_use(pages);
 }
 
-void platform_tlb_flush(void)
+void platform_tlb_flush(enum platform_tlb what)
 {
+    (void)what;
 }
 
 void platform_load_page_table(paddr_t root)

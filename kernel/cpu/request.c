@@ -34,6 +34,7 @@ static struct {
     enum errand errand;
     const vaddr_t *pages;
     unsigned count;
+    bool idle_too;
     struct request_stats stats;
 } round;
 
@@ -61,14 +62,17 @@ static bool ask(struct percpu *other, enum request request)
     return lapic_send_nmi(other->apic_id);
 }
 
-/* Whether the CPU must be asked, because it runs.  An idle CPU is told to flush
- * its TLB later instead, unless it goes on at that moment. */
+/* Whether the CPU must be asked, because it runs, or in this round also if it is
+ * idle.  Otherwise an idle CPU is told to flush its TLB later instead, unless it
+ * goes on at that moment. */
 static bool must_be_asked(struct percpu *other)
 {
     /* seq_cst: pairs with the exchange in request_resume.  Either this CPU sees
      * that the other one runs, or the other sees all that was written before.
      */
     uint32_t state = atomic_load(&other->state);
+    if (round.idle_too)
+        return state != PERCPU_OFF;
     if (state == PERCPU_IDLE && round.errand != ERRAND_FENCE)
         /* if this fails, it sets state to what the other CPU is doing now */
         atomic_compare_exchange_strong(&other->state, &state,
@@ -128,7 +132,8 @@ static int wait_for_all(const uint64_t asked[WORDS])
 
 /* Does an errand on all CPUs.  Returns the number of one that did not answer,
  * or -1. */
-static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
+static int make_round(enum errand errand, const vaddr_t *pages, unsigned count,
+                      enum platform_tlb what)
 {
     uint64_t asked[WORDS] = {0};
     cpu_order_forbid();
@@ -139,6 +144,7 @@ static int make_round(enum errand errand, const vaddr_t *pages, unsigned count)
     round.errand = errand;
     round.pages = pages;
     round.count = count;
+    round.idle_too = what == PLATFORM_TLB_TABLES;
     round.stats.rounds++;
     ask_all(asked);
     do_errand();
@@ -157,7 +163,8 @@ static bool is_alone(void)
     return percpu_count() == 1 || percpu_count_up() == 1;
 }
 
-void request_invalidate(const vaddr_t *pages, unsigned count)
+void request_invalidate(const vaddr_t *pages, unsigned count,
+                        enum platform_tlb what)
 {
     enum errand errand = count == 0 ? ERRAND_FLUSH : ERRAND_PAGES;
     if (is_alone() || forgetful) {
@@ -167,7 +174,7 @@ void request_invalidate(const vaddr_t *pages, unsigned count)
             tlb_flush_local();
         return;
     }
-    int silent = make_round(errand, pages, count);
+    int silent = make_round(errand, pages, count, what);
     if (silent >= 0)
         panic("CPU %d did not forget its TLB's entries within %lu ms", silent,
               patience_ms());
@@ -179,7 +186,7 @@ void request_fence(void)
     atomic_thread_fence(memory_order_seq_cst);
     if (is_alone())
         return;
-    int silent = make_round(ERRAND_FENCE, NULL, 0);
+    int silent = make_round(ERRAND_FENCE, NULL, 0, PLATFORM_TLB_LEAVES);
     if (silent >= 0)
         log_line(LOG_ERROR, "smp", "CPU %d did not answer within %lu ms",
                  silent, patience_ms());

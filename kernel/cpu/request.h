@@ -10,6 +10,8 @@
  * the CPU that asks waits for all of them, a bounded time.  Idle CPUs are not
  * woken to flush their TLBs: they are told to do so before they go on.  Until
  * then they use no memory whose mapping could have changed (enum percpu_state).
+ * But they are asked like all others before tables are freed: what a CPU uses
+ * is up to its code, and what it walks ahead of that is not.
  */
 #ifndef KERNEL_CPU_REQUEST_H
 #define KERNEL_CPU_REQUEST_H
@@ -17,13 +19,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mm/address.h"
+#include "mm/platform.h"
 
 /* Drops these pages from the TLBs, or everything if count is 0: on this CPU and
  * on all others that are up.  If a CPU does not answer, it panics with the
  * number of that CPU, whose view of memory could no longer be trusted.  Any
  * context except the handler of an NMI or a machine check. */
-void request_invalidate(const vaddr_t *pages, unsigned count);
+void request_invalidate(const vaddr_t *pages, unsigned count,
+                        enum platform_tlb what);
 
 /* See platform_fence_cpus. */
 void request_fence(void);

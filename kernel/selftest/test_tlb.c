@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "kernel/cpu/percpu.h"
+#include "kernel/cpu/request.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/selftest/selftest.h"
 #include "mm/frame.h"
@@ -148,6 +149,35 @@ SELFTEST(tlb, idle_cpus_forget_before_they_go_on)
     EXPECT(look.wrong[0] == 0, "%u pages were wrong at first", look.wrong[0]);
     EXPECT(look.wrong[1] == 0, "%u stale translations were used",
            look.wrong[1]);
+}
+
+/* How many CPUs are asked, and how many left, when a page is unmapped. */
+static struct request_stats unmapped(vaddr_t page)
+{
+    struct request_stats before, after;
+    request_stats(&before);
+    look.errors +=
+        page_unmap(kernel_space_table(), page, PAGE_SIZE) != MM_OK;
+    request_stats(&after);
+    return (struct request_stats){
+        .asked = after.asked - before.asked,
+        .left = after.left - before.left,
+    };
+}
+
+/* But before tables are freed, which they may walk as soon as they wake. */
+SELFTEST(tlb, idle_cpus_are_asked_when_tables_are_freed)
+{
+    unsigned others = percpu_count_up() - 1;
+    EXPECT(begin(2), "no frames");
+    struct request_stats page = unmapped(SCRATCH_BASE);
+    struct request_stats tables = unmapped(SCRATCH_BASE + PAGE_SIZE);
+    map_pass(0);
+    end();
+    EXPECT(look.errors == 0, "%u errors", look.errors);
+    EXPECT(page.asked == 0, "%lu asked, %lu left", page.asked, page.left);
+    EXPECT(tables.asked == others, "%lu asked, %lu left", tables.asked,
+           tables.left);
 }
 
 /* All CPUs ask all others at once, each for pages of its own. */

@@ -141,7 +141,7 @@ static inline bool unmap_single(struct page_table *table, vaddr_t vaddr)
     slot_store(single.leaf, 0);
     slot_store(single.parent, parent - ENTRY_COUNT_ONE);
     if (table->live)
-        platform_tlb_invalidate(&vaddr, 1);
+        platform_tlb_invalidate(&vaddr, 1, PLATFORM_TLB_LEAVES);
     return true;
 }
 
@@ -199,10 +199,13 @@ static void note_dead(struct aftermath *after, paddr_t frame)
  * 4.10.4.1).  A TLB never holds entries that were not present. */
 static void aftermath_end(struct page_table *table, struct aftermath *after)
 {
+    enum platform_tlb what =
+        after->dead_count > 0 ? PLATFORM_TLB_TABLES : PLATFORM_TLB_LEAVES;
+
     if (table->live && after->changed > INVALIDATIONS_MAX)
-        platform_tlb_flush();
+        platform_tlb_flush(what);
     else if (table->live && after->changed > 0)
-        platform_tlb_invalidate(after->pages, (unsigned)after->changed);
+        platform_tlb_invalidate(after->pages, (unsigned)after->changed, what);
 
     for (; after->dead_count > 0; after->dead_count--) {
         paddr_t frame = after->dead;
@@ -710,7 +713,7 @@ static uint64_t noted_in(paddr_t frame)
 static void joins_end(struct page_table *table, struct joins *joins)
 {
     if (table->live && joins->count > 0)
-        platform_tlb_flush();
+        platform_tlb_flush(PLATFORM_TLB_TABLES);
     for (unsigned i = 0; i < joins->count; i++) {
         paddr_t frame = joins->join[i].table;
         /* relaxed: no other access is ordered by A and D */
@@ -811,6 +814,6 @@ enum mm_error page_test_and_clear(struct page_table *table, vaddr_t vaddr,
      * holds the entry with the bit set (Intel SDM volume 3, section 4.8). */
     vaddr_t page = vaddr & ~(PAGE_SIZE - 1);
     if (*was != 0 && table->live)
-        platform_tlb_invalidate(&page, 1);
+        platform_tlb_invalidate(&page, 1, PLATFORM_TLB_LEAVES);
     return MM_OK;
 }

@@ -14,6 +14,11 @@ uint64_t random_below(uint64_t limit)
     return (random_state >> 11) % limit;
 }
 
+/* Tables that a second CPU knows too.  It is idle: it forgets when it must, and
+ * no earlier. */
+static paddr_t idle_tables[TABLES_CACHED_MAX];
+static unsigned idle_count;
+
 /* ---- Frames for tables ---- */
 
 #define FRAMES (HOST_MEMORY_BYTES / PAGE_SIZE)
@@ -54,6 +59,9 @@ void give_frame(void *context, paddr_t frame)
     for (unsigned i = 0; i < tables_cached_count; i++)
         CHECK(tables_cached[i] != frame, "frame %#llx is still walked",
               (ull)frame);
+    for (unsigned i = 0; i < idle_count; i++)
+        CHECK(idle_tables[i] != frame, "frame %#llx is walked by an idle CPU",
+              (ull)frame);
     frames[frame / PAGE_SIZE] = false;
     frames_held--;
     memset(phys_to_virt(frame), 0x5a, PAGE_SIZE);
@@ -72,21 +80,37 @@ static void cpu_invalidate(vaddr_t page)
         if (page - tlb[i].vaddr < tlb[i].bytes)
             tlb[i].valid = false;
     tables_cached_count = 0;
+    if (host_tlb_what == PLATFORM_TLB_TABLES)
+        idle_count = 0;
 }
 
 void cpu_flush(void)
 {
     memset(tlb, 0, sizeof(tlb));
-    tables_cached_count = 0;
+    tables_cached_count = idle_count = 0;
+}
+
+static void cpu_flush_as_asked(void)
+{
+    unsigned idle = idle_count;
+    cpu_flush();
+    if (host_tlb_what != PLATFORM_TLB_TABLES)
+        idle_count = idle;
+}
+
+static void remember_in(paddr_t *list, unsigned *count, paddr_t frame)
+{
+    for (unsigned i = 0; i < *count; i++)
+        if (list[i] == frame)
+            return;
+    CHECK(*count < TABLES_CACHED_MAX, "too many tables");
+    list[(*count)++] = frame;
 }
 
 static void cpu_remember_table(paddr_t frame)
 {
-    for (unsigned i = 0; i < tables_cached_count; i++)
-        if (tables_cached[i] == frame)
-            return;
-    CHECK(tables_cached_count < TABLES_CACHED_MAX, "too many tables");
-    tables_cached[tables_cached_count++] = frame;
+    remember_in(tables_cached, &tables_cached_count, frame);
+    remember_in(idle_tables, &idle_count, frame);
 }
 
 uint64_t *raw_table(paddr_t frame)
@@ -170,7 +194,7 @@ void machine_start(int with_1g_pages)
     host_has_1g_pages = with_1g_pages;
     host_paddr_bits = 40;
     host_on_invalidate = cpu_invalidate;
-    host_on_flush = cpu_flush;
+    host_on_flush = cpu_flush_as_asked;
     host_tlb_invalidations = host_tlb_flushes = 0;
     memset(frames, 0, sizeof(frames));
     frames_held = 0;

@@ -22,6 +22,7 @@ unsigned host_cpu_count = 1;
 unsigned host_paddr_bits = 40;
 int host_has_1g_pages = 1;
 unsigned host_tlb_invalidations, host_tlb_flushes;
+enum platform_tlb host_tlb_what;
 void (*host_on_invalidate)(vaddr_t page);
 void (*host_on_fence)(void);
 void (*host_on_flush)(void);
@@ -127,8 +128,10 @@ int platform_has_1g_pages(void)
     return host_has_1g_pages;
 }
 
-void platform_tlb_invalidate(const vaddr_t *pages, unsigned count)
+void platform_tlb_invalidate(const vaddr_t *pages, unsigned count,
+                             enum platform_tlb what)
 {
+    host_tlb_what = what;
     for (unsigned i = 0; i < count; i++) {
         host_tlb_invalidations++;
         if (host_on_invalidate != NULL)
@@ -136,8 +139,9 @@ void platform_tlb_invalidate(const vaddr_t *pages, unsigned count)
     }
 }
 
-void platform_tlb_flush(void)
+void platform_tlb_flush(enum platform_tlb what)
 {
+    host_tlb_what = what;
     host_tlb_flushes++;
     if (host_on_flush != NULL)
         host_on_flush();

@@ -29,8 +29,10 @@ extern unsigned (*host_memory_node)(paddr_t address);
 extern unsigned host_paddr_bits;
 extern int host_has_1g_pages;
 
-/* What mm/ asked of the TLB so far, and what a test wants called then. */
+/* What mm/ asked of the TLB so far, of which CPUs last, and what a test wants
+ * called then. */
 extern unsigned host_tlb_invalidations, host_tlb_flushes;
+extern enum platform_tlb host_tlb_what;
 extern void (*host_on_invalidate)(vaddr_t page);
 extern void (*host_on_flush)(void);
 
