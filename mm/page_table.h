@@ -9,6 +9,10 @@
  *   - no table but the root is empty, and the entry that points at a table
  *     counts its entries in use (see mm/page/entry.h);
  *   - an entry is 0, a leaf, or points at a table of this page table alone;
+ *   - no executable page of a live table changes its size: some of Intel's CPUs
+ *     stop with a machine check where they fetch code by two sizes of one
+ *     translation, the old one in their TLB, the new one in the tables
+ *     (CVE-2018-12207).  So such leaves are neither split nor joined;
  *   - no table is given back before the CPUs, idle ones too, have dropped it
  *     from their TLBs and page-walk caches.
  *
@@ -90,19 +94,20 @@ enum mm_error page_map(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
 /* Unmaps every page of the range.  Leaves that lie only partly in the range are
  * split first, which takes at most 4 frames.
  * MM_NOT_MAPPED     some page of the range is not mapped
+ * MM_BAD_ARGUMENT   a leaf that would be split is executable, and the table live
  * MM_OUT_OF_MEMORY  no frame for a split */
 enum mm_error page_unmap(struct page_table *table, vaddr_t vaddr,
                          uint64_t bytes);
 
 /* Replaces the flags of every page of the range with these (of
  * PAGE_FLAGS_PROTECT); accessed and dirty stay.  Errors as for page_unmap, and
- * MM_BAD_ARGUMENT as for page_map. */
+ * MM_BAD_ARGUMENT also as for page_map. */
 enum mm_error page_protect(struct page_table *table, vaddr_t vaddr,
                            uint64_t bytes, unsigned flags);
 
 /* Replaces each table that lies wholly inside the range by a larger leaf if
- * possible: if its 512 entries are leaves, equal except for accessed and dirty,
- * of consecutive memory that starts at a multiple of the larger size.  The
+ * possible: if its 512 entries are leaves, not executable, equal except for
+ * accessed and dirty, of consecutive memory that starts at a multiple of the larger size.  The
  * larger leaf is accessed or dirty if one of them was.  Never needs a frame.
  * MM_OK also if there is nothing to join. */
 enum mm_error page_join(struct page_table *table, vaddr_t vaddr,

@@ -585,6 +585,21 @@ static void split_at(struct page_table *table, vaddr_t vaddr,
     }
 }
 
+static bool is_executable(const struct page_table *table, vaddr_t vaddr)
+{
+    page_path path;
+    unsigned level = page_descend(table, vaddr, LEVEL_PT, path);
+    return page_leaf_flags(slot_load(path[level]), level) & PAGE_EXECUTE;
+}
+
+static bool cuts_live_code(const struct page_table *table, vaddr_t vaddr,
+                           uint64_t bytes, struct cuts cuts)
+{
+    return table->live &&
+           ((cuts.first != LEVEL_PT && is_executable(table, vaddr)) ||
+            (cuts.last != LEVEL_PT && is_executable(table, vaddr + bytes - 1)));
+}
+
 /* Splits leaves so that none reaches out of the range, and sets *run to the
  * first run of it.  Nothing has to be invalidated yet: what the TLB holds of a
  * split leaf stays true until a part of the leaf changes, and the invalidation
@@ -598,6 +613,8 @@ static enum mm_error isolate(struct page_table *table, vaddr_t vaddr,
 
     if (error != MM_OK || (cuts.first == LEVEL_PT && cuts.last == LEVEL_PT))
         return error;
+    if (cuts_live_code(table, vaddr, bytes, cuts))
+        return MM_BAD_ARGUMENT;
     if (!take_spares(table, &spares, splits_needed(vaddr, vaddr + bytes, cuts)))
         return MM_OUT_OF_MEMORY;
     if (cuts.first != LEVEL_PT)
@@ -724,7 +741,8 @@ static void joins_end(struct page_table *table, struct joins *joins)
     joins->count = 0;
 }
 
-/* The leaf of this level that maps the same as the table, or 0. */
+/* The leaf of this level that maps the same as the table, or 0.  There is none
+ * for code: until the flush a CPU may have found both sizes. */
 static uint64_t joined_leaf(paddr_t frame, unsigned level)
 {
     const page_slot *slots = slot_of(frame, 0, LEVEL_PT);
@@ -733,6 +751,7 @@ static uint64_t joined_leaf(paddr_t frame, unsigned level)
     paddr_t paddr = page_leaf_address(first, level - 1);
 
     if (!page_entry_is_leaf(first, level - 1) ||
+        page_leaf_flags(first, level - 1) & PAGE_EXECUTE ||
         !is_aligned(paddr, page_level_size(level)))
         return 0;
     for (unsigned i = 1; i < PAGE_TABLE_ENTRIES; i++)

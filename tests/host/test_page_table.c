@@ -407,6 +407,27 @@ static void test_a_split_keeps_every_bit(void **state)
     check_invariants();
 }
 
+/* What a CPU may be executing never has two sizes, not for a moment. */
+static void test_live_code_is_neither_split_nor_joined(void **state)
+{
+    (void)state;
+    const unsigned code = PAGE_EXECUTE | PAGE_GLOBAL;
+
+    must_map(HIGH, 4 * G1, M2, code);
+    must_map(HIGH + G1, 5 * G1, M2, code | PAGE_SMALL);
+    assert_int_equal(page_protect(&pt, HIGH, M2, code | PAGE_WRITE), MM_OK);
+    page_table_load(&pt);
+    struct picture before = take_picture();
+    assert_int_equal(page_protect(&pt, HIGH + K4, K4, code), MM_BAD_ARGUMENT);
+    assert_int_equal(page_protect(&pt, HIGH, K4, 0), MM_BAD_ARGUMENT);
+    assert_int_equal(page_unmap(&pt, HIGH + K4, M2 - K4), MM_BAD_ARGUMENT);
+    assert_int_equal(page_unmap(&pt, HIGH, M2 + K4), MM_NOT_MAPPED);
+    assert_int_equal(page_join(&pt, HIGH + G1, M2), MM_OK);
+    assert_unchanged(&before);
+    assert_int_equal(page_unmap(&pt, HIGH, M2), MM_OK);
+    assert_int_equal(page_protect(&pt, HIGH + G1 + K4, K4, 0), MM_OK);
+}
+
 /* ---- Join ---- */
 
 static void test_join_undoes_splits(void **state)
@@ -828,6 +849,7 @@ int main(void)
         WITH_TABLE(test_a_hole_stops_unmap_and_protect),
         WITH_TABLE(test_what_is_cut_is_split),
         WITH_TABLE(test_a_split_keeps_every_bit),
+        WITH_TABLE(test_live_code_is_neither_split_nor_joined),
         WITH_TABLE(test_join_undoes_splits),
         WITH_TABLE(test_join_leaves_alone_what_differs),
         WITH_TABLE(test_join_makes_no_1g_leaf_on_a_cpu_without),
