@@ -129,14 +129,17 @@ bool kernel_space_audit(struct page_offence *offence)
 /* Sets *pages to `bytes` of writable memory, not cleared.  The leaves are as
  * large as the bytes, the CPU and the free frames allow.  bytes, alignment,
  * guards and errors are as for virtual_range_alloc; MM_OUT_OF_MEMORY also if
- * there are not enough frames. */
+ * there are not enough frames, and MM_BUSY if that cannot be told, because
+ * another CPU does not leave its frame call. */
 enum mm_error kernel_space_alloc_pages(uint64_t bytes, uint64_t alignment,
                                        unsigned guards, const char *name,
                                        void **pages)
     __attribute__((warn_unused_result));
 
-/* Unmaps these pages and frees their frames.  Errors of virtual_range_free, and
- * MM_BAD_ARGUMENT for a device that kernel_space_map_device mapped. */
+/* Unmaps these pages and frees their frames; those for which frame_free answers
+ * MM_BUSY wait, and are freed by a later call (mm/space/give_back.h).  Errors of
+ * virtual_range_free, and MM_BAD_ARGUMENT for a device that
+ * kernel_space_map_device mapped. */
 enum mm_error kernel_space_free_pages(void *pages)
     __attribute__((warn_unused_result));
 

@@ -111,6 +111,7 @@ enum mm_error virtual_space_init(struct virtual_space *space, vaddr_t start,
  * MM_MISALIGNED     bytes is no multiple of 4 KiB
  * MM_BAD_ARGUMENT   another alignment, other guards, or no name
  * MM_OUT_OF_MEMORY  no gap is left, or no frame for the tree node
+ * MM_BUSY           in a handler that must not wait, or as for frame_try_alloc
  * A gap of bytes + guard pages + alignment - 4 KiB is always found; a smaller
  * one may be.  If there is no gap, freed ranges are forgotten, the oldest
  * first, until there is one.  After MM_OUT_OF_MEMORY freed ranges may have been

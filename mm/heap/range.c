@@ -7,21 +7,16 @@
 #include "mm/frame.h"
 #include "mm/kernel_space.h"
 #include "mm/platform.h"
+#include "mm/space/give_back.h"
 
 /* The least that a heap grows by, so that small blocks seldom make it grow. */
 #define GROWTH_MIN (64 * KIB)
 
-/* frame_free cannot fail here unless this file has a bug, or a handler's frees
- * exceed what the frame allocator can note for later.  Then the frame is lost.
- */
+/* give_back cannot fail here unless this file has a bug. */
 static void free_frame(paddr_t frame)
 {
-    enum mm_error error = frame_free(frame);
-    if (error == MM_BUSY)
-        platform_log("heap: frame 0x%lx is lost: %s", frame,
-                     mm_error_text(error));
-    else
-        ASSERT(error == MM_OK, "frame 0x%lx: %s", frame, mm_error_name(error));
+    enum mm_error error = give_back(frame);
+    ASSERT(error == MM_OK, "frame 0x%lx: %s", frame, mm_error_name(error));
 }
 
 /* A 2M frame if address and size allow and one is free, else a 4K frame. */

@@ -13,6 +13,7 @@
 #include "mm/cpu/cpu_order.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
+#include "mm/space/give_back.h"
 
 /* What boot/start32.asm has mapped.  Tables can be written only in it. */
 #define EARLY_LIMIT (4 * GIB)
@@ -124,7 +125,7 @@ static paddr_t alloc_frame(void *context)
 static void free_frame(void *context, paddr_t frame)
 {
     (void)context;
-    enum mm_error error = frame_free(frame);
+    enum mm_error error = give_back(frame);
     ASSERT(error == MM_OK || error == MM_RESERVED, "page table 0x%lx: %s",
            frame, mm_error_name(error));
 }
@@ -251,15 +252,11 @@ _Static_assert(FRAME_4K == (int)LEVEL_PT && FRAME_2M == (int)LEVEL_PD &&
                    FRAME_1G == (int)LEVEL_PDPT,
                "a frame of a size is what a leaf of that level maps");
 
-/* frame_free cannot fail here, unless this file has a bug. */
-static void give_back(paddr_t frame)
+/* give_back cannot fail here, unless this file has a bug. */
+static void give_page_back(paddr_t frame)
 {
-    enum mm_error error = frame_free(frame);
-    if (error == MM_BUSY) /* another CPU does not leave its frame call */
-        platform_log("space: frame 0x%lx is lost: %s", frame,
-                     mm_error_text(error));
-    else
-        ASSERT(error == MM_OK, "frame 0x%lx: %s", frame, mm_error_name(error));
+    enum mm_error error = give_back(frame);
+    ASSERT(error == MM_OK, "frame 0x%lx: %s", frame, mm_error_name(error));
 }
 
 /* How many leaves are unmapped at a time, before their frames are freed. */
@@ -284,20 +281,20 @@ static void unback(vaddr_t start, uint64_t bytes)
         enum mm_error error = page_unmap(&table, start, at - start);
         ASSERT(error == MM_OK, "0x%lx: %s", start, mm_error_name(error));
         while (count > 0)
-            give_back(frames[--count]);
+            give_page_back(frames[--count]);
         start = at;
     }
 }
 
 /* A frame as large as there is, at most of this level; *level becomes its own.
- */
-static paddr_t alloc_up_to(unsigned *level)
+ * Errors of frame_try_alloc. */
+static enum mm_error alloc_up_to(unsigned *level, paddr_t *frame)
 {
     for (;; --*level) {
         enum frame_size size = *level;
-        paddr_t frame = frame_alloc(size);
-        if (frame != PADDR_NONE || size == FRAME_4K)
-            return frame;
+        enum mm_error error = frame_try_alloc(size, frame);
+        if (error == MM_OK || size == FRAME_4K)
+            return error;
     }
 }
 
@@ -306,13 +303,13 @@ static enum mm_error back(vaddr_t start, uint64_t bytes)
     for (uint64_t done = 0; done < bytes;) {
         unsigned level = page_largest_level(start + done, 0, bytes - done,
                                             table.largest_level);
-        enum mm_error error = MM_OUT_OF_MEMORY;
-        paddr_t frame = alloc_up_to(&level);
-        if (frame != PADDR_NONE) {
+        paddr_t frame;
+        enum mm_error error = alloc_up_to(&level, &frame);
+        if (error == MM_OK) {
             error = page_map(&table, start + done, frame,
                              page_level_size(level), PAGE_WRITE | PAGE_GLOBAL);
             if (error != MM_OK)
-                give_back(frame);
+                give_page_back(frame);
         }
         if (error != MM_OK) {
             unback(start, done);
@@ -351,6 +348,7 @@ enum mm_error kernel_space_alloc_pages(uint64_t bytes, uint64_t alignment,
     alignment = align_for_leaves(alignment, 0, bytes);
     if (!cpu_order_acquire(&ranges_lock, CPU_RANK_RANGES))
         return MM_BUSY;
+    give_back_waiting();
     enum mm_error error =
         virtual_range_alloc(&ranges, bytes, alignment, guards, name, &start);
     if (error == MM_OK) {

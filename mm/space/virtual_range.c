@@ -20,6 +20,7 @@
 #include "mm/cpu/cpu_order.h"
 #include "mm/frame.h"
 #include "mm/platform.h"
+#include "mm/space/give_back.h"
 
 enum { LEFT, RIGHT };
 
@@ -259,31 +260,37 @@ static void unuse_node(struct virtual_node_page *page,
     page->unused = node;
 }
 
-static bool add_page(struct virtual_space *space)
+static enum mm_error add_page(struct virtual_space *space)
 {
-    paddr_t frame = frame_alloc(FRAME_4K);
-    if (frame == PADDR_NONE)
-        return false;
+    paddr_t frame;
+    enum mm_error error = frame_try_alloc(FRAME_4K, &frame);
+    if (error != MM_OK)
+        return error;
     struct virtual_node_page *page = phys_to_virt(frame);
     *page = (struct virtual_node_page){0};
     for (unsigned i = NODES_PER_PAGE; i-- > 0;)
         unuse_node(page, &nodes_of(page)[i]);
     list_page(space, page);
     space->node_pages++;
-    return true;
+    return MM_OK;
 }
 
-static struct virtual_node *take_node(struct virtual_space *space)
+static enum mm_error take_node(struct virtual_space *space,
+                               struct virtual_node **taken)
 {
-    if (space->with_room == NULL && !add_page(space))
-        return NULL;
+    if (space->with_room == NULL) {
+        enum mm_error error = add_page(space);
+        if (error != MM_OK)
+            return error;
+    }
     struct virtual_node_page *page = space->with_room;
     struct virtual_node *node = page->unused;
     page->unused = node->parent;
     page->used++;
     if (page->unused == NULL)
         unlist_page(space, page);
-    return node;
+    *taken = node;
+    return MM_OK;
 }
 
 static void give_node(struct virtual_space *space, struct virtual_node *node)
@@ -296,7 +303,7 @@ static void give_node(struct virtual_space *space, struct virtual_node *node)
         return;
     unlist_page(space, page);
     space->node_pages--;
-    enum mm_error error = frame_free(virt_to_phys(page));
+    enum mm_error error = give_back(virt_to_phys(page));
     ASSERT(error == MM_OK, "frame of the tree of ranges at %p: %s",
            (void *)page, mm_error_name(error));
 }
@@ -453,23 +460,24 @@ static struct virtual_range inside(const struct virtual_node *node)
 }
 
 /* Finds room and makes a node, for arguments that were checked. */
-static struct virtual_node *alloc_locked(struct virtual_space *space,
-                                         uint64_t bytes, uint64_t alignment,
-                                         unsigned guards)
+static enum mm_error alloc_locked(struct virtual_space *space, uint64_t bytes,
+                                  uint64_t alignment, unsigned guards,
+                                  struct virtual_node **made)
 {
     uint64_t before = guard_before(guards), behind = guard_behind(guards);
     uint64_t room = space->limit - space->start - space->live_bytes;
     uint64_t extra = before + behind + (alignment - PAGE_SIZE);
     if (bytes > room || extra > room - bytes)
-        return NULL;
-    struct virtual_node *node = take_node(space);
-    if (node == NULL)
-        return NULL;
+        return MM_OUT_OF_MEMORY;
+    struct virtual_node *node;
+    enum mm_error error = take_node(space, &node);
+    if (error != MM_OK)
+        return error;
     vaddr_t from = space->cursor;
     struct virtual_node *next = make_gap(space, bytes + extra, &from);
     if (next == NULL) {
         give_node(space, node);
-        return NULL;
+        return MM_OUT_OF_MEMORY;
     }
     vaddr_t start = align_up(from + before, alignment);
     node->start = start - before;
@@ -479,7 +487,8 @@ static struct virtual_node *alloc_locked(struct virtual_space *space,
     space->fresh = larger(space->fresh, end_of(node));
     space->live_ranges++;
     space->live_bytes += size_of(node);
-    return node;
+    *made = node;
+    return MM_OK;
 }
 
 /* False in a handler that must not wait: see mm/cpu/cpu_order.h. */
@@ -502,15 +511,16 @@ enum mm_error virtual_range_alloc(struct virtual_space *space, uint64_t bytes,
         return error;
     if (!lock(space))
         return MM_BUSY;
-    struct virtual_node *node = alloc_locked(space, bytes, alignment, guards);
-    if (node != NULL) {
+    struct virtual_node *node;
+    error = alloc_locked(space, bytes, alignment, guards, &node);
+    if (error == MM_OK) {
         node->name = name;
         node->guards = (uint8_t)guards;
         node->freed = false;
         *start = inside(node).start;
     }
     unlock(space);
-    return node != NULL ? MM_OK : MM_OUT_OF_MEMORY;
+    return error;
 }
 
 /* Finds the live range with this start. */

@@ -2,7 +2,7 @@
 /* sources: mm/heap/range.c mm/heap/heap.c mm/heap/backend.c mm/heap/simple.c */
 /* sources: mm/heap/guard.c mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
-/* sources: mm/heap/slab/ mm/page/table.c mm/page/walk.c */
+/* sources: mm/heap/slab/ mm/page/table.c mm/page/walk.c mm/space/give_back.c */
 /* sources: tests/host/page_machine.c */
 /* Frames under a heap: what is mapped where and with what, what comes back,
  * and what happens when there are too few.

@@ -1,5 +1,6 @@
 /* sources: mm/cpu/ */
 /* sources: mm/space/kernel_space.c mm/space/virtual_range.c mm/page/table.c */
+/* sources: mm/space/give_back.c */
 /* sources: mm/page/walk.c mm/frame/ mm/tree/ mm/map/memory_map.c */
 /* sources: mm/map/boot_frames.c mm/error.c lib/format.c */
 /* The kernel's address space, built on machines of several shapes. */
@@ -10,6 +11,7 @@
 
 #include "lib/bits.h"
 #include "mm/frame.h"
+#include "mm/frame/cpu.h"
 #include "mm/kernel_space.h"
 
 #define IMAGE (KERNEL_BASE + MIB)
@@ -648,6 +650,38 @@ static void every_frame_in_turn_is_refused(void **state)
     }
 }
 
+/* A CPU that does not leave its frame call has the frames' zone: pages and their
+ * tables are unmapped all the same, and what is behind them is freed later. */
+static void frames_wait_for_a_cpu_that_is_stuck(void **state)
+{
+    (void)state;
+    void *pages, *more;
+    host_cpu_count = 2;
+    start();
+    uint64_t before = free_bytes();
+    assert_int_equal(alloc(2 * SIZE_4K, &pages), MM_OK);
+    (void)free_bytes(); /* no CPU keeps anything */
+    platform_thread_cpu = 1;
+    paddr_t frame = frame_alloc(FRAME_2M);
+    assert_int_equal(frame_free(frame), MM_OK);
+    assert_int_equal(frame_zones.zone[0].keeper, 2);
+    frame_cpus.cpu[1].section.busy = 1;
+    platform_thread_cpu = 0;
+    unsigned lines = host_log_lines;
+    assert_int_equal(kernel_space_free_pages(pages), MM_OK);
+    assert_int_equal(kernel_space_free_pages(pages), MM_NOT_HELD);
+    assert_int_equal(leaf_flags(pages), 0);
+    assert_int_equal(alloc(SIZE_4K, &more), MM_BUSY);
+    assert_int_equal(host_log_lines, lines);
+    frame_cpus.cpu[1].section.busy = 0;
+    assert_int_equal(alloc(SIZE_4K, &more), MM_OK);
+    assert_int_equal(kernel_space_free_pages(more), MM_OK);
+    assert_int_equal(free_bytes(), before);
+    assert_true(frame_check());
+    assert_null(virtual_space_check(kernel_space_ranges()));
+    host_cpu_count = 1;
+}
+
 /* ---- In words ---- */
 
 static void addresses_are_explained(void **state)
@@ -740,6 +774,7 @@ int main(void)
         cmocka_unit_test(device_leaves_the_direct_map),
         cmocka_unit_test(device_past_the_direct_map),
         cmocka_unit_test(every_frame_in_turn_is_refused),
+        cmocka_unit_test(frames_wait_for_a_cpu_that_is_stuck),
         cmocka_unit_test(addresses_are_explained),
         cmocka_unit_test(layout_fits_on_a_screen),
     };

@@ -1,5 +1,5 @@
 /* sources: mm/cpu/ */
-/* sources: mm/space/virtual_range.c mm/error.c */
+/* sources: mm/space/virtual_range.c mm/space/give_back.c mm/error.c */
 /* Ranges of virtual addresses against a flat model: an array of pages. */
 #include "tests/host/platform_host.h"
 
@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "mm/frame.h"
+#include "mm/space/give_back.h"
 #include "mm/virtual_range.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -33,13 +34,16 @@ static struct virtual_space space;
 static bool held[FRAMES];
 static unsigned held_count;
 static int frames_left; /* before one is refused; -1 for ever */
+static bool frames_busy; /* a CPU does not leave its frame call */
 
-paddr_t frame_alloc(enum frame_size size)
+enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
 {
     static uint64_t next;
     assert_int_equal(size, FRAME_4K);
+    if (frames_busy)
+        return MM_BUSY;
     if (frames_left == 0)
-        return PADDR_NONE;
+        return MM_OUT_OF_MEMORY;
     if (frames_left > 0)
         frames_left--;
     while (held[next])
@@ -47,12 +51,15 @@ paddr_t frame_alloc(enum frame_size size)
     held[next] = true;
     held_count++;
     memset(phys_to_virt(next * PAGE_SIZE), 0xa5, PAGE_SIZE);
-    return next * PAGE_SIZE;
+    *frame = next * PAGE_SIZE;
+    return MM_OK;
 }
 
 enum mm_error frame_free(paddr_t frame)
 {
     uint64_t i = frame / PAGE_SIZE;
+    if (frames_busy)
+        return MM_BUSY;
     CHECK(frame % PAGE_SIZE == 0 && i < FRAMES && held[i], "frame 0x%lx",
           frame);
     held[i] = false;
@@ -511,6 +518,34 @@ static void every_frame_in_turn_is_refused(void **state)
     assert_in_range(refused, wanted / 64, wanted / 60);
 }
 
+/* What cannot go back now waits, however much it is, and goes back later. */
+static void frames_that_must_wait_go_back_later(void **state)
+{
+    (void)state;
+    enum { NODE_PAGES = 100 };
+    static vaddr_t starts[NODE_PAGES * 63];
+    vaddr_t start;
+    start_space(SIZE_1G);
+    for (unsigned i = 0; i < NODE_PAGES * 63; i++)
+        assert_int_equal(virtual_range_alloc(&space, SIZE_4K, SIZE_4K, 0, "x",
+                                             &starts[i]),
+                         MM_OK);
+    assert_int_equal(held_count, NODE_PAGES);
+    frames_busy = true;
+    assert_int_equal(
+        virtual_range_alloc(&space, SIZE_4K, SIZE_4K, 0, "x", &start), MM_BUSY);
+    for (unsigned i = 63; i < NODE_PAGES * 63; i++)
+        assert_int_equal(virtual_range_free(&space, starts[i]), MM_OK);
+    assert_int_equal(held_count, NODE_PAGES);
+    give_back_waiting();
+    assert_int_equal(held_count, NODE_PAGES);
+    frames_busy = false;
+    for (unsigned i = 0; i < 63; i++)
+        assert_int_equal(virtual_range_free(&space, starts[i]), MM_OK);
+    assert_int_equal(held_count, 0);
+    check_space();
+}
+
 /* ---- Many ---- */
 
 #define MANY 100000u
@@ -627,6 +662,7 @@ int main(void)
         cmocka_unit_test(statistics_add_up),
         cmocka_unit_test(random_use_matches_the_model),
         cmocka_unit_test(every_frame_in_turn_is_refused),
+        cmocka_unit_test(frames_that_must_wait_go_back_later),
         cmocka_unit_test(a_hundred_thousand_ranges),
         cmocka_unit_test(the_check_finds_damage),
     };
