@@ -4,7 +4,6 @@
 ; the first C instruction is reported like any other, and calls kernel_main.
 
 %include "boot/layout.inc"
-%include "kernel/trap/trap_stub.inc"
 
 ; AMD64 manual, volume 2, section 4.8.4: a present 64-bit interrupt gate
 GATE_INTERRUPT equ 0x8e00

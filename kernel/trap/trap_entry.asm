@@ -4,7 +4,7 @@
 ; an error code (0 where the CPU pushes none) and the vector.  The rest is
 ; saved here, in the order of struct trap_frame (kernel/trap/trap.h).
 
-%include "kernel/trap/trap_stub.inc"
+%include "boot/layout.inc"
 
 extern trap_handle
 

@@ -48,13 +48,48 @@ for my $case (@wrong) {
         "$file may not include $include") or diag($said);
 }
 
+# The same in other words, of which the last two only the compilers understand.
+my @words = (
+    ['mm/tree/tree.c', '#include <kernel/cpu/cpu.h>', qr{:\d+: mm/ must not}],
+    ['mm/tree/tree.c', "#define CPU \"kernel/cpu/cpu.h\"\n#include CPU",
+        qr{:\d+: what it includes has no name here: CPU}],
+    ['mm/tree/tree.c', '#include "mm/tree/../../kernel/cpu/cpu.h"',
+        qr{:\d+: .* takes a detour}],
+    ['boot/start64.asm', '%include "kernel/cpu/cpu.inc"',
+        qr{:\d+: boot/ must not include kernel/}],
+    ['boot/layout.inc', "%include 'kernel/cpu/cpu.inc'",
+        qr{:\d+: boot/ must not include kernel/}],
+    ['mm/tree/tree.c', "%:include \"mm/../kernel/cpu/cpu.h\"",
+        qr{: mm/ must not include kernel/ .*kernel/cpu/cpu\.h}],
+    ['boot/start64.asm', "%inc\\\nlude \"kernel/cpu/cpu.inc\"",
+        qr{: boot/ must not include kernel/ .*kernel/cpu/cpu\.inc}],
+);
+for my $case (@words) {
+    my ($file, $directive, $message) = @$case;
+    my $copy = tempdir(CLEANUP => 1);
+    system('cp', '-r', qw(lib mm drivers boot bench kernel proof tests), $copy);
+    for my $end (['kernel/cpu/cpu.inc', ''], [$file, "\n$directive\n"]) {
+        open my $out, '>>', "$copy/$end->[0]" or die "$end->[0]: $!\n";
+        print $out $end->[1];
+        close $out;
+    }
+    my $list = "build/kernel/$file.d";
+    make_path(dirname("$copy/$list"));
+    system("cd $copy && " . ($file =~ /c$/ ? 'cc -MM' : 'nasm -M -I.')
+            . " -I. -MT x.o -MF $list $file 2>&1") if $file !~ /inc$/;
+    local $ENV{BUILD} = 'build';
+    my ($failed, $said) = check($copy);
+    ok($failed && $said =~ /^\Q$file\E$message/m,
+        "$file: " . $directive =~ s/\n/, /r) or diag($said);
+}
+
 my $empty = tempdir(CLEANUP => 1);
 isnt((check($empty))[0], 0, 'a folder without sources does not pass');
 
 # A change of what assembler files include has them assembled again.
 my $build = $ENV{BUILD} // 'build';
 for my $pair (['boot/start32', 'boot/layout.inc'],
-    ['kernel/trap/trap_entry', 'kernel/trap/trap_stub.inc'])
+    ['kernel/trap/trap_entry', 'boot/layout.inc'])
 {
     my ($file, $included) = @$pair;
     open my $list, '<', "$build/kernel/$file.asm.d" or die "$file: $!\n";
