@@ -41,6 +41,7 @@ enum {
 /* Section 10.5.1, figure 10-8: a local vector. */
 #define LOCAL_NMI        (4u << 8)
 #define LOCAL_ACTIVE_LOW (1u << 13)
+#define LOCAL_WRITABLE   0x1a7ffu /* all but what tells of a delivery */
 
 /* In the command register of xAPIC, the identifier of all; larger ones do not
  * fit, and would address another CPU.  Section 10.6.2.1. */
@@ -137,10 +138,20 @@ void lapic_enable(void)
     set(REGISTER_SPURIOUS, SPURIOUS_ENABLE | LAPIC_SPURIOUS_VECTOR);
 }
 
+static uint32_t nmi_pin(bool active_low)
+{
+    return LOCAL_NMI | (active_low ? LOCAL_ACTIVE_LOW : 0);
+}
+
 void lapic_set_nmi_pin(unsigned pin, bool active_low)
 {
-    set(REGISTER_LINT0 + 16 * pin,
-        LOCAL_NMI | (active_low ? LOCAL_ACTIVE_LOW : 0));
+    set(REGISTER_LINT0 + 16 * pin, nmi_pin(active_low));
+}
+
+bool lapic_has_nmi_pin(unsigned pin, bool active_low)
+{
+    return (get(REGISTER_LINT0 + 16 * pin) & LOCAL_WRITABLE) ==
+           nmi_pin(active_low);
 }
 
 uint32_t lapic_id(void)

@@ -40,8 +40,9 @@ bool lapic_is_x2apic(void);
  * Pins stay as they were: masked, on a CPU that was just started. */
 void lapic_enable(void);
 
-/* Makes local interrupt pin 0 or 1 of this CPU an NMI. */
+/* Makes local interrupt pin 0 or 1 of this CPU an NMI; whether it is one. */
 void lapic_set_nmi_pin(unsigned pin, bool active_low);
+bool lapic_has_nmi_pin(unsigned pin, bool active_low);
 
 /* This CPU's identifier. */
 uint32_t lapic_id(void);

@@ -80,9 +80,12 @@ SELFTEST(page, forgets_stale_translations)
            mm_error_name(freed[0]), mm_error_name(freed[1]));
 }
 
-SELFTEST(page, refuses_nonsense)
+/* The page at SCRATCH_BASE is mapped: beside it one page takes a shorter way. */
+static void refuse_nonsense(void)
 {
     struct page_table *table = kernel_space_table();
+    const vaddr_t beside = SCRATCH_BASE + PAGE_SIZE;
+    const uint64_t without_sign = (UINT64_C(1) << 48) - 1;
     const struct {
         vaddr_t vaddr;
         paddr_t paddr;
@@ -93,7 +96,11 @@ SELFTEST(page, refuses_nonsense)
         {SCRATCH_BASE, 1, PAGE_SIZE, MM_MISALIGNED},
         {SCRATCH_BASE, 0, 0, MM_EMPTY_RANGE},
         {UINT64_C(1) << 47, 0, PAGE_SIZE, MM_NON_CANONICAL},
-        {SCRATCH_BASE, UINT64_C(1) << 60, PAGE_SIZE, MM_OUT_OF_RANGE},
+        {beside, UINT64_C(1) << 60, PAGE_SIZE, MM_OUT_OF_RANGE},
+        {beside, UINT64_C(1) << platform_paddr_bits(), PAGE_SIZE,
+         MM_OUT_OF_RANGE},
+        {beside & without_sign, 0, PAGE_SIZE, MM_NON_CANONICAL},
+        {SCRATCH_BASE, 0, PAGE_SIZE, MM_ALREADY_MAPPED},
         {(vaddr_t)text_start, 0, PAGE_SIZE, MM_ALREADY_MAPPED},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -101,6 +108,23 @@ SELFTEST(page, refuses_nonsense)
                                        rows[i].bytes, PAGE_WRITE);
         EXPECT(error == rows[i].error, "row %u: %s", i, mm_error_name(error));
     }
+    enum mm_error error =
+        page_unmap(table, SCRATCH_BASE & without_sign, PAGE_SIZE);
+    EXPECT(error == MM_NON_CANONICAL, "%s", mm_error_name(error));
+}
+
+SELFTEST(page, refuses_nonsense)
+{
+    struct page_table *table = kernel_space_table();
+    paddr_t frame = frame_alloc(FRAME_4K);
+    EXPECT(frame != PADDR_NONE, "no frame");
+    enum mm_error error[3];
+    error[0] = page_map(table, SCRATCH_BASE, frame, PAGE_SIZE, PAGE_WRITE);
+    refuse_nonsense();
+    error[1] = page_unmap(table, SCRATCH_BASE, PAGE_SIZE);
+    error[2] = frame_free(frame);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(error[i] == MM_OK, "step %u: %s", i, mm_error_name(error[i]));
 }
 
 /* More pages than are invalidated one by one: the whole TLB is flushed. */

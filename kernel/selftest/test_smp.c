@@ -1,12 +1,14 @@
 /* All processors, as far as they have come up. */
 #include <stdatomic.h>
 
+#include "drivers/lapic.h"
 #include "kernel/cpu/cpu.h"
 #include "kernel/cpu/mtrr.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/cpu/request.h"
 #include "kernel/cpu/smp.h"
 #include "kernel/cpu/x86.h"
+#include "kernel/firmware.h"
 #include "kernel/selftest/selftest.h"
 #include "lib/bits.h"
 #include "lib/string.h"
@@ -87,6 +89,30 @@ SELFTEST(smp, each_cpu_has_a_stack_of_its_own)
         EXPECT(page_translate(kernel_space_table(), guard) == PADDR_NONE,
                "CPU %u: the page below its stack is mapped", i);
     }
+}
+
+/* ---- The NMI pin ---- */
+
+static _Atomic unsigned looked_at, not_connected;
+
+/* Of CPU 0 it is the firmware's. */
+static void look_at_pins(void *argument)
+{
+    const struct acpi *acpi = argument;
+    for (unsigned i = 0; i < acpi->nmi_count; i++) {
+        const struct acpi_nmi *nmi = &acpi->nmi[i];
+        if (platform_cpu() == 0 || nmi->uid != ACPI_ALL_CPUS)
+            continue;
+        looked_at++;
+        not_connected += !lapic_has_nmi_pin(nmi->pin, (nmi->flags & 3) == 3);
+    }
+}
+
+SELFTEST(smp, the_machines_nmi_reaches_each_cpu)
+{
+    looked_at = not_connected = 0;
+    smp_run_on_all(look_at_pins, (void *)(uintptr_t)firmware_acpi());
+    EXPECT(not_connected == 0, "%u of %u pins", not_connected, looked_at);
 }
 
 /* ---- The trampoline ---- */

@@ -165,19 +165,50 @@ static struct request_stats unmapped(vaddr_t page)
     };
 }
 
+static void (*free_table)(void *context, paddr_t frame);
+static uint64_t rounds_before;
+static unsigned freed, freed_too_early;
+
+static void note_and_free(void *context, paddr_t frame)
+{
+    struct request_stats stats;
+    request_stats(&stats);
+    freed++;
+    freed_too_early += stats.rounds == rounds_before;
+    free_table(context, frame);
+}
+
+static struct request_stats unmapped_with_tables(vaddr_t page)
+{
+    struct page_table *table = kernel_space_table();
+    struct request_stats stats;
+    request_stats(&stats);
+    rounds_before = stats.rounds;
+    freed = freed_too_early = 0;
+    free_table = table->free;
+    table->free = note_and_free;
+    stats = unmapped(page);
+    table->free = free_table;
+    return stats;
+}
+
 /* But before tables are freed, which they may walk as soon as they wake. */
-SELFTEST(tlb, idle_cpus_are_asked_when_tables_are_freed)
+SELFTEST(tlb, idle_cpus_are_asked_before_tables_are_freed)
 {
     unsigned others = percpu_count_up() - 1;
     EXPECT(begin(2), "no frames");
     struct request_stats page = unmapped(SCRATCH_BASE);
-    struct request_stats tables = unmapped(SCRATCH_BASE + PAGE_SIZE);
+    struct request_stats tables =
+        unmapped_with_tables(SCRATCH_BASE + PAGE_SIZE);
     map_pass(0);
     end();
     EXPECT(look.errors == 0, "%u errors", look.errors);
     EXPECT(page.asked == 0, "%lu asked, %lu left", page.asked, page.left);
     EXPECT(tables.asked == others, "%lu asked, %lu left", tables.asked,
            tables.left);
+    EXPECT(freed > 0 && (others == 0 || freed_too_early == 0),
+           "%u tables freed, %u of them before all were asked", freed,
+           freed_too_early);
 }
 
 /* All CPUs ask all others at once, each for pages of its own. */

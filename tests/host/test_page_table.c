@@ -239,6 +239,32 @@ static void test_every_argument_is_checked(void **state)
     assert_unchanged(&before);
 }
 
+/* Where the tables exist one page takes a way of its own: with the same checks.
+ */
+static void test_a_single_page_is_checked_as_many(void **state)
+{
+    (void)state;
+    const paddr_t end = UINT64_C(1) << host_paddr_bits;
+    const vaddr_t alias = HIGH & ((UINT64_C(1) << 48) - 1);
+
+    must_map(HIGH, 0, 3 * K4, RW);
+    must_map(K4, 0, 3 * K4, RW);
+    struct picture before = take_picture();
+    assert_int_equal(page_map(&pt, HIGH + 4 * K4, end, K4, RW),
+                     MM_OUT_OF_RANGE);
+    assert_int_equal(page_map(&pt, HIGH + 4 * K4, UINT64_C(1) << 60, K4, RW),
+                     MM_OUT_OF_RANGE);
+    assert_int_equal(page_map(&pt, alias + 4 * K4, 0, K4, RW),
+                     MM_NON_CANONICAL);
+    assert_int_equal(page_map(&pt, (UINT64_C(1) << 60) + 4 * K4, 0, K4, RW),
+                     MM_NON_CANONICAL);
+    assert_int_equal(page_unmap(&pt, alias, K4), MM_NON_CANONICAL);
+    assert_int_equal(page_unmap(&pt, (UINT64_C(1) << 60) + K4, K4),
+                     MM_NON_CANONICAL);
+    assert_unchanged(&before);
+    must_map(HIGH + 4 * K4, end - K4, K4, RW);
+}
+
 static void test_a_mapped_page_is_not_mapped_again(void **state)
 {
     (void)state;
@@ -844,6 +870,7 @@ int main(void)
         WITH_TABLE(test_map_takes_the_largest_leaves),
         WITH_TABLE(test_the_direct_map_of_512_gib_takes_2_tables),
         WITH_TABLE(test_every_argument_is_checked),
+        WITH_TABLE(test_a_single_page_is_checked_as_many),
         WITH_TABLE(test_a_mapped_page_is_not_mapped_again),
         WITH_TABLE(test_flags_reach_the_walk),
         WITH_TABLE(test_a_hole_stops_unmap_and_protect),
