@@ -26,9 +26,10 @@
  *
  * Callers serialise the calls on one page table.  Any context may call, also
  * before the heap and the frame allocator exist, if `alloc` and `free` work
- * there.  An operation invalidates TLBs through mm/platform.h only: once, after
- * its entries are written and before a frame is given back, page by page if the
- * pages are few.
+ * there; if the table is live, any in which TLBs may be invalidated.  An
+ * operation invalidates TLBs through mm/platform.h only: once, after its entries
+ * are written and before a frame is given back, page by page if the pages are
+ * few.
  */
 #ifndef MM_PAGE_TABLE_H
 #define MM_PAGE_TABLE_H
