@@ -137,8 +137,8 @@ enum mm_error kernel_space_alloc_pages(uint64_t bytes, uint64_t alignment,
     __attribute__((warn_unused_result));
 
 /* Unmaps these pages and frees their frames; those for which frame_free answers
- * MM_BUSY wait, and are freed by a later call (mm/space/give_back.h).  Errors of
- * virtual_range_free, and MM_BAD_ARGUMENT for a device that
+ * MM_BUSY wait, and are freed by a later call (mm/space/give_back.h).  Errors
+ * of virtual_range_free, and MM_BAD_ARGUMENT for a device that
  * kernel_space_map_device mapped. */
 enum mm_error kernel_space_free_pages(void *pages)
     __attribute__((warn_unused_result));

@@ -27,9 +27,9 @@
  * Callers serialise the calls on one page table.  Any context may call, also
  * before the heap and the frame allocator exist, if `alloc` and `free` work
  * there; if the table is live, any in which TLBs may be invalidated.  An
- * operation invalidates TLBs through mm/platform.h only: once, after its entries
- * are written and before a frame is given back, page by page if the pages are
- * few.
+ * operation invalidates TLBs through mm/platform.h only: once, after its
+ * entries are written and before a frame is given back, page by page if the
+ * pages are few.
  */
 #ifndef MM_PAGE_TABLE_H
 #define MM_PAGE_TABLE_H
@@ -95,7 +95,7 @@ enum mm_error page_map(struct page_table *table, vaddr_t vaddr, paddr_t paddr,
 /* Unmaps every page of the range.  Leaves that lie only partly in the range are
  * split first, which takes at most 4 frames.
  * MM_NOT_MAPPED     some page of the range is not mapped
- * MM_BAD_ARGUMENT   a leaf that would be split is executable, and the table live
+ * MM_BAD_ARGUMENT   a split of an executable leaf, in a live table
  * MM_OUT_OF_MEMORY  no frame for a split */
 enum mm_error page_unmap(struct page_table *table, vaddr_t vaddr,
                          uint64_t bytes);
@@ -108,9 +108,9 @@ enum mm_error page_protect(struct page_table *table, vaddr_t vaddr,
 
 /* Replaces each table that lies wholly inside the range by a larger leaf if
  * possible: if its 512 entries are leaves, not executable, equal except for
- * accessed and dirty, of consecutive memory that starts at a multiple of the larger size.  The
- * larger leaf is accessed or dirty if one of them was.  Never needs a frame.
- * MM_OK also if there is nothing to join. */
+ * accessed and dirty, of consecutive memory that starts at a multiple of the
+ * larger size.  The larger leaf is accessed or dirty if one of them was.  Never
+ * needs a frame.  MM_OK also if there is nothing to join. */
 enum mm_error page_join(struct page_table *table, vaddr_t vaddr,
                         uint64_t bytes);
 

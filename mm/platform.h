@@ -18,10 +18,10 @@
  * A free of a block is not refused: where it cannot be done at once, it is put
  * off, and done by the next call that has the lock (of all back-ends but slab,
  * HEAP_DEFERRED_MAX of them; a further block is lost, with a line in the log).
- * A call that answers MM_BUSY has changed nothing.  page_table.h has no lock of its own: its caller
- * says who may change a table.  How waiting in a circle is ruled out:
- * mm/cpu/cpu_order.h for the heap and the address space, mm/frame/keep.c for
- * frames.
+ * A call that answers MM_BUSY has changed nothing.  page_table.h has no lock of
+ * its own: its caller says who may change a table.  How waiting in a circle is
+ * ruled out: mm/cpu/cpu_order.h for the heap and the address space,
+ * mm/frame/keep.c for frames.
  *
  * A kernel's handlers of NMIs and machine checks call cpu_order_forbid at their
  * beginning and cpu_order_permit at their end, so that mm/ knows of them.
@@ -117,8 +117,8 @@ int platform_has_1g_pages(void);
 
 /* Which CPUs a change of the page tables concerns. */
 enum platform_tlb {
-    /* Those that work.  One that waits for work may drop what its TLB holds when
-     * it goes on. */
+    /* Those that work.  One that waits for work may drop what its TLB holds
+     * when it goes on. */
     PLATFORM_TLB_LEAVES,
     /* All: tables are going to be freed.  A CPU may walk those that it has
      * cached whenever it runs an instruction, and write A bits into them; one
@@ -128,9 +128,10 @@ enum platform_tlb {
 
 /* When this returns, none of those CPUs uses any more what its TLB held of the
  * pages at these addresses, nor the tables above them; count is 1 or more.  With
- * other CPUs to tell, a call costs about the same for few pages and for many, so
- * batch them.  From any CPU, but neither from the handler of an NMI or a machine
- * check nor from one that interrupted this call or platform_fence_cpus. */
+ * other CPUs to tell, a call costs about the same for few pages and for many,
+ * so batch them.  From any CPU, but neither from the handler of an NMI or a
+ * machine check nor from one that interrupted this call or platform_fence_cpus.
+ */
 void platform_tlb_invalidate(const vaddr_t *pages, unsigned count,
                              enum platform_tlb what);
 

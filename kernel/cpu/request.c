@@ -62,9 +62,9 @@ static bool ask(struct percpu *other, enum request request)
     return lapic_send_nmi(other->apic_id);
 }
 
-/* Whether the CPU must be asked, because it runs, or in this round also if it is
- * idle.  Otherwise an idle CPU is told to flush its TLB later instead, unless it
- * goes on at that moment. */
+/* Whether the CPU must be asked, because it runs, or in this round also if it
+ * is idle.  Otherwise an idle CPU is told to flush its TLB later instead,
+ * unless it goes on at that moment. */
 static bool must_be_asked(struct percpu *other)
 {
     /* seq_cst: pairs with the exchange in request_resume.  Either this CPU sees

@@ -24,8 +24,8 @@
 /* Drops these pages from the TLBs, or everything if count is 0: on this CPU and
  * on all others that are up.  If a CPU does not answer, it panics with the
  * number of that CPU, whose view of memory could no longer be trusted.  In any
- * context in which mm/ may wait: not the handler of an NMI or a machine check, nor
- * one that interrupted a request (mm/cpu/cpu_order.h). */
+ * context in which mm/ may wait: not the handler of an NMI or a machine check,
+ * nor one that interrupted a request (mm/cpu/cpu_order.h). */
 void request_invalidate(const vaddr_t *pages, unsigned count,
                         enum platform_tlb what);
 

@@ -80,7 +80,8 @@ SELFTEST(page, forgets_stale_translations)
            mm_error_name(freed[0]), mm_error_name(freed[1]));
 }
 
-/* The page at SCRATCH_BASE is mapped: beside it one page takes a shorter way. */
+/* The page at SCRATCH_BASE is mapped: beside it one page takes a shorter way.
+ */
 static void refuse_nonsense(void)
 {
     struct page_table *table = kernel_space_table();

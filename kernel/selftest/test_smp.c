@@ -134,8 +134,7 @@ SELFTEST(smp, nobody_is_given_the_trampoline)
            frame_alloc_below(FRAME_4K, MIB, &low[count]) == MM_OK)
         count++;
     for (unsigned i = 0; i < count; i++) {
-        wrong +=
-            has_trampoline(low[i]) || has_trampoline(low[i] + PAGE_SIZE);
+        wrong += has_trampoline(low[i]) || has_trampoline(low[i] + PAGE_SIZE);
         errors += frame_free(low[i]) != MM_OK;
     }
     EXPECT(wrong == 0 && errors == 0,

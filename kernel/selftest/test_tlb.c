@@ -156,8 +156,7 @@ static struct request_stats unmapped(vaddr_t page)
 {
     struct request_stats before, after;
     request_stats(&before);
-    look.errors +=
-        page_unmap(kernel_space_table(), page, PAGE_SIZE) != MM_OK;
+    look.errors += page_unmap(kernel_space_table(), page, PAGE_SIZE) != MM_OK;
     request_stats(&after);
     return (struct request_stats){
         .asked = after.asked - before.asked,

@@ -89,13 +89,11 @@ SELFTEST(trap, a_wait_that_has_not_begun_is_over)
     EXPECT(*(const uint8_t *)hlt == 0xf4, "0x%x", *(const uint8_t *)hlt);
     trap_set_hook(take);
     (void)trap_handle(&frame);
-    EXPECT(frame.rip == hlt + 1, "goes on at hlt%+ld",
-           (long)(frame.rip - hlt));
+    EXPECT(frame.rip == hlt + 1, "goes on at hlt%+ld", (long)(frame.rip - hlt));
     frame.rip = hlt + 1; /* it had begun */
     (void)trap_handle(&frame);
     trap_set_hook(NULL);
-    EXPECT(frame.rip == hlt + 1, "goes on at hlt%+ld",
-           (long)(frame.rip - hlt));
+    EXPECT(frame.rip == hlt + 1, "goes on at hlt%+ld", (long)(frame.rip - hlt));
 }
 
 /* How many handlers of NMIs are at work on CPU 0, and have been. */

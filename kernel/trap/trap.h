@@ -35,8 +35,8 @@ void trap_print_address(uint64_t address);
 void trap_set_hook(bool (*function)(struct trap_frame *frame));
 
 /* Waits for an interrupt; with interrupts off, before and afterwards.  One that
- * comes after the call ends it, and so may an NMI: look for the reason, and call
- * again. */
+ * comes after the call ends it, and so may an NMI: look for the reason, and
+ * call again. */
 void trap_wait(void);
 
 /* Called by kernel/trap/trap_entry.asm.  Returns if the code can go on: after a

@@ -650,8 +650,8 @@ static void every_frame_in_turn_is_refused(void **state)
     }
 }
 
-/* A CPU that does not leave its frame call has the frames' zone: pages and their
- * tables are unmapped all the same, and what is behind them is freed later. */
+/* A CPU that does not leave its frame call has the frames' zone: pages and
+ * their tables are unmapped all the same, and freed later. */
 static void frames_wait_for_a_cpu_that_is_stuck(void **state)
 {
     (void)state;

@@ -112,8 +112,7 @@ static void model_join_block(uint64_t *pages, unsigned level)
     uint64_t noted = 0, count = level_pages(level);
 
     if (LEVEL_OF(pages[0]) != level - 1 || !(pages[0] & MAPPED) ||
-        (pages[0] & PAGE_EXECUTE) ||
-        pages[0] / PAGE_SIZE % count != 0)
+        (pages[0] & PAGE_EXECUTE) || pages[0] / PAGE_SIZE % count != 0)
         return;
     for (uint64_t i = 0; i < count; i++) {
         noted |= pages[i] & NOTED;

@@ -244,8 +244,8 @@ static void print_nested(int number)
 static void a_nested_print_does_not_pass_the_end_of_a_line(void **state)
 {
     (void)state;
-    const struct screen_mode ega = {SCREEN_EGA_TEXT, 160, 80, 25, 16,
-                                    {0, 0}, {0, 0}, {0, 0}};
+    const struct screen_mode ega = {SCREEN_EGA_TEXT, 160,    80,    25, 16,
+                                    {0, 0},          {0, 0}, {0, 0}};
     watched = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(watched != MAP_FAILED);

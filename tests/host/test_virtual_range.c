@@ -33,7 +33,7 @@ static struct virtual_space space;
 
 static bool held[FRAMES];
 static unsigned held_count;
-static int frames_left; /* before one is refused; -1 for ever */
+static int frames_left;  /* before one is refused; -1 for ever */
 static bool frames_busy; /* a CPU does not leave its frame call */
 
 enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
@@ -527,9 +527,9 @@ static void frames_that_must_wait_go_back_later(void **state)
     vaddr_t start;
     start_space(SIZE_1G);
     for (unsigned i = 0; i < NODE_PAGES * 63; i++)
-        assert_int_equal(virtual_range_alloc(&space, SIZE_4K, SIZE_4K, 0, "x",
-                                             &starts[i]),
-                         MM_OK);
+        assert_int_equal(
+            virtual_range_alloc(&space, SIZE_4K, SIZE_4K, 0, "x", &starts[i]),
+            MM_OK);
     assert_int_equal(held_count, NODE_PAGES);
     frames_busy = true;
     assert_int_equal(
