@@ -127,9 +127,9 @@ enum platform_tlb {
 };
 
 /* When this returns, none of those CPUs uses any more what its TLB held of the
- * pages at these addresses, nor the tables above them; count is 1 or more.  With
- * other CPUs to tell, a call costs about the same for few pages and for many,
- * so batch them.  From any CPU, but neither from the handler of an NMI or a
+ * pages at these addresses, nor the tables above them; count is 1 or more.
+ * With other CPUs to tell, a call costs about the same for few pages and for
+ * many, so batch them.  From any CPU, but neither from the handler of an NMI or a
  * machine check nor from one that interrupted this call or platform_fence_cpus.
  */
 void platform_tlb_invalidate(const vaddr_t *pages, unsigned count,
