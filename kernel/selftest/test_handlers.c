@@ -479,3 +479,72 @@ SELFTEST(handlers, a_failed_request_keeps_no_frames)
     EXPECT(free_now() == before, "%lu bytes free, %lu before", free_now(),
            before);
 }
+
+/* Allocates pages, or frees some that it has. */
+static void use_pages(void)
+{
+    void **slot = &pages[handler.calls++ % KEPT];
+    bool frees = *slot != NULL;
+    enum mm_error error =
+        frees
+            ? kernel_space_free_pages(*slot)
+            : kernel_space_alloc_pages(2 * PAGE_SIZE, PAGE_SIZE,
+                                       VIRTUAL_GUARD_BEHIND, "self-test", slot);
+    if (error == MM_OK && frees)
+        *slot = NULL;
+    handler.served += error == MM_OK;
+    handler.refused += error == MM_BUSY;
+    handler.wrong += error != MM_OK && error != MM_BUSY;
+}
+
+static bool pages_on_step(struct trap_frame *frame)
+{
+    if (frame->vector != VECTOR_DB)
+        return false;
+    use_pages();
+    return true;
+}
+
+/* The same as of an NMI: all of it is refused. */
+static bool pages_in_nmi(struct trap_frame *frame)
+{
+    if (frame->vector == VECTOR_DB)
+        __asm__ volatile("int $2" ::: "memory");
+    else if (frame->vector == VECTOR_NMI && !request_answer())
+        use_pages();
+    return frame->vector == VECTOR_DB || frame->vector == VECTOR_NMI;
+}
+
+static unsigned pages_wrong(bool (*hook)(struct trap_frame *frame))
+{
+    void *own = NULL;
+    begin(hook, 0, 0);
+    step_on();
+    enum mm_error allocated = kernel_space_alloc_pages(
+        3 * PAGE_SIZE, PAGE_SIZE, VIRTUAL_GUARD_BEFORE, "self-test", &own);
+    enum mm_error freed = kernel_space_free_pages(own);
+    step_off();
+    end();
+    unsigned wrong = handler.wrong + (allocated != MM_OK) + (freed != MM_OK);
+    for (unsigned i = 0; i < KEPT; i++) {
+        if (pages[i] != NULL)
+            wrong += kernel_space_free_pages(pages[i]) != MM_OK;
+        pages[i] = NULL;
+    }
+    return wrong;
+}
+
+SELFTEST(handlers, pages_in_the_middle_of_page_calls)
+{
+    uint64_t before = free_now();
+    unsigned wrong = pages_wrong(pages_on_step);
+    EXPECT(wrong == 0 && handler.served > 0 && handler.refused > 0,
+           "%u wrong, %u served, %u refused", wrong, handler.served,
+           handler.refused);
+    wrong = pages_wrong(pages_in_nmi);
+    EXPECT(wrong == 0 && handler.served == 0 && handler.refused > 0,
+           "in an NMI: %u wrong, %u served, %u refused", wrong, handler.served,
+           handler.refused);
+    EXPECT(free_now() == before, "%lu bytes free, %lu before", free_now(),
+           before);
+}
