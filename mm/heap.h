@@ -67,12 +67,16 @@ struct heap_region {
      * grows. */
     size_t (*grow)(void *context, size_t bytes);
 
-    /* Both or neither.  back gives memory to whole pages below limit that have
-     * none (false: there is no memory); unback takes it away again.  A back-end
-     * that uses them first grows the region to region_min; from then on `size`
-     * counts the bytes that have memory. */
+    /* All three or none.  back gives memory to whole pages below limit that
+     * have none (false: there is no memory); unback takes it away again, and
+     * returns from how many bytes: fewer than asked only if part of a larger
+     * page cannot be taken; has_memory says whether a page has any.  The
+     * back-end slab first grows the region to region_min; from then on `size`
+     * counts the bytes that have memory.  The others grow it as far as they
+     * need, and only heap_trim takes memory away below size. */
     bool (*back)(void *context, void *start, size_t bytes);
-    void (*unback)(void *context, void *start, size_t bytes);
+    size_t (*unback)(void *context, void *start, size_t bytes);
+    bool (*has_memory)(void *context, const void *page);
 
     /* Both or neither.  large_alloc finds memory outside the region for one
      * large block of `bytes` (whole pages), aligned to align; NULL if there is
@@ -104,7 +108,7 @@ struct heap_stats {
     size_t peak_held;
     uint64_t allocations; /* since heap_init; a realloc that moves is one too */
     uint64_t failures;    /* calls that returned NULL, for any reason */
-    size_t region;        /* usable bytes of the region now */
+    size_t region;        /* bytes of the region that have memory now */
 };
 
 /* The same for one class of blocks: blocks of similar size, as asked for. */
@@ -192,6 +196,7 @@ struct heap {
     const struct heap_calls *unfailing; /* see heap_fail_allocation */
     uint64_t fail_in;
     struct heap_region region;
+    size_t without; /* bytes below region.size that heap_trim took memory from */
     struct heap_stats stats;
     struct heap_class classes[HEAP_CLASSES]; /* only some back-ends */
     enum mm_error error; /* of the last call that returned NULL */
@@ -274,8 +279,9 @@ enum mm_error heap_error_in(struct heap *heap);
 
 struct heap_stats heap_stats(struct heap *heap);
 
-/* Gives back the memory that the heap can spare, including what it keeps with
- * each CPU. */
+/* Gives back the memory that the heap can spare: whole pages that no live block
+ * is in, and what it keeps with each CPU.  The region must be able to take it
+ * (unback). */
 void heap_trim(struct heap *heap);
 
 /* Fills *class for the class with this number.  Classes are numbered from 0 in

@@ -1,6 +1,6 @@
 /* Memory for a heap that grows: a range of virtual addresses.  Frames back it
- * from its start up to `backed`, and beyond that in pieces that the heap asks
- * for one by one.
+ * from its start up to `backed`, but for pages that the heap gave back, and
+ * beyond that in pieces that the heap asks for one by one.
  *
  *   start              usable        backed                      limit
  *   +-------------------+-------------+- - - - - - - - - - - - - -+

@@ -204,7 +204,14 @@ void bench_give(void *memory, size_t bytes)
     munmap(memory, mapped_bytes(bytes));
 }
 
-/* Memory is there as soon as it is touched. */
+/* Memory is there as soon as it is touched.  What was taken away is noted, by
+ * pages, behind the region. */
+
+static uint8_t *taken_away(const struct heap_region *region, const void *page)
+{
+    size_t offset = (size_t)((const uint8_t *)page - (uint8_t *)region->start);
+    return (uint8_t *)region->start + region->limit + offset / PAGE_SIZE;
+}
 
 static size_t grow_region(void *context, size_t bytes)
 {
@@ -214,26 +221,39 @@ static size_t grow_region(void *context, size_t bytes)
 
 static bool back_region(void *context, void *start, size_t bytes)
 {
-    (void)context;
+    memset(taken_away(context, start), 0, bytes / PAGE_SIZE);
     bench_use(start);
     return bytes > 0;
 }
 
-static void unback_region(void *context, void *start, size_t bytes)
+static size_t unback_region(void *context, void *start, size_t bytes)
 {
-    (void)context;
     if (madvise(start, bytes, MADV_DONTNEED) != 0)
         perror("madvise");
+    memset(taken_away(context, start), 1, bytes / PAGE_SIZE);
+    return bytes;
+}
+
+static bool region_has_memory(void *context, const void *page)
+{
+    return !*taken_away(context, page);
+}
+
+static size_t bytes_with_notes(size_t limit)
+{
+    return limit + limit / PAGE_SIZE;
 }
 
 bool bench_heap_region(struct heap_region *region, size_t limit)
 {
     *region = (struct heap_region){
-        .start = map_memory(0, limit),
+        .start = map_memory(0, bytes_with_notes(limit)),
         .limit = limit,
         .grow = grow_region,
         .back = back_region,
         .unback = unback_region,
+        .has_memory = region_has_memory,
+        .context = region,
         .zeroed = true,
     };
     return region->start != NULL;
@@ -241,7 +261,7 @@ bool bench_heap_region(struct heap_region *region, size_t limit)
 
 void bench_heap_region_end(const struct heap_region *region)
 {
-    munmap(region->start, region->limit);
+    munmap(region->start, bytes_with_notes(region->limit));
 }
 
 void bench_huge_pages(bool wanted)

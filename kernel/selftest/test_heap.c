@@ -209,3 +209,38 @@ SELFTEST(heap, survives_out_of_frames)
     EXPECT(refused == 0, "%u frames were refused back", refused);
     EXPECT(some != NULL, "still nothing with all frames free");
 }
+
+/* The kernel's heap gives its memory back, whatever its back-end, but for pages
+ * with headers and entries. */
+SELFTEST(heap, gives_back_what_is_free)
+{
+    static void *blocks[256];
+    const unsigned count = sizeof(blocks) / sizeof(blocks[0]);
+    const size_t bytes = count * 32 * KIB;
+    struct frame_stats before, full, after;
+    heap_trim(heap_kernel());
+    frame_stats(&before);
+    if (before.free_bytes < 4 * bytes)
+        return;
+    unsigned got = 0;
+    while (got < count && (blocks[got] = kmalloc(32 * KIB - 64)) != NULL)
+        memset(blocks[got++], 0xd5, 32 * KIB - 64);
+    frame_stats(&full);
+    for (unsigned i = 0; i + 1 < got; i++)
+        kfree(blocks[i]);
+    heap_trim(heap_kernel());
+    frame_stats(&after);
+    const unsigned char *last = got > 0 ? blocks[got - 1] : NULL;
+    unsigned changed = 0;
+    for (size_t i = 0; last != NULL && i < 32 * KIB - 64; i++)
+        changed += last[i] != 0xd5;
+    if (got > 0)
+        kfree(blocks[got - 1]);
+    EXPECT(got == count && changed == 0, "%u blocks, %u bytes changed", got,
+           changed);
+    EXPECT(full.free_bytes + bytes <= before.free_bytes + bytes / 4,
+           "%lu bytes free, then %lu", before.free_bytes, full.free_bytes);
+    uint64_t taken = before.free_bytes - full.free_bytes;
+    EXPECT(after.free_bytes + taken / 4 >= before.free_bytes,
+           "%lu bytes free, then %lu", before.free_bytes, after.free_bytes);
+}

@@ -35,6 +35,43 @@ bool heap_grow(struct heap *heap, size_t bytes)
     return true;
 }
 
+void heap_unback(struct heap *heap, vaddr_t from, vaddr_t to)
+{
+    const struct heap_region *region = &heap->region;
+    vaddr_t page = align_up(from, PAGE_SIZE), end = align_down(to, PAGE_SIZE);
+
+    if (!region->unback)
+        return;
+    while (page < end) {
+        vaddr_t first = page;
+
+        while (page < end && heap_has_memory(heap, page))
+            page += PAGE_SIZE;
+        if (page > first)
+            heap->without += region->unback(region->context, (void *)first,
+                                            page - first);
+        else
+            page += PAGE_SIZE;
+    }
+}
+
+bool heap_back(struct heap *heap, vaddr_t from, vaddr_t to)
+{
+    const struct heap_region *region = &heap->region;
+
+    for (vaddr_t page = align_down(from, PAGE_SIZE);
+         heap->without > 0 && page < to; page += PAGE_SIZE) {
+        if (heap_has_memory(heap, page))
+            continue;
+        if (!region->back(region->context, (void *)page, PAGE_SIZE)) {
+            heap_unback(heap, from, page); /* what it got so far */
+            return false;
+        }
+        heap->without -= PAGE_SIZE;
+    }
+    return true;
+}
+
 void heap_use_calls(struct heap *heap, const struct heap_calls *table)
 {
     struct heap_calls *calls = &heap->calls;

@@ -14,6 +14,7 @@
 #ifndef MM_HEAP_BACKEND_H
 #define MM_HEAP_BACKEND_H
 
+#include "lib/bits.h"
 #include "mm/heap.h"
 
 /* What can be wrong with a pointer that a caller passes back to the heap. */
@@ -59,6 +60,7 @@ struct heap_totals {
 
 /* The calls of every heap whose back-end has none of its own. */
 extern const struct heap_calls heap_simple_calls;
+void heap_simple_trim(struct heap *heap);
 
 /* Makes the heap use the calls of this table, which must live for ever. */
 void heap_use_calls(struct heap *heap, const struct heap_calls *table);
@@ -74,8 +76,10 @@ struct heap_backend {
      * usable. */
     void (*init)(struct heap *heap);
 
-    /* Called by heap_fini and heap_trim; NULL: there is nothing to do. */
+    /* Called by heap_fini; NULL: there is nothing to do. */
     void (*fini)(struct heap *heap);
+
+    /* Gives back the memory that can be spared (heap_unback). */
     void (*trim)(struct heap *heap);
 
     /* NULL for a back-end that has the functions below. */
@@ -121,6 +125,25 @@ struct heap_backend {
 /* For back-ends: makes at least `bytes` (a multiple of HEAP_GRANULE) more bytes
  * of the region usable.  False if it cannot; then nothing has changed. */
 bool heap_grow(struct heap *heap, size_t bytes);
+
+/* For back-ends that do not lock: what heap_trim took and must be there again.
+ * heap_unback takes the memory from the whole pages between two addresses in a
+ * free block.  heap_back gives memory to all pages between two addresses in it
+ * that have none, and so comes before each write to a free block, except to its
+ * header and its end, which the back-end leaves out of heap_unback.  False:
+ * there is no memory; then nothing has changed.  heap_has_memory: whether the
+ * page around an address below region.size may be read. */
+void heap_unback(struct heap *heap, vaddr_t from, vaddr_t to);
+bool heap_back(struct heap *heap, vaddr_t from, vaddr_t to);
+
+static inline bool heap_has_memory(const struct heap *heap, vaddr_t address)
+{
+    const struct heap_region *region = &heap->region;
+
+    return heap->without == 0 ||
+           region->has_memory(region->context,
+                              (void *)align_down(address, PAGE_SIZE));
+}
 
 /* Counts a call that returns NULL, and records the error: any context. */
 void heap_refuse(struct heap *heap, enum mm_error error);

@@ -260,36 +260,39 @@ static bool extend(struct heap *heap, size_t bytes)
 
 /* ---- The back-end ---- */
 
-/* Whether a block fits in this free one; sets *at to where it would start. */
-static bool fits(const struct hole *hole, size_t size, size_t align,
-                 vaddr_t *at)
+/* Whether a block fits in this free one, and there is memory for it; sets *at to
+ * where it would start. */
+static bool fits(struct heap *heap, const struct hole *hole, size_t size,
+                 size_t align, vaddr_t *at)
 {
     *at = block_place((vaddr_t)hole, align);
-    return block_fits(*at, size, block_end(&hole->block));
+    return block_fits(*at, size, block_end(&hole->block)) &&
+           block_back(heap, &hole->block, *at, size);
 }
 
 /* A free block with room for the request, or NULL. */
-static struct hole *search(const struct bins *bins, size_t size, size_t align,
+static struct hole *search(struct heap *heap, size_t size, size_t align,
                            vaddr_t *at)
 {
+    const struct bins *bins = bins_of(heap);
     unsigned bin = bin_of(size);
 
     /* try the bin of exactly this size first: programs often free a size and
      * ask for it again */
     if (bin < BINS && bins->first[bin] &&
-        fits(bins->first[bin], size, align, at))
+        fits(heap, bins->first[bin], size, align, at))
         return bins->first[bin];
 
     /* a block that has room wherever it lies */
     size_t padding = align > HEAP_GRANULE ? align + BLOCK_MIN : 0;
     unsigned above = next_bin(bins, bin_above(size + padding));
-    if (above < BINS && fits(bins->first[above], size, align, at))
+    if (above < BINS && fits(heap, bins->first[above], size, align, at))
         return bins->first[above];
 
     /* search the other blocks that may have room */
     for (bin = next_bin(bins, bin); bin < BINS; bin = next_bin(bins, bin + 1))
         for (struct hole *hole = bins->first[bin]; hole; hole = hole->next)
-            if (fits(hole, size, align, at))
+            if (fits(heap, hole, size, align, at))
                 return hole;
     return NULL;
 }
@@ -328,7 +331,7 @@ static bool bins_alloc(struct heap *heap, struct layout layout,
     struct bins *bins = bins_of(heap);
     size_t size = block_size_for(layout.size);
     vaddr_t at;
-    struct hole *hole = search(bins, size, layout.align, &at);
+    struct hole *hole = search(heap, size, layout.align, &at);
 
     if (!hole) {
         vaddr_t end = heap_end(heap);
@@ -336,8 +339,9 @@ static bool bins_alloc(struct heap *heap, struct layout layout,
         at = block_place(bins->top ? (vaddr_t)bins->top : end, layout.align);
         if (!extend(heap, at - end + size))
             return false;
-        hole = search(bins, size, layout.align, &at);
-        ASSERT(hole, "no room for %zu bytes after growing", size);
+        hole = search(heap, size, layout.align, &at);
+        if (!hole) /* what was free in front of the end has no memory */
+            return false;
     }
 
     struct block *block = cut(heap, hole, at);
@@ -358,7 +362,7 @@ static enum heap_fault bins_find(const struct heap *heap, const void *pointer,
         return HEAP_FOREIGN;
     if ((vaddr_t)pointer - start < sizeof(struct block))
         return HEAP_NOT_A_START;
-    return block_find(start, heap_end(heap), pointer, description);
+    return block_find(heap, start, heap_end(heap), pointer, description);
 }
 
 static void bins_dealloc(struct heap *heap, const struct heap_block *found)
@@ -388,6 +392,8 @@ static bool absorb(struct heap *heap, struct block *block, size_t size)
         if (free_end != heap_end(heap) || !extend(heap, missing))
             return false;
     }
+    if (!block_back(heap, &next->block, end, size - block->size))
+        return false;
     take(bins, next);
     block->size += next->block.size;
     return true;
@@ -405,6 +411,17 @@ static bool bins_resize(struct heap *heap, struct heap_block *description,
     block_note_layout(block, layout);
     block_describe(block, description);
     return true;
+}
+
+static void bins_trim(struct heap *heap)
+{
+    const struct bins *bins = bins_of(heap);
+    unsigned bin = next_bin(bins, bin_of(PAGE_SIZE));
+
+    for (; bin < BINS; bin = next_bin(bins, bin + 1))
+        for (const struct hole *hole = bins->first[bin]; hole;
+             hole = hole->next)
+            block_unback(heap, &hole->block);
 }
 
 /* ---- The check ---- */
@@ -514,6 +531,7 @@ const struct heap_backend heap_bins = {
     .help = "free blocks by size; a bitmap finds the next bin that has one",
     .region_min = sizeof(struct bins) + BLOCK_MIN,
     .init = bins_init,
+    .trim = bins_trim,
     .alloc = bins_alloc,
     .find = bins_find,
     .look = block_look,

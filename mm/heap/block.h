@@ -18,6 +18,10 @@
  * chance makes another one.  When a block is freed, its header stays there with
  * the mark of a free block, even if the block merges with a neighbour.  So a
  * second free is noticed until the header is overwritten.
+ *
+ * heap_trim takes the memory from whole pages inside free blocks.  Of each free
+ * block it leaves the first BLOCK_MIN bytes and the last word, where back-ends
+ * write.
  */
 #ifndef MM_HEAP_BLOCK_H
 #define MM_HEAP_BLOCK_H
@@ -162,16 +166,36 @@ static inline const char *block_flaw(const struct block *block, vaddr_t end)
     return NULL;
 }
 
+/* Takes the memory from the whole pages inside a free block. */
+static inline void block_unback(struct heap *heap, const struct block *block)
+{
+    heap_unback(heap, (vaddr_t)block + BLOCK_MIN,
+                block_end(block) - sizeof(size_t));
+}
+
+/* Sees to it that there is memory in a free block where a block of size bytes is
+ * to be written at `at`, with what a back-end writes right in front of it and
+ * behind it.  False: there is none. */
+static inline bool block_back(struct heap *heap, const struct block *hole,
+                              vaddr_t at, size_t size)
+{
+    vaddr_t from = at - sizeof(size_t), start = (vaddr_t)hole + BLOCK_MIN;
+    vaddr_t to = at + size + BLOCK_MIN, end = block_end(hole);
+
+    return heap_back(heap, from > start ? from : start, to < end ? to : end);
+}
+
 /* Finds the block that starts at pointer among those from first up to end.
  * With a fault, the block that it is about. */
-static inline enum heap_fault block_find(vaddr_t first, vaddr_t end,
-                                         const void *pointer,
+static inline enum heap_fault block_find(const struct heap *heap, vaddr_t first,
+                                         vaddr_t end, const void *pointer,
                                          struct heap_block *description)
 {
     vaddr_t address = (vaddr_t)pointer;
     const struct block *block = block_of(pointer);
 
-    if (is_aligned(address, HEAP_GRANULE) && !block_flaw(block, end)) {
+    if (is_aligned(address, HEAP_GRANULE) &&
+        heap_has_memory(heap, (vaddr_t)block) && !block_flaw(block, end)) {
         block_describe(block, description);
         if (block_is(block, BLOCK_FREE))
             return HEAP_DOUBLE_FREE;

@@ -363,23 +363,53 @@ static bool extend(struct heap *heap, unsigned order)
 
 /* ---- The back-end ---- */
 
+/* Whether there is memory where a free block becomes one of a lower order, and
+ * halves with links. */
+static bool back_halves(struct heap *heap, vaddr_t at, unsigned from,
+                        unsigned order)
+{
+    if (!heap_back(heap, at + sizeof(struct hole), at + order_size(order)))
+        return false;
+    for (; order < from; order++) {
+        vaddr_t right = at + order_size(order);
+
+        if (!heap_back(heap, right, right + sizeof(struct hole)))
+            return false;
+    }
+    return true;
+}
+
+/* A free block of this order, or of the next one that there is; 0 if there is
+ * none with memory.  *from is its order. */
+static vaddr_t search(struct heap *heap, unsigned order, unsigned *from)
+{
+    const struct buddy *buddy = buddy_of(heap);
+    uint64_t stocked = buddy->stocked >> order << order;
+
+    for (; stocked != 0; stocked &= stocked - 1) {
+        *from = (unsigned)__builtin_ctzll(stocked);
+        for (struct hole *hole = buddy->first[*from]; hole; hole = hole->next)
+            if (back_halves(heap, (vaddr_t)hole, *from, order))
+                return (vaddr_t)hole;
+    }
+    return 0;
+}
+
 static bool buddy_alloc(struct heap *heap, struct layout layout,
                         struct heap_block *block, size_t *dirty)
 {
     struct buddy *buddy = buddy_of(heap);
     unsigned order = order_for(layout);
 
+    unsigned from;
+
     if (order >= ORDERS)
         return false;
-    if (buddy->stocked >> order == 0) {
-        if (!extend(heap, order))
-            return false;
-        ASSERT(buddy->stocked >> order != 0,
-               "no block of order %u after growing", order);
-    }
-
-    unsigned from = order + (unsigned)__builtin_ctzll(buddy->stocked >> order);
-    vaddr_t at = (vaddr_t)buddy->first[from];
+    vaddr_t at = search(heap, order, &from);
+    if (!at && extend(heap, order))
+        at = search(heap, order, &from);
+    if (!at)
+        return false;
     bool clean = take(buddy, at, from);
     flip_pair(buddy, at, from);
     while (from > order) {
@@ -470,6 +500,20 @@ static bool can_grow(const struct buddy *buddy, vaddr_t at, unsigned from,
     return true;
 }
 
+/* Whether there is memory in all of them. */
+static bool back_right_halves(struct heap *heap, vaddr_t at, unsigned from,
+                              unsigned to)
+{
+    for (unsigned order = from; order < to; order++) {
+        vaddr_t right = at + order_size(order);
+
+        if (!heap_back(heap, right + sizeof(struct hole),
+                       right + order_size(order)))
+            return false;
+    }
+    return true;
+}
+
 static bool buddy_resize(struct heap *heap, struct heap_block *block,
                          struct layout layout)
 {
@@ -479,7 +523,9 @@ static bool buddy_resize(struct heap *heap, struct heap_block *block,
     unsigned order = (entry->head & HEAD_ORDER) - 1u;
     unsigned wanted = order_for(layout);
 
-    if (wanted > order && !can_grow(buddy, at, order, wanted))
+    if (wanted > order &&
+        (!can_grow(buddy, at, order, wanted) ||
+         !back_right_halves(heap, at, order, wanted)))
         return false;
     for (; order < wanted; order++) {
         take(buddy, at + order_size(order), order);
@@ -493,6 +539,17 @@ static bool buddy_resize(struct heap *heap, struct heap_block *block,
     note_layout(entry, order, layout);
     describe(entry, at, block);
     return true;
+}
+
+/* Entries keep their memory. */
+static void buddy_trim(struct heap *heap)
+{
+    struct buddy *buddy = buddy_of(heap);
+
+    for (unsigned order = 0; order < ORDERS; order++)
+        for (struct hole *hole = buddy->first[order]; hole; hole = hole->next)
+            heap_unback(heap, (vaddr_t)hole + sizeof(*hole),
+                        (vaddr_t)hole + order_size(order));
 }
 
 /* ---- The check ---- */
@@ -626,6 +683,7 @@ const struct heap_backend heap_buddy = {
     .help = "powers of two, halved and merged with their buddies",
     .region_min = FIRST_UNITS * UNIT,
     .init = buddy_init,
+    .trim = buddy_trim,
     .alloc = buddy_alloc,
     .find = buddy_find,
     .look = buddy_look,

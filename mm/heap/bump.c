@@ -114,6 +114,11 @@ static bool extend(struct heap *heap, size_t bytes)
     struct bump *bump = bump_of(heap);
     vaddr_t end = heap_end(heap);
 
+    /* where join_rows writes into the gap */
+    if (bump->front != bump->back &&
+        (!heap_back(heap, bump->front, bump->front + sizeof(struct block)) ||
+         !heap_back(heap, bump->back - sizeof(size_t), bump->back)))
+        return false;
     if (!heap_grow(heap, bytes))
         return false;
     if (bump->back != end)
@@ -170,9 +175,11 @@ static bool bump_alloc(struct heap *heap, struct layout layout,
         at = block_place(bump->front, layout.align);
     }
 
-    vaddr_t padding = bump->front;
-    bump->front = leave_no_scrap(at + size, bump->back);
-    hand_out(bump, at, bump->front, layout, description, dirty);
+    vaddr_t padding = bump->front, end = leave_no_scrap(at + size, bump->back);
+    if (!heap_back(heap, padding, end))
+        return false;
+    bump->front = end;
+    hand_out(bump, at, end, layout, description, dirty);
     if (padding != at)
         bury(bump, block_write(padding, at - padding, BLOCK_FREE));
     if (bump->fresh < bump->front)
@@ -215,6 +222,8 @@ static bool bump_alloc_back(struct heap *heap, struct layout layout,
     }
 
     vaddr_t end = leave_no_scrap(at + size, bump->back);
+    if (!heap_back(heap, at, bump->back))
+        return false;
     hand_out(bump, at, end, layout, description, dirty);
     if (end != bump->back)
         block_write(end, bump->back - end, BLOCK_FREE);
@@ -238,13 +247,14 @@ static enum heap_fault bump_find(const struct heap *heap, const void *pointer,
 
     const struct block *block = block_of(pointer);
     if ((vaddr_t)block < bump->front)
-        return block_find(start, bump->front, pointer, description);
+        return block_find(heap, start, bump->front, pointer, description);
     if ((vaddr_t)block >= bump->back)
-        return block_find(bump->back, end, pointer, description);
+        return block_find(heap, bump->back, end, pointer, description);
     /* no block in the gap is live, but the headers of freed blocks may still be
      * there */
-    if (!is_aligned(address, HEAP_GRANULE) || !block_is(block, BLOCK_FREE) ||
-        block_flaw(block, end))
+    if (!is_aligned(address, HEAP_GRANULE) ||
+        !heap_has_memory(heap, (vaddr_t)block) ||
+        !block_is(block, BLOCK_FREE) || block_flaw(block, end))
         return HEAP_NOT_A_START;
     block_describe(block, description);
     return HEAP_DOUBLE_FREE;
@@ -273,7 +283,11 @@ static bool resize_last(struct heap *heap, struct block *block, size_t size)
     if (!block_fits(at, size, bump->back) &&
         (bump->back != end || !extend(heap, at + size - end)))
         return false;
-    bump->front = leave_no_scrap(at + size, bump->back);
+
+    vaddr_t front = leave_no_scrap(at + size, bump->back);
+    if (front > bump->front && !heap_back(heap, bump->front, front))
+        return false;
+    bump->front = front;
     block->size = bump->front - at;
     if (bump->fresh < bump->front)
         bump->fresh = bump->front;
@@ -301,6 +315,37 @@ static bool bump_resize(struct heap *heap, struct heap_block *description,
     block_note_layout(block, layout);
     block_describe(block, description);
     return true;
+}
+
+/* Makes one block of free ones that lie side by side, so that only its own ends
+ * keep their memory. */
+static void trim_row(struct heap *heap, vaddr_t at, vaddr_t end)
+{
+    while (at < end) {
+        struct block *block = (struct block *)at;
+        const struct block *next;
+
+        at = block_end(block);
+        if (!block_is(block, BLOCK_FREE))
+            continue;
+        for (; at < end; at = block_end(next)) {
+            next = (const struct block *)at;
+            if (!block_is(next, BLOCK_FREE))
+                break;
+            block->size += next->size;
+        }
+        bury(bump_of(heap), block);
+        block_unback(heap, block);
+    }
+}
+
+static void bump_trim(struct heap *heap)
+{
+    const struct bump *bump = bump_of(heap);
+
+    trim_row(heap, bump_start(heap), bump->front);
+    heap_unback(heap, bump->front, bump->back);
+    trim_row(heap, bump->back, heap_end(heap));
 }
 
 /* Checks one row; *after_free becomes whether its last block is free. */
@@ -365,6 +410,7 @@ const struct heap_backend heap_bump = {
             "at once",
     .region_min = sizeof(struct bump) + BLOCK_MIN,
     .init = bump_init,
+    .trim = bump_trim,
     .alloc = bump_alloc,
     .alloc_back = bump_alloc_back,
     .find = bump_find,

@@ -234,8 +234,10 @@ void heap_trim(struct heap *heap)
 {
     if (heap->guard)
         heap_guard_trim(heap, CALLER);
-    if (heap->backend->trim)
+    if (heap->backend->calls)
         heap->backend->trim(heap);
+    else
+        heap_simple_trim(heap);
 }
 
 bool heap_class(struct heap *heap, unsigned number, struct heap_class *class)

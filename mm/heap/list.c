@@ -130,16 +130,19 @@ static bool extend(struct heap *heap, size_t bytes)
     return true;
 }
 
-/* The link to the first free block with room for a block, or NULL.  Sets *at to
- * where the block would start. */
-static struct free_block **first_fit(struct list *list, size_t size,
+/* The link to the first free block with room, and memory, for a block, or NULL.
+ * Sets *at to where the block would start. */
+static struct free_block **first_fit(struct heap *heap, size_t size,
                                      size_t align, vaddr_t *at)
 {
     struct free_block **link;
 
-    for (link = &list->first; *link; link = &(*link)->next) {
-        *at = block_place((vaddr_t)*link, align);
-        if (block_fits(*at, size, block_end(&(*link)->block)))
+    for (link = &list_of(heap)->first; *link; link = &(*link)->next) {
+        struct block *hole = &(*link)->block;
+
+        *at = block_place((vaddr_t)hole, align);
+        if (block_fits(*at, size, block_end(hole)) &&
+            block_back(heap, hole, *at, size))
             return link;
     }
     return NULL;
@@ -179,7 +182,7 @@ static bool list_alloc(struct heap *heap, struct layout layout,
     struct free_block **link;
     vaddr_t at;
 
-    link = first_fit(list, size, layout.align, &at);
+    link = first_fit(heap, size, layout.align, &at);
     if (!link) {
         struct free_block *last = last_hole(heap);
         vaddr_t end = heap_end(heap);
@@ -187,8 +190,9 @@ static bool list_alloc(struct heap *heap, struct layout layout,
         at = block_place(last ? (vaddr_t)last : end, layout.align);
         if (!extend(heap, at - end + size))
             return false;
-        link = first_fit(list, size, layout.align, &at);
-        ASSERT(link, "no room for %zu bytes after growing", size);
+        link = first_fit(heap, size, layout.align, &at);
+        if (!link) /* what was free in front of the end has no memory */
+            return false;
     }
 
     struct block *block = cut(link, at);
@@ -209,7 +213,7 @@ static enum heap_fault list_find(const struct heap *heap, const void *pointer,
         return HEAP_FOREIGN;
     if ((vaddr_t)pointer - start < sizeof(struct block))
         return HEAP_NOT_A_START;
-    return block_find(start, heap_end(heap), pointer, description);
+    return block_find(heap, start, heap_end(heap), pointer, description);
 }
 
 static void list_dealloc(struct heap *heap, const struct heap_block *found)
@@ -241,6 +245,8 @@ static bool absorb(struct heap *heap, struct block *block, size_t size)
     }
 
     struct free_block **link = link_at(list_of(heap), end);
+    if (!block_back(heap, &(*link)->block, end, size - block->size))
+        return false;
     block->size += (*link)->block.size;
     *link = (*link)->next;
     return true;
@@ -258,6 +264,14 @@ static bool list_resize(struct heap *heap, struct heap_block *description,
     block_note_layout(block, layout);
     block_describe(block, description);
     return true;
+}
+
+static void list_trim(struct heap *heap)
+{
+    const struct free_block *hole = list_of(heap)->first;
+
+    for (; hole; hole = hole->next)
+        block_unback(heap, &hole->block);
 }
 
 static struct heap_flaw list_check(const struct heap *heap,
@@ -296,6 +310,7 @@ const struct heap_backend heap_list = {
     .help = "free blocks in a list by address; first fit, neighbours merge",
     .region_min = sizeof(struct list) + BLOCK_MIN,
     .init = list_init,
+    .trim = list_trim,
     .alloc = list_alloc,
     .find = list_find,
     .look = block_look,

@@ -12,6 +12,9 @@
 /* The least that a heap grows by, so that small blocks seldom make it grow. */
 #define GROWTH_MIN (64 * KIB)
 
+/* Of all pages. */
+#define RIGHTS (PAGE_WRITE | PAGE_GLOBAL)
+
 /* give_back cannot fail here unless this file has a bug. */
 static void free_frame(paddr_t frame)
 {
@@ -41,7 +44,7 @@ static uint64_t map_frame(vaddr_t page, uint64_t wanted)
     if (frame == PADDR_NONE)
         return 0;
     enum mm_error error = page_map(kernel_space_table(), page, frame,
-                                   frame_bytes(size), PAGE_WRITE | PAGE_GLOBAL);
+                                   frame_bytes(size), RIGHTS);
     if (error != MM_OK) {
         free_frame(frame);
         platform_log("heap: cannot map 0x%lx: %s", page, mm_error_text(error));
@@ -60,39 +63,80 @@ static bool back_next(struct heap_range *range, uint64_t wanted)
     return bytes > 0;
 }
 
-/* How many pages of the range one call unmaps: each call may interrupt every
- * other CPU. */
-#define UNMAPPED_AT_ONCE 32
-
-/* Unmaps pages that were mapped one by one, and frees their frames. */
-static void unback_pages(vaddr_t start, size_t count)
+/* Whether something is mapped at this page; *leaf becomes what. */
+static bool leaf_at(vaddr_t page, struct page_leaf *leaf)
 {
-    paddr_t frames[UNMAPPED_AT_ONCE];
     struct page_walk walk;
-    enum mm_error error;
-    for (size_t i = 0; i < count; i++) {
-        error = page_walk(kernel_space_table(), start + i * PAGE_SIZE, &walk);
-        ASSERT(error == MM_OK && walk.leaf.bytes == PAGE_SIZE, "0x%lx: %s",
-               start + i * PAGE_SIZE, mm_error_name(error));
-        frames[i] = walk.leaf.paddr;
-    }
-    error = page_unmap(kernel_space_table(), start, count * PAGE_SIZE);
-    ASSERT(error == MM_OK, "0x%lx: %s", start, mm_error_name(error));
-    while (count > 0)
-        free_frame(frames[--count]);
+    enum mm_error error = page_walk(kernel_space_table(), page, &walk);
+    ASSERT(error == MM_OK || error == MM_NOT_MAPPED, "0x%lx: %s", page,
+           mm_error_name(error));
+    *leaf = walk.leaf;
+    return error == MM_OK;
 }
 
-static void unback(void *context, void *start, size_t bytes)
+/* How many leaves one call unmaps: each call may interrupt every other CPU. */
+#define UNMAPPED_AT_ONCE 32
+
+/* Unmaps the whole leaves that lie one behind another from this page on, and
+ * frees their frames.  Returns how many bytes these are. */
+static size_t unback_row(vaddr_t page, vaddr_t end)
 {
-    vaddr_t page = (vaddr_t)start;
-    size_t left = bytes / PAGE_SIZE;
-    (void)context;
-    while (left > 0) {
-        size_t count = left < UNMAPPED_AT_ONCE ? left : UNMAPPED_AT_ONCE;
-        unback_pages(page, count);
-        page += count * PAGE_SIZE;
-        left -= count;
+    paddr_t frames[UNMAPPED_AT_ONCE];
+    struct page_leaf leaf;
+    vaddr_t at = page;
+    size_t count = 0;
+    while (count < UNMAPPED_AT_ONCE && at < end && leaf_at(at, &leaf) &&
+           leaf.vaddr == at && leaf.bytes <= end - at) {
+        frames[count++] = leaf.paddr;
+        at += leaf.bytes;
     }
+    if (count == 0)
+        return 0;
+    enum mm_error error = page_unmap(kernel_space_table(), page, at - page);
+    ASSERT(error == MM_OK, "0x%lx: %s", page, mm_error_name(error));
+    while (count > 0)
+        free_frame(frames[--count]);
+    return at - page;
+}
+
+/* Makes small leaves of a large one, and of its frame; false if there is no
+ * memory for a table, or a CPU keeps the frame's tree. */
+static bool split(const struct page_leaf *leaf)
+{
+    struct page_table *table = kernel_space_table();
+    if (page_protect(table, leaf->vaddr, PAGE_SIZE, RIGHTS) != MM_OK)
+        return false;
+    if (frame_split(leaf->paddr) == MM_OK)
+        return true;
+    (void)page_join(table, leaf->vaddr, leaf->bytes);
+    return false;
+}
+
+/* Passes over pages that have no memory. */
+static size_t unback(void *context, void *start, size_t bytes)
+{
+    vaddr_t page = (vaddr_t)start, end = page + bytes;
+    size_t taken = 0;
+    (void)context;
+    while (page < end) {
+        struct page_leaf leaf;
+        size_t row = unback_row(page, end);
+        taken += row;
+        page += row;
+        if (row > 0)
+            continue;
+        if (!leaf_at(page, &leaf))
+            page += PAGE_SIZE;
+        else if (!split(&leaf))
+            page = leaf.vaddr + leaf.bytes;
+    }
+    return taken;
+}
+
+static bool has_memory(void *context, const void *page)
+{
+    (void)context;
+    return page_translate(kernel_space_table(), (vaddr_t)page) != PADDR_NONE;
 }
 
 /* Maps 4K pages, so that each can be unmapped alone. */
@@ -101,35 +145,13 @@ static bool back(void *context, void *start, size_t bytes)
     struct heap_range *range = context;
     for (size_t done = 0; done < bytes; done += PAGE_SIZE)
         if (map_frame((vaddr_t)start + done, PAGE_SIZE) == 0) {
-            unback(context, start, done);
+            (void)unback(context, start, done);
             return false;
         }
     uint64_t end = (vaddr_t)start + bytes - range->start;
     if (range->pieces < end)
         range->pieces = end;
     return true;
-}
-
-/* Unmaps a part of the range that was mapped leaf by leaf, and frees its
- * frames; pages between pieces, if there may be any, are passed over. */
-static void unback_leaves(struct heap_range *range, uint64_t from, uint64_t to)
-{
-    struct page_table *table = kernel_space_table();
-    while (from < to) {
-        struct page_walk walk;
-        enum mm_error error = page_walk(table, range->start + from, &walk);
-        if (error == MM_NOT_MAPPED && from >= range->backed) {
-            from += PAGE_SIZE;
-            continue;
-        }
-        ASSERT(error == MM_OK, "0x%lx: %s", range->start + from,
-               mm_error_name(error));
-        error = page_unmap(table, walk.leaf.vaddr, walk.leaf.bytes);
-        ASSERT(error == MM_OK, "0x%lx: %s", walk.leaf.vaddr,
-               mm_error_name(error));
-        free_frame(walk.leaf.paddr);
-        from += walk.leaf.bytes;
-    }
 }
 
 /* A growth that falls short gives its frames back. */
@@ -146,7 +168,7 @@ static size_t grow(void *context, size_t bytes)
         ;
     uint64_t grown = range->backed - range->usable;
     if (grown < bytes) {
-        unback_leaves(range, range->usable, range->backed);
+        (void)unback(range, (void *)(range->start + range->usable), grown);
         range->backed = range->usable;
         return 0;
     }
@@ -187,6 +209,7 @@ struct heap_region heap_range_region(struct heap_range *range, vaddr_t start,
         .grow = grow,
         .back = back,
         .unback = unback,
+        .has_memory = has_memory,
         .context = range,
         .zeroed = true,
     };
@@ -194,9 +217,9 @@ struct heap_region heap_range_region(struct heap_range *range, vaddr_t start,
 
 void heap_range_release(struct heap_range *range)
 {
-    unback_leaves(range, 0,
-                  range->backed > range->pieces ? range->backed
-                                                : range->pieces);
+    uint64_t mapped =
+        range->backed > range->pieces ? range->backed : range->pieces;
+    (void)unback(range, (void *)range->start, mapped);
     range->usable = range->backed = range->pieces = 0;
 }
 

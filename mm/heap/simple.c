@@ -119,11 +119,31 @@ static void unlock(struct heap *heap)
 
 /* ---- The calls ---- */
 
+/* A block from the back-end; if there is no memory, after all that can be spared
+ * was given back. */
+static bool get(struct heap *heap, struct layout layout, bool back,
+                struct heap_block *block, size_t *dirty)
+{
+    const struct heap_backend *backend = heap->backend;
+    bool (*alloc)(struct heap *heap, struct layout layout,
+                  struct heap_block *block, size_t *dirty) =
+        back && backend->alloc_back ? backend->alloc_back : backend->alloc;
+
+    if (alloc(heap, layout, block, dirty))
+        return true;
+    if (!heap->region.unback)
+        return false;
+    backend->trim(heap);
+    if (alloc(heap, layout, block, dirty))
+        return true;
+    backend->trim(heap); /* what it has grown by */
+    return false;
+}
+
 static void *allocate(struct heap *heap, struct layout layout, bool back,
                       size_t *dirty)
 {
     enum mm_error error = layout_error(layout);
-    const struct heap_backend *backend = heap->backend;
     struct heap_block block = {0};
 
     if (!error && !lock(heap))
@@ -132,10 +152,8 @@ static void *allocate(struct heap *heap, struct layout layout, bool back,
         heap_refuse(heap, error);
         return NULL;
     }
-    back = back && backend->alloc_back;
     if (layout.size > heap->region.limit ||
-        !(back ? backend->alloc_back : backend->alloc)(heap, layout, &block,
-                                                       dirty)) {
+        !get(heap, layout, back, &block, dirty)) {
         heap_refuse(heap, MM_OUT_OF_MEMORY);
         heap->classes[heap_class_of(layout.size)].failures++;
         block.start = NULL;
@@ -283,7 +301,7 @@ static struct heap_stats simple_stats(struct heap *heap)
     bool locked = lock(heap);
     struct heap_stats stats = heap->stats;
 
-    stats.region = heap->region.size;
+    stats.region = heap->region.size - heap->without;
     if (locked)
         unlock(heap);
     return stats;
@@ -298,6 +316,14 @@ static bool simple_class(struct heap *heap, unsigned number,
     if (locked)
         unlock(heap);
     return known;
+}
+
+void heap_simple_trim(struct heap *heap)
+{
+    if (!lock(heap))
+        return;
+    heap->backend->trim(heap);
+    unlock(heap);
 }
 
 static struct heap_flaw simple_check(struct heap *heap)

@@ -35,7 +35,21 @@ static struct {
     unsigned char *start;
     size_t size;
     bool zeroed;
+    bool memory[RANGE_BYTES / PAGE_SIZE]; /* by pages */
 } range;
+
+static bool *memory_of(const void *page)
+{
+    return &range.memory[((vaddr_t)page - (vaddr_t)range.start) / PAGE_SIZE];
+}
+
+static void give_memory(unsigned char *start, size_t bytes)
+{
+    assert_int_equal(mprotect(start, bytes, PROT_READ | PROT_WRITE), 0);
+    memset(memory_of(start), true, bytes / PAGE_SIZE);
+    if (!range.zeroed)
+        memset(start, OLD_CONTENTS, bytes);
+}
 
 /* By whole pages, as a kernel does. */
 static size_t grow_range(void *context, size_t bytes)
@@ -44,11 +58,36 @@ static size_t grow_range(void *context, size_t bytes)
     unsigned char *end = range.start + range.size;
 
     assert_ptr_equal(context, &range);
-    assert_int_equal(mprotect(end, added, PROT_READ | PROT_WRITE), 0);
-    if (!range.zeroed)
-        memset(end, OLD_CONTENTS, added);
+    give_memory(end, added);
     range.size += added;
     return added;
+}
+
+static bool back_range(void *context, void *start, size_t bytes)
+{
+    assert_ptr_equal(context, &range);
+    for (size_t at = 0; at < bytes; at += PAGE_SIZE)
+        assert_false(*memory_of((char *)start + at));
+    give_memory(start, bytes);
+    return true;
+}
+
+/* From here on an access is a fault. */
+static size_t unback_range(void *context, void *start, size_t bytes)
+{
+    assert_ptr_equal(context, &range);
+    for (size_t at = 0; at < bytes; at += PAGE_SIZE)
+        assert_true(*memory_of((char *)start + at));
+    assert_int_equal(madvise(start, bytes, MADV_DONTNEED), 0);
+    assert_int_equal(mprotect(start, bytes, PROT_NONE), 0);
+    memset(memory_of(start), false, bytes / PAGE_SIZE);
+    return bytes;
+}
+
+static bool range_has_memory(void *context, const void *page)
+{
+    assert_ptr_equal(context, &range);
+    return *memory_of(page);
 }
 
 /* By no more than what is asked for. */
@@ -76,6 +115,7 @@ static struct heap_region growing(bool zeroed, size_t limit)
     assert_ptr_not_equal(range.start, MAP_FAILED);
     range.size = 0;
     range.zeroed = zeroed;
+    memset(range.memory, false, sizeof(range.memory));
     return (struct heap_region){
         .start = range.start,
         .limit = limit,
@@ -115,6 +155,26 @@ static struct heap_region growing_zeroed(void)
     return growing(true, GROWN_BYTES);
 }
 
+static struct heap_region taking_back(bool zeroed)
+{
+    struct heap_region region = growing(zeroed, GROWN_BYTES);
+
+    region.back = back_range;
+    region.unback = unback_range;
+    region.has_memory = range_has_memory;
+    return region;
+}
+
+static struct heap_region taking_back_old(void)
+{
+    return taking_back(false);
+}
+
+static struct heap_region taking_back_zeroed(void)
+{
+    return taking_back(true);
+}
+
 static const struct {
     const char *name;
     struct heap_region (*make)(void);
@@ -124,6 +184,8 @@ static const struct {
     {"an array that grows by what is asked", growing_array},
     {"a growing range", growing_old},
     {"a growing zeroed range", growing_zeroed},
+    {"a range that takes memory back", taking_back_old},
+    {"a zeroed range that takes memory back", taking_back_zeroed},
 };
 
 static void print_failure(struct heap_conformance *run,
@@ -405,6 +467,31 @@ static void measure_a_freed_block(void)
 static void kfree_sized_wrongly(void)
 {
     kfree_sized(block, 101);
+}
+
+/* Its header may lie where there is no memory any more. */
+static void test_a_stale_pointer_into_what_was_given_back(void **state)
+{
+    const struct layout page = {PAGE_SIZE, 16};
+
+    (void)state;
+    for (size_t step = 0; next_heap(&heap, &step);) {
+        unsigned char *blocks[8];
+
+        for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+            blocks[i] = heap_alloc_in(&heap, page);
+            assert_non_null(blocks[i]);
+        }
+        for (size_t i = 0; i < COUNT_OF(blocks); i++)
+            heap_dealloc_in(&heap, blocks[i], page);
+        heap_trim(&heap);
+        for (volatile size_t i = 0; i < COUNT_OF(blocks); i++) {
+            block = blocks[i];
+            expect_assert_failure(free_an_inner_address());
+            expect_assert_failure(heap_free_in(&heap, blocks[i]));
+        }
+        assert_null(heap_check(&heap).what);
+    }
 }
 
 static const struct {
@@ -1086,6 +1173,7 @@ int main(void)
         TEST(test_kmalloc),
         TEST(test_kernel_heap_by_layout),
         TEST(test_before_there_is_a_kernel_heap),
+        TEST(test_a_stale_pointer_into_what_was_given_back),
         TEST(test_misuse_is_named),
         TEST(test_misuse_is_named_with_full_checks),
         TEST(test_layouts_that_are_none_are_named),

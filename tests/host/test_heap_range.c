@@ -12,6 +12,7 @@
  * Frames are numbers beyond the machine's memory: nobody looks into them. */
 #include "tests/host/page_machine.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -80,6 +81,21 @@ enum mm_error frame_free(paddr_t frame)
     return MM_OK;
 }
 
+static unsigned splits_left = UINT_MAX;
+
+enum mm_error frame_split(paddr_t frame)
+{
+    size_t first = (frame - FIRST_FRAME) / PAGE_SIZE;
+
+    assert_true(first < FRAME_COUNT && held[first]);
+    assert_int_equal(sizes[first], FRAME_2M);
+    if (splits_left == 0)
+        return MM_BUSY;
+    splits_left--;
+    memset(sizes + first, FRAME_4K, SIZE_2M / PAGE_SIZE);
+    return MM_OK;
+}
+
 struct page_table *kernel_space_table(void)
 {
     return &pt;
@@ -115,6 +131,7 @@ static int set_up_range(void **state)
     memset(held, false, sizeof(held));
     held_count = 0;
     frames_4k = frames_2m = SIZE_MAX;
+    splits_left = UINT_MAX;
 
     unsigned char *got =
         mmap(NULL, RANGE_BYTES + SIZE_2M, PROT_READ | PROT_WRITE,
@@ -312,6 +329,106 @@ static void test_heaps_on_a_range(void **state)
     }
 }
 
+/* Which pages from start on, `bytes` in all, have memory. */
+static void assert_memory(size_t bytes, size_t gone_from, size_t gone_to)
+{
+    for (size_t at = 0; at < bytes; at += PAGE_SIZE)
+        CHECK(region.has_memory(region.context, start + at) ==
+                  (at < gone_from || at >= gone_to),
+              "page at 0x%zx", at);
+    assert_int_equal(held_count,
+                     (bytes - (gone_to - gone_from)) / PAGE_SIZE);
+    check_invariants();
+}
+
+static size_t unback(size_t from, size_t to)
+{
+    return region.unback(region.context, start + from, to - from);
+}
+
+static void test_part_of_a_large_page_is_taken_back(void **state)
+{
+    const size_t grown = 6 * MIB, from = MIB + 12 * KIB, to = 5 * MIB - 8 * KIB;
+
+    (void)state;
+    assert_int_equal(grow(grown), grown);
+    assert_int_equal(unback(from, to), to - from);
+    assert_memory(grown, from, to);
+
+    /* what comes back is clear, and is taken back page by page */
+    memset(start, 0x5c, grown);
+    assert_true(region.back(region.context, start + from, 2 * MIB));
+    assert_memory(grown, from + 2 * MIB, to);
+    assert_int_equal(start[from - 1], 0x5c);
+    for (size_t i = from; i < from + 2 * MIB; i++)
+        CHECK(start[i] == 0, "byte %zu is 0x%x", i, start[i]);
+    assert_int_equal(unback(from + PAGE_SIZE, from + 3 * PAGE_SIZE),
+                     2 * PAGE_SIZE);
+    assert_int_equal(unback(0, from), from);
+}
+
+/* Without a table, or a frame that can be split, a large page stays whole. */
+static void test_a_large_page_that_cannot_be_split_stays(void **state)
+{
+    struct page_walk walk;
+
+    (void)state;
+    assert_int_equal(grow(6 * MIB), 6 * MIB);
+    for (unsigned i = 0; i < 2; i++) {
+        if (i == 0)
+            frames_left = 0;
+        else
+            splits_left = 0;
+        assert_int_equal(unback(MIB, MIB + 8 * KIB), 0);
+        assert_int_equal(unback(MIB, 5 * MIB), 2 * MIB);
+        frames_left = -1;
+        splits_left = UINT_MAX;
+        if (i == 0) {
+            assert_memory(6 * MIB, 2 * MIB, 4 * MIB);
+            assert_int_equal(page_walk(&pt, (vaddr_t)start, &walk), MM_OK);
+            assert_int_equal(walk.leaf.bytes, SIZE_2M);
+            assert_true(
+                region.back(region.context, start + 2 * MIB, 2 * MIB));
+        }
+    }
+}
+
+/* A heap gives back what it does not need, and takes it again. */
+static void test_heaps_trimmed(void **state)
+{
+    static struct heap heap;
+
+    (void)state;
+    for (size_t i = 0; heap_backends[i]; i++) {
+        assert_int_equal(heap_init(&heap, heap_backends[i], region), MM_OK);
+        for (size_t turn = 0; turn < 3; turn++) {
+            unsigned char *first = heap_alloc_in(&heap, (struct layout){99, 8});
+            unsigned char *large =
+                heap_alloc_in(&heap, (struct layout){3 * MIB, 16});
+            unsigned char *last = heap_alloc_in(&heap, (struct layout){99, 8});
+            memset(large, 0xff, 3 * MIB);
+            memset(first, 1, 99);
+            memset(last, 2, 99);
+            size_t before = held_count;
+            heap_free_in(&heap, large);
+            heap_trim(&heap);
+            assert_int_equal(held_count * PAGE_SIZE, heap_stats(&heap).region);
+            assert_true(before - held_count >= 3 * MIB / PAGE_SIZE - 8);
+            large = heap_alloc_zeroed_in(&heap, (struct layout){2 * MIB, 16});
+            for (size_t j = 0; j < 2 * MIB; j++)
+                CHECK(large[j] == 0, "%zu", j);
+            assert_null(heap_check(&heap).what);
+            assert_int_equal(first[98] + last[98], 3);
+            heap_free_in(&heap, large);
+            heap_free_in(&heap, first);
+            heap_free_in(&heap, last);
+        }
+        heap_fini(&heap);
+        heap_range_release(&range);
+        assert_int_equal(held_count, 0);
+    }
+}
+
 static void test_the_kernel_heap_needs_a_frame(void **state)
 {
     (void)state;
@@ -336,6 +453,9 @@ int main(void)
         TEST(test_no_frame_for_a_table),
         TEST(test_released_and_used_again),
         TEST(test_heaps_on_a_range),
+        TEST(test_part_of_a_large_page_is_taken_back),
+        TEST(test_a_large_page_that_cannot_be_split_stays),
+        TEST(test_heaps_trimmed),
         TEST(test_the_kernel_heap_needs_a_frame),
     };
 

@@ -542,11 +542,18 @@ static bool guarded_back(void *context, void *start, size_t bytes)
            run->region.back(run->region.context, start, bytes);
 }
 
-static void passed_unback(void *context, void *start, size_t bytes)
+static size_t passed_unback(void *context, void *start, size_t bytes)
 {
     struct heap_conformance *run = context;
 
-    run->region.unback(run->region.context, start, bytes);
+    return run->region.unback(run->region.context, start, bytes);
+}
+
+static bool passed_has_memory(void *context, const void *page)
+{
+    struct heap_conformance *run = context;
+
+    return run->region.has_memory(run->region.context, page);
 }
 
 static bool check_failing_growth(struct heap_conformance *run)
@@ -586,6 +593,109 @@ static bool check_failing_growth(struct heap_conformance *run)
     return sound(run) && drop_all(run) && sound(run);
 }
 
+/* Bytes of the region that have memory, where that is known. */
+static size_t memory(const struct heap_conformance *run)
+{
+    const struct heap_region *region = &run->region;
+    size_t bytes = 0;
+
+    for (size_t at = 0; at < region->limit; at += PAGE_SIZE)
+        if (region->has_memory(region->context, (char *)region->start + at))
+            bytes += PAGE_SIZE;
+    return bytes;
+}
+
+/* Pages that a heap may keep of what is free: those with headers and links.  A
+ * buddy heap has some free blocks in each segment, however few are live. */
+static size_t pages_kept(const struct heap *heap)
+{
+    return heap->backend == &heap_buddy ? 24 : 8;
+}
+
+/* Trims, and compares what has memory then with a bound and with what the heap
+ * says.  Some of what was used to keep account of the most there was may stay. */
+static bool trim_to(struct heap_conformance *run, size_t bound, size_t most)
+{
+    heap_trim(&run->heap);
+    if (!sound(run) || !run->region.has_memory)
+        return sound(run);
+
+    size_t left = memory(run), told = heap_stats(&run->heap).region;
+    CHECK(run, left == told, left, told);
+    CHECK(run,
+          left <= bound + most / 8 + pages_kept(&run->heap) * PAGE_SIZE, left,
+          bound);
+    return true;
+}
+
+/* As many blocks of this layout as can be had, up to `most`; their number. */
+static size_t take_blocks(struct heap_conformance *run, struct layout layout,
+                          size_t most)
+{
+    size_t count = 0;
+
+    while (count < most) {
+        void *start = heap_alloc_in(&run->heap, layout);
+
+        if (!start || !adopt(run, &run->blocks[count], start, layout))
+            break;
+        count++;
+    }
+    return count;
+}
+
+/* A block for which there is no memory is refused, and changes nothing. */
+static bool refuse_without_memory(struct heap_conformance *run,
+                                  struct layout layout)
+{
+    struct heap_stats before = heap_stats(&run->heap), after;
+
+    run->refuse_growth = true;
+    void *start = heap_alloc_in(&run->heap, layout);
+    CHECK(run, !start, start, layout.size);
+    if (!refused(run, MM_OUT_OF_MEMORY, before.failures))
+        return false;
+    run->refuse_growth = false;
+    after = heap_stats(&run->heap);
+    CHECK(run, after.held == before.held, after.held, before.held);
+    CHECK(run, after.region <= before.region, after.region, before.region);
+    return sound(run);
+}
+
+static bool check_trim(struct heap_conformance *run)
+{
+    const struct layout layout = {run->region.limit / 32, 16};
+
+    heap_trim(&run->heap);
+    size_t least = heap_stats(&run->heap).region;
+    for (size_t turn = 0; turn < 3; turn++) {
+        size_t count = take_blocks(run, layout, 16);
+        size_t most = heap_stats(&run->heap).region;
+
+        CHECK(run, count >= 8, count, turn);
+        /* all but the last */
+        for (size_t i = 0; i + 1 < count; i++)
+            if (!drop(run, &run->blocks[i], i & 1))
+                return false;
+        if (!trim_to(run, least + layout.size, most))
+            return false;
+        if (run->region.has_memory && !refuse_without_memory(run, layout))
+            return false;
+        if (!reallocate(run, &run->blocks[count - 1], 2 * layout.size) ||
+            !sound(run) || !drop_all(run) || !trim_to(run, least, most))
+            return false;
+        /* and all of it once more, each second one given back in between */
+        count = take_blocks(run, layout, 8);
+        for (size_t i = 0; i < count; i += 2)
+            if (!drop(run, &run->blocks[i], true))
+                return false;
+        if (!trim_to(run, most, most) || !drop_all(run) ||
+            !trim_to(run, least, most))
+            return false;
+    }
+    return true;
+}
+
 static bool has_none(const struct heap_conformance *run)
 {
     for (size_t i = 0; i < HEAP_CONFORMANCE_BLOCKS; i++)
@@ -604,6 +714,8 @@ static bool operate(struct heap_conformance *run, unsigned frees_of_8,
     size_t most = run->region.limit / 32;
 
     run->refuse_growth = random_below(run, 4) == 0;
+    if (random_below(run, 32) == 0)
+        heap_trim(&run->heap);
     if (block->start) {
         if (kind < frees_of_8)
             return drop(run, block, kind & 1);
@@ -632,6 +744,21 @@ static bool operate(struct heap_conformance *run, unsigned frees_of_8,
     CHECK(run, !has_none(run) || (run->region.grow && run->refuse_growth),
           layout.size, layout.align);
     return refused(run, MM_OUT_OF_MEMORY, failures);
+}
+
+/* Gives the pages below region->size memory that heap_trim took. */
+static bool fill_holes(struct heap_conformance *run,
+                       const struct heap_region *region)
+{
+    for (size_t at = 0; region->back && at < region->size; at += PAGE_SIZE) {
+        void *page = (char *)region->start + at;
+
+        CHECK(run,
+              region->has_memory(region->context, page) ||
+                  region->back(region->context, page, PAGE_SIZE),
+              page, region->size);
+    }
+    return true;
 }
 
 static bool check_random(struct heap_conformance *run)
@@ -664,6 +791,8 @@ static bool check_random(struct heap_conformance *run)
     size_t at_last = largest(run);
     heap_fini(&run->heap);
     struct heap_region region = run->heap.region;
+    if (!fill_holes(run, &region))
+        return false;
     region.zeroed = false; /* not any more */
     enum mm_error error = heap_init(&run->heap, run->backend, region);
     CHECK(run, !error, error, region.size);
@@ -680,6 +809,7 @@ const struct heap_conformance_check heap_conformance_checks[] = {
     {"reallocates and keeps the content", check_realloc},
     {"survives exhaustion", check_exhaustion},
     {"survives growth that fails", check_failing_growth},
+    {"gives back what is free", check_trim},
     {"agrees with a model in random operations", check_random},
     {NULL, NULL},
 };
@@ -695,6 +825,7 @@ bool heap_conformance_run(struct heap_conformance *run,
         if (region.back) {
             region.back = guarded_back;
             region.unback = passed_unback;
+            region.has_memory = passed_has_memory;
         }
     }
     if (run->audit_every == 0)

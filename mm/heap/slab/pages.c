@@ -83,8 +83,7 @@ static void unback(struct pages *pages, vaddr_t start, size_t bytes)
 {
     struct heap_region *region = &pages->heap->region;
 
-    region->unback(region->context, (void *)start, bytes);
-    region->size -= bytes;
+    region->size -= region->unback(region->context, (void *)start, bytes);
 }
 
 /* Bytes of the entries of so many pages. */
