@@ -125,8 +125,9 @@ struct heap_class {
 #define HEAP_CLASSES 32
 
 struct heap;
-struct heap_backend; /* mm/heap/backend.h */
-struct heap_guard;   /* mm/heap/guard.c */
+struct heap_backend;  /* mm/heap/backend.h */
+struct heap_deferred; /* mm/heap/deferred.h */
+struct heap_guard;    /* mm/heap/guard.c */
 
 /* How closely a heap looks for mistakes of its callers.  docs/heap/checks.md
  * says what each level finds. */
@@ -171,20 +172,6 @@ struct heap_calls {
     struct heap_flaw (*check)(struct heap *heap);
 };
 
-/* How many frees can wait for the end of the call that was interrupted. */
-#define HEAP_DEFERRED_MAX 16
-
-/* What handlers freed that must not wait for a lock: see mm/heap/deferred.h. */
-struct heap_deferrals {
-    uint32_t count; /* of entries that are full */
-    struct heap_deferred {
-        uint32_t state;
-        const void *pointer, *caller;
-        struct layout layout;
-        bool sized; /* the owner told the layout */
-    } entry[HEAP_DEFERRED_MAX];
-};
-
 /* One heap.  Its fields are for mm/heap/ only. */
 struct heap {
     void *state; /* for a back-end with its own calls; in the region */
@@ -202,7 +189,7 @@ struct heap {
     enum mm_error error; /* of the last call that returned NULL */
     struct cpu_lock lock;
     struct heap *next; /* in the list of all heaps */
-    struct heap_deferrals deferrals;
+    struct heap_deferred *deferred; /* mm/heap/deferred.h; not of slab */
 };
 
 /* All back-ends; ends with NULL. */

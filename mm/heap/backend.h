@@ -102,10 +102,11 @@ struct heap_backend {
     enum heap_fault (*find)(const struct heap *heap, const void *pointer,
                             struct heap_block *block);
 
-    /* The same for a pointer that is trusted: does not check that there is such
-     * a block. */
-    void (*look)(const struct heap *heap, const void *pointer,
-                 struct heap_block *block);
+    /* The same, but reads nothing except what is noted of the block itself,
+     * which no call changes but its owner's: for a handler that interrupted
+     * another call.  It misses some mistakes. */
+    enum heap_fault (*look)(const struct heap *heap, const void *pointer,
+                            struct heap_block *block);
 
     /* Frees a block that find has just found. */
     void (*dealloc)(struct heap *heap, const struct heap_block *block);
@@ -165,6 +166,14 @@ static inline unsigned heap_class_of(size_t size)
     unsigned bits = size <= 16 ? 0 : 60 - (unsigned)__builtin_clzll(size - 1);
 
     return bits < HEAP_CLASSES ? bits : HEAP_CLASSES - 1;
+}
+
+/* Whether an owner's layout is another than the block's. */
+static inline bool heap_is_other(const struct layout *claimed,
+                                 struct layout layout)
+{
+    return claimed &&
+           (claimed->size != layout.size || claimed->align != layout.align);
 }
 
 /* Count a block that has become live, and one that is no longer live: in the

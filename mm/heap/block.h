@@ -214,11 +214,22 @@ static inline enum heap_fault block_find(const struct heap *heap, vaddr_t first,
 }
 
 /* The `look` of the back-ends that use these blocks. */
-static inline void block_look(const struct heap *heap, const void *pointer,
-                              struct heap_block *description)
+static inline enum heap_fault block_look(const struct heap *heap,
+                                         const void *pointer,
+                                         struct heap_block *description)
 {
-    (void)heap;
-    block_describe(block_of(pointer), description);
+    const struct block *block = block_of(pointer);
+    vaddr_t offset = (vaddr_t)block - (vaddr_t)heap->region.start;
+
+    if (offset >= heap->region.size)
+        return HEAP_FOREIGN;
+    if (!is_aligned(offset, HEAP_GRANULE) ||
+        !heap_has_memory(heap, (vaddr_t)block))
+        return HEAP_NOT_A_START;
+    block_describe(block, description);
+    if (block_is(block, BLOCK_LIVE))
+        return HEAP_NO_FAULT;
+    return block_is(block, BLOCK_FREE) ? HEAP_DOUBLE_FREE : HEAP_NOT_A_START;
 }
 
 /* For alloc_zeroed: how many of the size bytes at start lie below fresh, from

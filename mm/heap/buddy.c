@@ -465,12 +465,19 @@ static enum heap_fault buddy_find(const struct heap *heap, const void *pointer,
     return is_aligned(address, UNIT) ? HEAP_DOUBLE_FREE : HEAP_NOT_A_START;
 }
 
-static void buddy_look(const struct heap *heap, const void *pointer,
-                       struct heap_block *block)
+static enum heap_fault buddy_look(const struct heap *heap, const void *pointer,
+                                  struct heap_block *block)
 {
+    const struct buddy *buddy = buddy_of(heap);
     vaddr_t at = (vaddr_t)pointer;
 
-    describe(entry_at(buddy_of(heap), at), at, block);
+    if (at < first_place(buddy) || at >= buddy->end)
+        return HEAP_FOREIGN;
+    const struct entry *entry = entry_at(buddy, at);
+    if (!is_aligned(at, UNIT) || !(entry->head & HEAD_LIVE))
+        return HEAP_NOT_A_START;
+    describe(entry, at, block);
+    return HEAP_NO_FAULT;
 }
 
 static void buddy_dealloc(struct heap *heap, const struct heap_block *found)

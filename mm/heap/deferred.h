@@ -1,75 +1,44 @@
-/* Frees that wait: what a handler frees while it must not wait for the heap's
- * lock (mm/cpu/cpu_order.h) is noted here, and freed by the next call that
- * gives up the lock.
+/* Blocks that wait to be freed: what a handler frees while it must not wait for
+ * a lock (mm/cpu/cpu_order.h).  They are in a list, linked through themselves:
+ * a block that was freed is nobody's any more, so there is room for any number.
+ * The next call that gives up the lock frees them.
  *
- * Handlers of all CPUs add entries at the same time, with or without anybody
- * having the lock; who has the lock takes them.  Each entry goes round:
- *
- *   EMPTY -> FILLING   by the one handler whose compare-and-swap succeeds
- *   FILLING -> FULL    by that handler, when all of the entry is written
- *   FULL -> EMPTY      by the holder of the lock, when it has copied the entry
+ * Handlers of all CPUs add blocks at the same time, with or without anybody
+ * having the lock; who has it takes all of them at once.
  */
 #ifndef MM_HEAP_DEFERRED_H
 #define MM_HEAP_DEFERRED_H
 
-#include "mm/heap.h"
+#include <stddef.h>
 
-enum { HEAP_DEFERRED_EMPTY, HEAP_DEFERRED_FILLING, HEAP_DEFERRED_FULL };
+/* In the first bytes of a block that waits; or, with HEAP_CHECKS_FULL, in the
+ * header in front of it. */
+struct heap_deferred {
+    struct heap_deferred *next;
+    const void *caller; /* who freed it */
+};
 
-/* Notes a free for later.  False if the list is full: the block is lost. */
-static inline bool heap_defer(struct heap_deferrals *deferrals,
-                              const struct heap_claim *claim)
+static inline void heap_defer(struct heap_deferred **list,
+                              struct heap_deferred *block, const void *caller)
 {
-    for (unsigned i = 0; i < HEAP_DEFERRED_MAX; i++) {
-        struct heap_deferred *entry = &deferrals->entry[i];
-        uint32_t state = HEAP_DEFERRED_EMPTY;
+    struct heap_deferred *first = __atomic_load_n(list, __ATOMIC_RELAXED);
 
-        /* acquire: the last holder has copied it */
-        if (!__atomic_compare_exchange_n(&entry->state, &state,
-                                         HEAP_DEFERRED_FILLING, false,
-                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-            continue;
-        entry->sized = claim->layout != NULL;
-        if (entry->sized)
-            entry->layout = *claim->layout;
-        entry->pointer = claim->pointer;
-        entry->caller = claim->caller;
-        /* release, twice: who sees it sees what was written before */
-        __atomic_store_n(&entry->state, HEAP_DEFERRED_FULL, __ATOMIC_RELEASE);
-        __atomic_fetch_add(&deferrals->count, 1, __ATOMIC_RELEASE);
-        return true;
-    }
-    return false;
+    block->caller = caller;
+    /* release: the link is there when the block can be found */
+    do
+        block->next = first;
+    while (!__atomic_compare_exchange_n(list, &first, block, true,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
-/* Takes a free that was noted, for the holder of the lock; claim->layout points
- * to *layout then.  False if there is none. */
-static inline bool heap_take_deferred(struct heap_deferrals *deferrals,
-                                      struct heap_claim *claim,
-                                      struct layout *layout)
+/* All that wait, the last one first; NULL if there are none. */
+static inline struct heap_deferred *heap_deferred(struct heap_deferred **list)
 {
     /* relaxed: one that is missed now is taken by the next call */
-    if (__atomic_load_n(&deferrals->count, __ATOMIC_RELAXED) == 0)
-        return false;
-    for (unsigned i = 0; i < HEAP_DEFERRED_MAX; i++) {
-        struct heap_deferred *entry = &deferrals->entry[i];
-
-        /* acquire: with the release of heap_defer */
-        if (__atomic_load_n(&entry->state, __ATOMIC_ACQUIRE) !=
-            HEAP_DEFERRED_FULL)
-            continue;
-        *layout = entry->layout;
-        *claim = (struct heap_claim){
-            .pointer = entry->pointer,
-            .layout = entry->sized ? layout : NULL,
-            .caller = entry->caller,
-        };
-        __atomic_fetch_sub(&deferrals->count, 1, __ATOMIC_RELAXED);
-        /* release: it is copied */
-        __atomic_store_n(&entry->state, HEAP_DEFERRED_EMPTY, __ATOMIC_RELEASE);
-        return true;
-    }
-    return false;
+    if (__builtin_expect(!__atomic_load_n(list, __ATOMIC_RELAXED), 1))
+        return NULL;
+    /* acquire: with the release above */
+    return __atomic_exchange_n(list, NULL, __ATOMIC_ACQUIRE);
 }
 
 #endif

@@ -52,6 +52,7 @@
 #define QUARANTINE_MOST  (4 * MIB)
 
 struct guarded {
+    struct heap_deferred deferred;
     struct guarded *next;       /* in its bucket */
     struct guarded *freed_next; /* in the quarantine: freed after this one */
     struct layout layout;       /* as the owner asked for */
@@ -59,7 +60,7 @@ struct guarded {
     size_t front;               /* from the back-end's block to the pointer */
     const void *allocated_by;   /* return addresses */
     const void *freed_by;       /* NULL: live */
-    uint64_t seal;
+    uint64_t seal;              /* of all but deferred */
 } __attribute__((aligned(HEAP_GRANULE)));
 
 #define FRONT (sizeof(struct guarded) + REDZONE)
@@ -67,7 +68,7 @@ struct guarded {
 struct heap_guard {
     const struct heap_calls *below;
     struct cpu_lock lock;
-    struct heap_deferrals deferrals;
+    struct heap_deferred *deferred;
     struct heap_stats stats;
     struct heap_class classes[HEAP_CLASSES];
     struct guarded *quarantine, *quarantine_last;
@@ -90,9 +91,9 @@ static unsigned char *pointer_of(const struct guarded *guarded)
 }
 
 /* Of a pointer that was given out. */
-static const struct guarded *header_of(const void *pointer)
+static struct guarded *header_of(const void *pointer)
 {
-    return (const struct guarded *)((const unsigned char *)pointer - FRONT);
+    return (struct guarded *)((vaddr_t)pointer - FRONT);
 }
 
 static unsigned char *start_of(const struct guarded *guarded)
@@ -325,7 +326,6 @@ static struct guarded *find(struct heap_guard *guard,
                             struct finding *found)
 {
     struct guarded *guarded = look_up(guard, claim->pointer, found);
-    const struct layout *layout = claim->layout;
 
     found->claim = *claim;
     if (found->fault)
@@ -342,11 +342,35 @@ static struct guarded *find(struct heap_guard *guard,
     found->block = describe(guarded);
     if (guarded->freed_by)
         found->fault = HEAP_DOUBLE_FREE;
-    else if (layout && (layout->size != guarded->layout.size ||
-                        layout->align != guarded->layout.align))
+    else if (heap_is_other(claim->layout, guarded->layout))
         found->fault = HEAP_WRONG_LAYOUT;
     else
         found->fault = damage_of(guarded, &found->block);
+    return found->fault ? NULL : guarded;
+}
+
+/* The same without the lock: for a handler that interrupted a call which may be
+ * changing the list that the block is in, and its seal. */
+static struct guarded *look(struct heap *heap, const struct heap_claim *claim,
+                            struct finding *found)
+{
+    struct guarded *guarded = header_of(claim->pointer);
+    vaddr_t offset = (vaddr_t)guarded - (vaddr_t)heap->region.start;
+
+    found->claim = *claim;
+    if (offset >= heap->region.limit && !heap->region.large_alloc)
+        found->fault = HEAP_FOREIGN;
+    else if (!is_aligned(offset, HEAP_GRANULE) ||
+             last_other((unsigned char *)claim->pointer - REDZONE, REDZONE,
+                        REDZONE_BYTE))
+        found->fault = HEAP_NOT_A_START;
+    if (found->fault)
+        return NULL;
+    found->block = describe(guarded);
+    if (guarded->freed_by)
+        found->fault = HEAP_DOUBLE_FREE;
+    else if (heap_is_other(claim->layout, guarded->layout))
+        found->fault = HEAP_WRONG_LAYOUT;
     return found->fault ? NULL : guarded;
 }
 
@@ -443,20 +467,35 @@ static void release(struct heap *heap, const struct heap_claim *claim,
         free_block(heap, guarded, claim, found);
 }
 
-/* Frees what handlers noted meanwhile, releases the lock, and reports what was
+static void report(struct heap *heap, const struct finding *found)
+{
+    if (found->fault)
+        heap_report(heap, found->fault, &found->claim, &found->block);
+}
+
+/* Frees what waits, up to a mistake. */
+static void release_deferred(struct heap *heap, struct finding *found)
+{
+    struct heap_deferred *waiting = heap_deferred(&heap->guard->deferred);
+
+    while (waiting && !found->fault) {
+        const struct guarded *guarded =
+            (const struct guarded *)((vaddr_t)waiting -
+                                     offsetof(struct guarded, deferred));
+        struct heap_claim claim = {pointer_of(guarded), NULL, waiting->caller};
+
+        waiting = waiting->next;
+        release(heap, &claim, found);
+    }
+}
+
+/* Frees what handlers freed meanwhile, releases the lock, and reports what was
  * found. */
 static void unlock(struct heap *heap, struct finding *found)
 {
-    struct heap_guard *guard = heap->guard;
-    struct heap_claim claim;
-    struct layout layout;
-
-    while (!found->fault &&
-           heap_take_deferred(&guard->deferrals, &claim, &layout))
-        release(heap, &claim, found);
-    cpu_order_release(&guard->lock, CPU_RANK_GUARD);
-    if (found->fault)
-        heap_report(heap, found->fault, &found->claim, &found->block);
+    release_deferred(heap, found);
+    cpu_order_release(&heap->guard->lock, CPU_RANK_GUARD);
+    report(heap, found);
 }
 
 /* ---- The calls ---- */
@@ -561,10 +600,11 @@ static void give(struct heap *heap, const struct heap_claim *claim)
     if (lock(heap)) {
         release(heap, claim, &found);
         unlock(heap, &found);
-    } else if (!heap_defer(&heap->guard->deferrals, claim)) {
-        platform_log("heap %s: %p, freed by a handler, is lost: %u others wait",
-                     heap->backend->name, claim->pointer, HEAP_DEFERRED_MAX);
+        return;
     }
+    struct guarded *guarded = look(heap, claim, &found);
+    report(heap, &found);
+    heap_defer(&heap->guard->deferred, &guarded->deferred, claim->caller);
 }
 
 static void guard_dealloc(struct heap *heap, void *pointer,
@@ -639,13 +679,14 @@ static size_t guard_usable_size(struct heap *heap,
                                 const struct heap_claim *claim)
 {
     struct finding found = {0};
-
-    if (!lock(heap))
-        return header_of(claim->pointer)->layout.size;
-    const struct guarded *guarded = find(heap->guard, claim, &found);
+    bool locked = lock(heap);
+    const struct guarded *guarded = locked ? find(heap->guard, claim, &found)
+                                           : look(heap, claim, &found);
     size_t size = guarded ? guarded->layout.size : 0;
 
-    unlock(heap, &found);
+    if (locked)
+        unlock(heap, &found);
+    report(heap, &found);
     return size;
 }
 
@@ -739,7 +780,9 @@ void heap_guard_trim(struct heap *heap, const void *caller)
 
     if (!lock(heap))
         return;
-    drain(heap, 0, &(struct heap_claim){.caller = caller}, &found);
+    release_deferred(heap, &found);
+    if (!found.fault)
+        drain(heap, 0, &(struct heap_claim){.caller = caller}, &found);
     unlock(heap, &found);
 }
 

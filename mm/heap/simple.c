@@ -4,9 +4,9 @@
  * and counts.  Misuse is reported when the lock is free again, so that the
  * report may look into the heap.
  *
- * A handler that interrupted the lock's holder on the same CPU must not wait
- * for the lock.  Its allocations and reallocations are refused.  Its frees are
- * noted, and the holder does them before it releases the lock.
+ * A handler that must not wait for the lock is refused allocations and
+ * reallocations.  What it frees waits (mm/heap/deferred.h) for the next holder
+ * that releases the lock.
  */
 #include "lib/assert.h"
 #include "lib/bits.h"
@@ -63,21 +63,22 @@ bool heap_copy_class(const struct heap_class *classes, unsigned number,
     return true;
 }
 
-/* Finds the live block that a pointer claims to be, or says what is wrong. */
-static enum heap_fault find(const struct heap *heap,
+/* Finds the live block that a pointer claims to be, or says what is wrong; from
+ * the block's own notes alone if this call has no lock. */
+static enum heap_fault find(const struct heap *heap, bool locked,
                             const struct heap_claim *claim,
                             struct heap_block *block)
 {
+    const struct heap_backend *backend = heap->backend;
+
+    *block = (struct heap_block){0};
     if (heap->checks == HEAP_CHECKS_OFF) {
-        heap->backend->look(heap, claim->pointer, block);
+        (void)backend->look(heap, claim->pointer, block);
         return HEAP_NO_FAULT;
     }
-    *block = (struct heap_block){0};
-
-    enum heap_fault fault = heap->backend->find(heap, claim->pointer, block);
-    if (!fault && claim->layout &&
-        (claim->layout->size != block->layout.size ||
-         claim->layout->align != block->layout.align))
+    enum heap_fault fault = (locked ? backend->find : backend->look)(
+        heap, claim->pointer, block);
+    if (!fault && heap_is_other(claim->layout, block->layout))
         fault = HEAP_WRONG_LAYOUT;
     return fault;
 }
@@ -86,7 +87,7 @@ static enum heap_fault find(const struct heap *heap,
 static enum heap_fault put(struct heap *heap, const struct heap_claim *claim,
                            struct heap_block *block)
 {
-    enum heap_fault fault = find(heap, claim, block);
+    enum heap_fault fault = find(heap, true, claim, block);
 
     if (!fault) {
         heap_discount(&heap->stats, heap->classes, block);
@@ -101,17 +102,31 @@ static bool lock(struct heap *heap)
     return cpu_order_acquire(&heap->lock, CPU_RANK_HEAP);
 }
 
+/* Frees what waits, up to a mistake.  Called with the lock held. */
+static enum heap_fault put_deferred(struct heap *heap, struct heap_claim *claim,
+                                    struct heap_block *block)
+{
+    struct heap_deferred *waiting = heap_deferred(&heap->deferred);
+    enum heap_fault fault = HEAP_NO_FAULT;
+
+    while (waiting && !fault) {
+        *claim = (struct heap_claim){waiting, NULL, waiting->caller};
+        waiting = waiting->next;
+        fault = put(heap, claim, block);
+    }
+    if (fault == HEAP_DOUBLE_FREE) /* its first bytes are the heap's again */
+        claim->caller = NULL;
+    return fault;
+}
+
 static void unlock(struct heap *heap)
 {
-    enum heap_fault fault = HEAP_NO_FAULT;
     struct heap_claim claim;
-    struct layout layout;
     struct heap_block block;
-
-    /* a handler may note one more before the lock is free: then the next call
+    /* a handler may add one more before the lock is free: then the next call
      * frees it, which may come much later */
-    while (!fault && heap_take_deferred(&heap->deferrals, &claim, &layout))
-        fault = put(heap, &claim, &block);
+    enum heap_fault fault = put_deferred(heap, &claim, &block);
+
     cpu_order_release(&heap->lock, CPU_RANK_HEAP);
     if (fault)
         heap_report(heap, fault, &claim, &block);
@@ -199,19 +214,18 @@ static void *simple_alloc_back(struct heap *heap, struct layout layout,
 static void release(struct heap *heap, const struct heap_claim *claim)
 {
     struct heap_block block;
+    enum heap_fault fault;
 
-    if (!lock(heap)) {
-        /* the block is lost: the only alternative would be to panic in the
-         * handler */
-        if (!heap_defer(&heap->deferrals, claim))
-            platform_log("heap %s: %p, freed by a handler, is lost: %u others "
-                         "wait",
-                         heap->backend->name, claim->pointer,
-                         HEAP_DEFERRED_MAX);
-        return;
+    if (lock(heap)) {
+        fault = put(heap, claim, &block);
+        unlock(heap);
+    } else {
+        fault = find(heap, false, claim, &block);
+        if (!fault)
+            heap_defer(&heap->deferred,
+                       (struct heap_deferred *)(vaddr_t)claim->pointer,
+                       claim->caller);
     }
-    enum heap_fault fault = put(heap, claim, &block);
-    unlock(heap);
     if (fault)
         heap_report(heap, fault, claim, &block);
 }
@@ -233,7 +247,7 @@ static bool resize(struct heap *heap, const struct heap_claim *claim,
                    struct layout layout, struct heap_block *block)
 {
     bool done = false;
-    enum heap_fault fault = find(heap, claim, block);
+    enum heap_fault fault = find(heap, true, claim, block);
 
     if (!fault && layout.size <= heap->region.limit &&
         is_aligned((vaddr_t)claim->pointer, layout.align)) {
@@ -283,14 +297,11 @@ static size_t simple_usable_size(struct heap *heap,
                                  const struct heap_claim *claim)
 {
     struct heap_block block;
-    enum heap_fault fault;
+    bool locked = lock(heap);
+    enum heap_fault fault = find(heap, locked, claim, &block);
 
-    if (!lock(heap)) {
-        heap->backend->look(heap, claim->pointer, &block);
-        return block.usable;
-    }
-    fault = find(heap, claim, &block);
-    unlock(heap);
+    if (locked)
+        unlock(heap);
     if (fault)
         heap_report(heap, fault, claim, &block);
     return block.usable;
@@ -320,6 +331,9 @@ static bool simple_class(struct heap *heap, unsigned number,
 
 void heap_simple_trim(struct heap *heap)
 {
+    if (!lock(heap))
+        return;
+    unlock(heap); /* frees what waits */
     if (!lock(heap))
         return;
     heap->backend->trim(heap);

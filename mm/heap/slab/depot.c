@@ -209,7 +209,7 @@ bool slab_return(struct heap *heap, unsigned number, void *block)
     if (live && locked)
         slab_put(heap, number, block);
     else if (live)
-        slab_defer(&slabs->class[number].deferred, block);
+        heap_defer(&slabs->class[number].deferred, block, NULL);
     if (locked)
         slab_unlock(heap, number);
     return live;

@@ -243,7 +243,7 @@ static void defer(struct heap *heap, void *start)
         if (entry)
             __atomic_store_n(&entry->waits, true, __ATOMIC_RELAXED);
     }
-    slab_defer(&large->deferred, start);
+    heap_defer(&large->deferred, start, NULL);
 }
 
 /* Frees a block, or leaves it to wait. */
@@ -255,10 +255,11 @@ static void free_or_defer(struct heap *heap, void *start)
 
 void large_free_deferred(struct heap *heap)
 {
-    void **block = slab_deferred(&slab_heap(heap)->large.deferred);
+    struct heap_deferred *block =
+        heap_deferred(&slab_heap(heap)->large.deferred);
 
     while (block) {
-        void **next = *block;
+        struct heap_deferred *next = block->next;
         free_or_defer(heap, block);
         block = next;
     }

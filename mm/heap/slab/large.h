@@ -26,7 +26,7 @@ struct large {
     struct cpu_lock lock;
     struct large_block *bucket[LARGE_BUCKETS];
     size_t count, bytes; /* usable ones of all */
-    void *deferred;      /* freed by handlers that hit the holder of a lock */
+    struct heap_deferred *deferred; /* freed by who must not wait for a lock */
 };
 
 /* A block; NULL, with the reason, if there is none. */

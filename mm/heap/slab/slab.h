@@ -5,6 +5,7 @@
 #include "mm/cpu/cpu_section.h"
 #include "mm/heap.h"
 #include "mm/heap/backend.h"
+#include "mm/heap/deferred.h"
 #include "mm/heap/slab/large.h"
 #include "mm/heap/slab/magazine.h"
 #include "mm/heap/slab/pages.h"
@@ -49,7 +50,7 @@ struct slab_class {
     uint16_t rounds, full_max;  /* of a magazine; magazines in `full` */
     struct magazine_list full, empty; /* the depot */
     struct slab *partial[SLAB_LISTS];
-    void *deferred; /* freed by handlers that hit the lock's holder */
+    struct heap_deferred *deferred; /* freed by who must not wait for the lock */
     uint64_t failures;
     size_t peak_blocks; /* when last asked for; heap->lock covers it */
 } __attribute__((aligned(64)));
@@ -309,30 +310,6 @@ static inline unsigned slab_class_of_block(const struct slab_heap *slabs,
     vaddr_t class = slabs->classes_from_0 + (vaddr_t)block / PAGE_SIZE;
 
     return __atomic_load_n((const uint8_t *)class, __ATOMIC_RELAXED);
-}
-
-/* Free blocks that wait for the next holder of a lock, because handlers freed
- * them that hit its holder.  Linked by their first words: they are nobody's any
- * more. */
-
-static inline void slab_defer(void **list, void *block)
-{
-    void *first = __atomic_load_n(list, __ATOMIC_RELAXED);
-
-    /* release: the link is there when the block can be found */
-    do
-        *(void **)block = first;
-    while (!__atomic_compare_exchange_n(list, &first, block, true,
-                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-}
-
-/* All that wait, in no order; or NULL. */
-static inline void **slab_deferred(void **list)
-{
-    if (likely(!__atomic_load_n(list, __ATOMIC_RELAXED)))
-        return NULL;
-    /* acquire: with the release above */
-    return __atomic_exchange_n(list, NULL, __ATOMIC_ACQUIRE);
 }
 
 /* What the CPU that runs this has of its own. */

@@ -277,9 +277,10 @@ void slab_put_deferred(struct heap *heap, unsigned number)
 {
     struct slab_class *class = &slab_heap(heap)->class[number];
 
-    for (void **block; (block = slab_deferred(&class->deferred)) != NULL;)
+    for (struct heap_deferred *block;
+         (block = heap_deferred(&class->deferred)) != NULL;)
         while (block) {
-            void **next = *block;
+            struct heap_deferred *next = block->next;
             slab_put(heap, number, block);
             block = next;
         }
@@ -312,7 +313,7 @@ void slab_disown(struct heap *heap, void *block, size_t bytes)
     struct slab_class *class = &slab_heap(heap)->class[size_class(bytes)];
 
     if (!slab_lock(slab_heap(heap), size_class(bytes))) {
-        slab_defer(&class->deferred, block);
+        heap_defer(&class->deferred, block, NULL);
         return;
     }
     slab_put(heap, size_class(bytes), block);
