@@ -110,17 +110,22 @@ static void replace(void)
     kept[i].start = start;
 }
 
-/* Blocks that the handler frees, where its allocations would be refused. */
-static unsigned char *doomed[64];
-static size_t next_doomed;
+/* Blocks that the handler frees, one at each instruction from free_from on. */
+static unsigned char *doomed[2000];
+static size_t doomed_count, next_doomed;
+static unsigned long free_from;
 
 static void free_one(void)
 {
-    if (next_doomed == sizeof(doomed) / sizeof(doomed[0]))
+    if (steps < free_from || next_doomed == doomed_count)
         return;
     /* what was in it tells of a link that is followed too soon */
     memset(doomed[next_doomed], 0xee, 24);
     heap_free_in(&heap, doomed[next_doomed++]);
+}
+
+static void do_nothing(void)
+{
 }
 
 static void call_step_by_step(void)
@@ -190,16 +195,39 @@ static void test_calls_at_any_moment(void **state)
     each(step_with_calls);
 }
 
+/* Of a call that does not find what it needs near at hand. */
+static void allocate_step_by_step(void (*at_step)(void))
+{
+    heap_trim(&heap);
+    at_each_step = at_step;
+    steps = 0;
+    step_on();
+    void *start = heap_alloc_in(&heap, (struct layout){24, 8});
+    step_off();
+    assert_non_null(start);
+    heap_free_in(&heap, start);
+}
+
+/* Full checks look at each byte, so only the end of the call is met. */
+#define FREES_CHECKED 100
+
 static void step_with_frees(void)
 {
-    for (size_t i = 0; i < sizeof(doomed) / sizeof(doomed[0]); i++) {
+    doomed_count = heap.checks == HEAP_CHECKS_FULL
+                       ? FREES_CHECKED
+                       : sizeof(doomed) / sizeof(doomed[0]);
+    for (size_t i = 0; i < doomed_count; i++) {
         doomed[i] = heap_alloc_in(&heap, (struct layout){24, 8});
         assert_non_null(doomed[i]);
     }
     next_doomed = 0;
-    at_each_step = free_one;
-    call_step_by_step();
-    assert_int_equal(next_doomed, sizeof(doomed) / sizeof(doomed[0]));
+    for (size_t i = 0; i < 2; i++) /* the second one as all that follow */
+        allocate_step_by_step(do_nothing);
+    free_from = heap.checks == HEAP_CHECKS_FULL ? steps - FREES_CHECKED : 0;
+    allocate_step_by_step(free_one);
+    assert_true(next_doomed >= FREES_CHECKED / 2);
+    while (next_doomed < doomed_count)
+        heap_free_in(&heap, doomed[next_doomed++]);
 }
 
 static void test_frees_at_any_moment(void **state)
