@@ -126,6 +126,26 @@ static void test_writes_past_either_end(void **state)
     }
 }
 
+/* A zone is left behind a block that became larger or smaller. */
+static void test_a_resized_block_has_its_zone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; heap_backends[i]; i++) {
+        make_heap(heap_backends[i], HEAP_CHECKS_FULL);
+        for (size_t size = 60; size < 200; size++) {
+            get_block();
+            unsigned char *now = heap_realloc_in(&heap, block, layout, size);
+            for (size_t at = size; at < size + 16; at++) {
+                now[at] ^= 0x5a;
+                assert_ptr_equal(heap_check(&heap).place, now + at);
+                now[at] ^= 0x5a;
+            }
+            heap_dealloc_in(&heap, now, (struct layout){size, layout.align});
+        }
+        end_heap();
+    }
+}
+
 /* All of a block is the owner's, and its size the one that was asked for. */
 static void test_no_byte_too_many(void **state)
 {
@@ -486,6 +506,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(test_writes_past_either_end),
+        TEST(test_a_resized_block_has_its_zone),
         TEST(test_no_byte_too_many),
         TEST(test_writes_after_the_free),
         TEST(test_a_damaged_quarantine),

@@ -13,13 +13,14 @@
 #include "lib/bits.h"
 #include "mm/heap/backend.h"
 
-#define LIMIT      MIB
-#define LARGE_MOST 4
+#define LIMIT      (4 * MIB)
+#define LARGE_MOST 8
 #define LARGE_ROOM (512 * KIB)
+#define ALIGN_MOST (128 * KIB)
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 static alignas(4096) unsigned char array[LIMIT];
-static alignas(8192) unsigned char large[LARGE_MOST][LARGE_ROOM];
+static alignas(ALIGN_MOST) unsigned char large[LARGE_MOST][LARGE_ROOM];
 
 static struct {
     unsigned refuse_in; /* requests until one is refused; 0: none is */
@@ -88,13 +89,13 @@ static void *large_alloc(void *context, size_t bytes, size_t align,
 {
     (void)context;
     *zeroed = false;
-    if (refuses() || bytes > LARGE_ROOM || align > 8192)
+    if (refuses() || bytes > LARGE_ROOM - PAGE_SIZE || align > ALIGN_MOST)
         return NULL;
     for (size_t i = 0; i < LARGE_MOST; i++)
         if (!machine.taken[i]) {
             machine.taken[i] = true;
             machine.large++;
-            return large[i];
+            return large[i] + (align > PAGE_SIZE ? 0 : PAGE_SIZE);
         }
     return NULL;
 }
@@ -320,8 +321,66 @@ static void refuse_each(const struct heap_backend *backend, enum kind kind,
     heap_free_in(&heap, neighbour);
     heap_free_in(&heap, block);
     assert_int_equal(heap_stats(&heap).blocks, 0);
+    heap_trim(&heap); /* a quarantine, too */
+    assert_int_equal(heap_stats(&heap).region, machine.memory);
     heap_fini(&heap);
     assert_int_equal(machine.large, 0);
+}
+
+/* krealloc aligns by the new size, also where the block has room, and does not
+ * keep more than twice of what is asked for. */
+static void resize_side_by_side(size_t from, size_t to)
+{
+    unsigned char *blocks[4], *gaps[4];
+
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        blocks[i] = kmalloc(from);
+        gaps[i] = kmalloc(5000);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], (int)i, from);
+    }
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        unsigned char *start = krealloc(blocks[i], to);
+
+        if (start)
+            blocks[i] = start;
+        else
+            continue; /* there is no place for it */
+        if (is_power_of_two(to))
+            assert_true(is_aligned((vaddr_t)start, to));
+        if (heap.backend == &heap_slab && !heap.guard)
+            assert_true(kmalloc_usable_size(start) <= 2 * to);
+        for (size_t j = 0; j < from && j < to; j++)
+            assert_int_equal(start[j], i);
+    }
+    assert_null(heap_check(&heap).what);
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+        kfree(blocks[i]);
+        kfree(gaps[i]);
+    }
+    assert_int_equal(heap_stats(&heap).blocks, 0);
+}
+
+static void test_resized_side_by_side(void **state)
+{
+    (void)state;
+    for (int checks = HEAP_CHECKS_OFF; checks <= HEAP_CHECKS_FULL; checks++) {
+        heap_set_checks((enum heap_checks)checks);
+        for (size_t i = 0; heap_backends[i]; i++)
+            for (enum kind kind = GROWS; kind < KINDS; kind++) {
+                assert_int_equal(start(heap_backends[i], kind), MM_OK);
+                heap_set_kernel(&heap);
+                resize_side_by_side(72, 64);
+                resize_side_by_side(72, 128);
+                resize_side_by_side(5000, 4096);
+                resize_side_by_side(2000, 900);
+                resize_side_by_side(130000, 128 * KIB);
+                resize_side_by_side(140000, 128 * KIB);
+                resize_side_by_side(200000, 70000);
+                heap_fini(&heap);
+            }
+    }
+    heap_set_checks(HEAP_CHECKS_BASIC);
 }
 
 static void test_each_call(void **state)
@@ -392,6 +451,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_call),
+        cmocka_unit_test(test_resized_side_by_side),
         cmocka_unit_test(test_heap_init),
         cmocka_unit_test(test_what_needs_no_memory),
     };
