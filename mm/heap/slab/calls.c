@@ -345,8 +345,7 @@ static bool resize_fast(struct heap *heap, const struct heap_claim *claim,
     unsigned number = class_of(slabs, claim->pointer);
 
     if (!claim->layout || layout_error(layout) || number <= 1 ||
-        number >= SIZE_CLASSES || !suits(slabs, number, at, layout) ||
-        claim->layout->size > slabs->class[number].bytes)
+        number >= SIZE_CLASSES || !suits(slabs, number, at, layout))
         return false;
     if (slabs->trusting)
         return true;
