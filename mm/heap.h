@@ -183,7 +183,8 @@ struct heap {
     const struct heap_calls *unfailing; /* see heap_fail_allocation */
     uint64_t fail_in;
     struct heap_region region;
-    size_t without; /* bytes below region.size that heap_trim took memory from */
+    size_t
+        without; /* bytes below region.size that heap_trim took memory from */
     struct heap_stats stats;
     struct heap_class classes[HEAP_CLASSES]; /* only some back-ends */
     enum mm_error error; /* of the last call that returned NULL */

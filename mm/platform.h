@@ -15,11 +15,12 @@
  *   handler of an NMI or a       no         frames as above; pages  NULL with
  *     machine check                         and ranges MM_BUSY      MM_BUSY
  *
- * A free of a block is not refused: where it cannot be done at once, it is put
- * off, and done by the next call that has the lock.  A call that answers MM_BUSY
- * has changed nothing.  page_table.h has no lock of its own: its caller says who
- * may change a table.  How waiting in a circle is ruled out: mm/cpu/cpu_order.h
- * for the heap and the address space, mm/frame/keep.c for frames.
+ * A free of a block is never refused: where it cannot be done at once, it is
+ * put off, and done by the next call that has the lock.  A call that answers
+ * MM_BUSY has changed nothing.  page_table.h has no lock of its own: its caller
+ * says who may change a table.  How waiting in a circle is ruled out:
+ * mm/cpu/cpu_order.h for the heap and the address space, mm/frame/keep.c for
+ * frames.
  *
  * A kernel's handlers of NMIs and machine checks call cpu_order_forbid at their
  * beginning and cpu_order_permit at their end, so that mm/ knows of them.

@@ -48,8 +48,8 @@ void heap_unback(struct heap *heap, vaddr_t from, vaddr_t to)
         while (page < end && heap_has_memory(heap, page))
             page += PAGE_SIZE;
         if (page > first)
-            heap->without += region->unback(region->context, (void *)first,
-                                            page - first);
+            heap->without +=
+                region->unback(region->context, (void *)first, page - first);
         else
             page += PAGE_SIZE;
     }

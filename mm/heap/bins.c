@@ -260,8 +260,8 @@ static bool extend(struct heap *heap, size_t bytes)
 
 /* ---- The back-end ---- */
 
-/* Whether a block fits in this free one, and there is memory for it; sets *at to
- * where it would start. */
+/* Whether a block fits in this free one, and there is memory for it; sets *at
+ * to where it would start. */
 static bool fits(struct heap *heap, const struct hole *hole, size_t size,
                  size_t align, vaddr_t *at)
 {

@@ -173,9 +173,9 @@ static inline void block_unback(struct heap *heap, const struct block *block)
                 block_end(block) - sizeof(size_t));
 }
 
-/* Sees to it that there is memory in a free block where a block of size bytes is
- * to be written at `at`, with what a back-end writes right in front of it and
- * behind it.  False: there is none. */
+/* Sees to it that there is memory in a free block where a block of size bytes
+ * is to be written at `at`, with what a back-end writes right in front of it
+ * and behind it.  False: there is none. */
 static inline bool block_back(struct heap *heap, const struct block *hole,
                               vaddr_t at, size_t size)
 {

@@ -530,9 +530,8 @@ static bool buddy_resize(struct heap *heap, struct heap_block *block,
     unsigned order = (entry->head & HEAD_ORDER) - 1u;
     unsigned wanted = order_for(layout);
 
-    if (wanted > order &&
-        (!can_grow(buddy, at, order, wanted) ||
-         !back_right_halves(heap, at, order, wanted)))
+    if (wanted > order && (!can_grow(buddy, at, order, wanted) ||
+                           !back_right_halves(heap, at, order, wanted)))
         return false;
     for (; order < wanted; order++) {
         take(buddy, at + order_size(order), order);

@@ -680,8 +680,8 @@ static size_t guard_usable_size(struct heap *heap,
 {
     struct finding found = {0};
     bool locked = lock(heap);
-    const struct guarded *guarded = locked ? find(heap->guard, claim, &found)
-                                           : look(heap, claim, &found);
+    const struct guarded *guarded =
+        locked ? find(heap->guard, claim, &found) : look(heap, claim, &found);
     size_t size = guarded ? guarded->layout.size : 0;
 
     if (locked)

@@ -43,8 +43,8 @@ static uint64_t map_frame(vaddr_t page, uint64_t wanted)
     paddr_t frame = alloc_frame(page, wanted, &size);
     if (frame == PADDR_NONE)
         return 0;
-    enum mm_error error = page_map(kernel_space_table(), page, frame,
-                                   frame_bytes(size), RIGHTS);
+    enum mm_error error =
+        page_map(kernel_space_table(), page, frame, frame_bytes(size), RIGHTS);
     if (error != MM_OK) {
         free_frame(frame);
         platform_log("heap: cannot map 0x%lx: %s", page, mm_error_text(error));

@@ -76,8 +76,8 @@ static enum heap_fault find(const struct heap *heap, bool locked,
         (void)backend->look(heap, claim->pointer, block);
         return HEAP_NO_FAULT;
     }
-    enum heap_fault fault = (locked ? backend->find : backend->look)(
-        heap, claim->pointer, block);
+    enum heap_fault fault =
+        (locked ? backend->find : backend->look)(heap, claim->pointer, block);
     if (!fault && heap_is_other(claim->layout, block->layout))
         fault = HEAP_WRONG_LAYOUT;
     return fault;
@@ -134,14 +134,14 @@ static void unlock(struct heap *heap)
 
 /* ---- The calls ---- */
 
-/* A block from the back-end; if there is no memory, after all that can be spared
- * was given back. */
+/* A block from the back-end; if there is no memory, after all that can be
+ * spared was given back. */
 static bool get(struct heap *heap, struct layout layout, bool back,
                 struct heap_block *block, size_t *dirty)
 {
     const struct heap_backend *backend = heap->backend;
-    bool (*alloc)(struct heap *heap, struct layout layout,
-                  struct heap_block *block, size_t *dirty) =
+    bool (*alloc)(struct heap * heap, struct layout layout,
+                  struct heap_block * block, size_t * dirty) =
         back && backend->alloc_back ? backend->alloc_back : backend->alloc;
 
     if (alloc(heap, layout, block, dirty))

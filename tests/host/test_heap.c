@@ -1188,9 +1188,8 @@ static void measure_inside(void)
 static void test_a_misuse_by_a_handler_is_named_at_once(void **state)
 {
     static void (*const wrong[])(void) = {
-        free_again,        free_inside,
-        free_an_odd_one,   free_what_is_none,
-        measure_inside,    dealloc_by_another_layout,
+        free_again,        free_inside,    free_an_odd_one,
+        free_what_is_none, measure_inside, dealloc_by_another_layout,
     };
 
     (void)state;

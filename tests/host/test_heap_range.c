@@ -336,8 +336,7 @@ static void assert_memory(size_t bytes, size_t gone_from, size_t gone_to)
         CHECK(region.has_memory(region.context, start + at) ==
                   (at < gone_from || at >= gone_to),
               "page at 0x%zx", at);
-    assert_int_equal(held_count,
-                     (bytes - (gone_to - gone_from)) / PAGE_SIZE);
+    assert_int_equal(held_count, (bytes - (gone_to - gone_from)) / PAGE_SIZE);
     check_invariants();
 }
 
@@ -387,8 +386,7 @@ static void test_a_large_page_that_cannot_be_split_stays(void **state)
             assert_memory(6 * MIB, 2 * MIB, 4 * MIB);
             assert_int_equal(page_walk(&pt, (vaddr_t)start, &walk), MM_OK);
             assert_int_equal(walk.leaf.bytes, SIZE_2M);
-            assert_true(
-                region.back(region.context, start + 2 * MIB, 2 * MIB));
+            assert_true(region.back(region.context, start + 2 * MIB, 2 * MIB));
         }
     }
 }

@@ -13,10 +13,10 @@
 #include "lib/bits.h"
 #include "mm/heap/backend.h"
 
-#define LIMIT      (4 * MIB)
-#define LARGE_MOST 8
-#define LARGE_ROOM (512 * KIB)
-#define ALIGN_MOST (128 * KIB)
+#define LIMIT       (4 * MIB)
+#define LARGE_MOST  8
+#define LARGE_ROOM  (512 * KIB)
+#define ALIGN_MOST  (128 * KIB)
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 static alignas(4096) unsigned char array[LIMIT];

@@ -64,8 +64,7 @@ static void set_up(const struct heap_backend *backend, enum heap_checks checks)
     steps = wrong = 0;
     for (size_t i = 0; i < KEPT; i++) {
         kept[i].size = 40 + 8 * i;
-        kept[i].start =
-            heap_alloc_in(&heap, (struct layout){kept[i].size, 16});
+        kept[i].start = heap_alloc_in(&heap, (struct layout){kept[i].size, 16});
         assert_non_null(kept[i].start);
         memset(kept[i].start, (int)i, kept[i].size);
     }
@@ -220,8 +219,7 @@ static void step_with_frees(void)
 {
     bool one_lock = heap.guard || !heap.backend->calls;
 
-    doomed_count =
-        one_lock ? FREES_AT_END : sizeof(doomed) / sizeof(doomed[0]);
+    doomed_count = one_lock ? FREES_AT_END : sizeof(doomed) / sizeof(doomed[0]);
     for (size_t i = 0; i < doomed_count; i++) {
         doomed[i] = heap_alloc_in(&heap, (struct layout){24, 8});
         assert_non_null(doomed[i]);

@@ -613,7 +613,8 @@ static size_t pages_kept(const struct heap *heap)
 }
 
 /* Trims, and compares what has memory then with a bound and with what the heap
- * says.  Some of what was used to keep account of the most there was may stay. */
+ * says.  Some of what was used to keep account of the most there was may stay.
+ */
 static bool trim_to(struct heap_conformance *run, size_t bound, size_t most)
 {
     heap_trim(&run->heap);
@@ -622,9 +623,8 @@ static bool trim_to(struct heap_conformance *run, size_t bound, size_t most)
 
     size_t left = memory(run), told = heap_stats(&run->heap).region;
     CHECK(run, left == told, left, told);
-    CHECK(run,
-          left <= bound + most / 8 + pages_kept(&run->heap) * PAGE_SIZE, left,
-          bound);
+    CHECK(run, left <= bound + most / 8 + pages_kept(&run->heap) * PAGE_SIZE,
+          left, bound);
     return true;
 }
 

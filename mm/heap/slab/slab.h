@@ -50,7 +50,8 @@ struct slab_class {
     uint16_t rounds, full_max;  /* of a magazine; magazines in `full` */
     struct magazine_list full, empty; /* the depot */
     struct slab *partial[SLAB_LISTS];
-    struct heap_deferred *deferred; /* freed by who must not wait for the lock */
+    struct heap_deferred
+        *deferred; /* freed by who must not wait for the lock */
     uint64_t failures;
     size_t peak_blocks; /* when last asked for; heap->lock covers it */
 } __attribute__((aligned(64)));
