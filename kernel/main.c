@@ -127,7 +127,7 @@ static void read_tables(void)
     if (clock != NULL && !clock_use_only(clock))
         log_line(LOG_WARNING, "options", "clock=%s is none of pit, pm, hpet",
                  clock);
-    mtrr_name_slow_memory(&boot_info.map);
+    mtrr_mark_slow_memory(&boot_info.map);
     firmware_read(&boot_info);
     smp_plan(firmware_acpi(), wanted_cpus(), &boot_info.map);
 }

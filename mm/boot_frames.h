@@ -25,7 +25,8 @@
  * well: the loader has left the boot services before it started the kernel, and
  * the kernel has its own descriptor tables, page tables and stack.  A small
  * UEFI machine has little other memory (35 of 64 MiB under OVMF are of this
- * type).  It comes last because some firmware goes on using it. */
+ * type).  It comes late because some firmware goes on using it; MEMORY_UNCACHED
+ * comes last. */
 paddr_t boot_frames_alloc(struct memory_map *map, uint64_t bytes,
                           uint64_t alignment, paddr_t limit);
 

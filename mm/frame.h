@@ -8,7 +8,9 @@
  *
  * A frame that is handed out consists of RAM whose type is free.  Frames of the
  * image, of modules and of the metadata are never handed out, and frame_free
- * refuses them.  frame_free also refuses a frame that is free, whichever CPU
+ * refuses them.  Memory that is not cached (MEMORY_UNCACHED) is handed out only
+ * where no other serves, and slowly: other CPUs are stopped for it.  frame_free
+ * also refuses a frame that is free, whichever CPU
  * keeps it.  It can miss one mistake only: two CPUs that free one frame at the
  * same instant.
  *
@@ -27,6 +29,7 @@
 #include "mm/address.h"
 #include "mm/error.h"
 #include "mm/memory_map.h"
+#include "mm/platform.h"
 #include "mm/tree/tree.h"
 
 /* Builds the trees from the map and makes all memory of the map's free types
@@ -190,7 +193,9 @@ struct frame_stats {
  * if no other CPU allocates or frees meanwhile. */
 void frame_stats(struct frame_stats *stats);
 
-/* The same for one NUMA node, without metadata_bytes, retired and to_retire. */
+/* The same for one NUMA node, without metadata_bytes, retired and to_retire.
+ * Uncached memory is of none of them, but has a number of its own. */
+#define FRAME_NODE_UNCACHED PLATFORM_NODES_MAX
 void frame_node_stats(unsigned node, struct frame_stats *stats);
 
 /* One GiB: how many of its 512 2Ms are free as a whole, how many are held, how

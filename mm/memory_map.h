@@ -32,6 +32,8 @@
     X(MEMORY_USABLE, "usable")                                                 \
     /* code and data of EFI boot services: free once they were left */         \
     X(MEMORY_BOOT_SERVICES, "boot services")                                   \
+    /* free, but slow: it is given out last */                                 \
+    X(MEMORY_UNCACHED, "uncached")                                             \
     /* what the kernel started with: free once it has its own page table */    \
     X(MEMORY_BOOT_ONLY, "boot code")                                           \
     /* ACPI tables: RAM, but never given out */                                \

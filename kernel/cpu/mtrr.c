@@ -129,42 +129,85 @@ static unsigned type_at(const struct mtrrs *m, paddr_t address, paddr_t *end)
     return found ? type : (unsigned)(m->def_type & TYPE_MASK);
 }
 
-static void name_slow(paddr_t start, paddr_t end)
+/* Where free memory from *at on is not write-back, above the first MiB.  False:
+ * there is no more. */
+static bool find_slow(const struct mtrrs *m, const struct memory_map *map,
+                      paddr_t at, paddr_t *start, paddr_t *end)
 {
-    if (start < end)
-        log_line(LOG_WARNING, "mtrr",
-                 "0x%lx-0x%lx, %lu KiB of RAM, is not cached, as the firmware "
-                 "set the MTRRs: it is used, and slow",
-                 start, end - 1, (end - start) / KIB);
+    for (unsigned i = 0; i < map->count; i++) {
+        const struct memory_range *range = &map->range[i];
+        if (!memory_type_is_free(range->type) || range->start < MIB)
+            continue;
+        if (at < range->start)
+            at = range->start;
+        *start = PADDR_NONE;
+        while (at < range->end) {
+            paddr_t border = range->end;
+            bool is_slow = type_at(m, at, &border) != TYPE_WRITE_BACK;
+            if (is_slow && *start == PADDR_NONE)
+                *start = at;
+            if (!is_slow && *start != PADDR_NONE)
+                break;
+            *end = at = border;
+        }
+        if (*start != PADDR_NONE)
+            return true;
+    }
+    return false;
 }
 
-void mtrr_name_slow_memory(const struct memory_map *map)
+/* In whole 2Ms, so that a 2M frame is of one kind. */
+static enum mm_error mark_uncached(struct memory_map *map, paddr_t start,
+                                   paddr_t end)
+{
+    uint64_t base = align_down(start, SIZE_2M);
+    uint64_t bytes = align_up(end, SIZE_2M) - base;
+    enum mm_error error =
+        memory_map_raise(map, base, bytes, MEMORY_USABLE, MEMORY_UNCACHED);
+    if (error == MM_OK)
+        error = memory_map_raise(map, base, bytes, MEMORY_BOOT_SERVICES,
+                                 MEMORY_UNCACHED);
+    return error;
+}
+
+static uint64_t free_bytes_above_1m(const struct memory_map *map)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < map->count; i++)
+        if (memory_type_is_free(map->range[i].type) &&
+            map->range[i].start >= MIB)
+            bytes += map->range[i].end - map->range[i].start;
+    return bytes;
+}
+
+void mtrr_mark_slow_memory(struct memory_map *map)
 {
     static struct mtrrs own;
     read_all(&own);
-    if (own.present && !(own.def_type & DEF_TYPE_ENABLE)) {
+    if (own.present && !(own.def_type & DEF_TYPE_ENABLE))
         /* qboot does so; an emulator does not mind */
         log_line(LOG_INFO, "mtrr",
                  "the firmware left the MTRRs off: by the CPU's manual, no "
                  "memory is cached");
+    if (!own.present || !(own.def_type & DEF_TYPE_ENABLE))
         return;
-    }
-    for (unsigned i = 0; own.present && i < map->count; i++) {
-        const struct memory_range *range = &map->range[i];
-        paddr_t slow = range->end; /* from here on it is, so far */
-        if (!memory_type_is_free(range->type) || range->start < MIB)
+    paddr_t start, end;
+    uint64_t cached = free_bytes_above_1m(map);
+    for (paddr_t at = 0; find_slow(&own, map, at, &start, &end); at = end)
+        cached -= end - start;
+    for (paddr_t at = 0; find_slow(&own, map, at, &start, &end); at = end) {
+        log_line(LOG_WARNING, "mtrr",
+                 "0x%lx-0x%lx, %lu KiB of RAM, is not cached, as the firmware "
+                 "set the MTRRs: %s",
+                 start, end - 1, (end - start) / KIB,
+                 cached == 0 ? "no other RAM is, so it is used all the same"
+                             : "it is slow, and given out last");
+        if (cached == 0)
             continue;
-        for (paddr_t at = range->start; at < range->end;) {
-            paddr_t end = range->end;
-            bool is_slow = type_at(&own, at, &end) != TYPE_WRITE_BACK;
-            if (is_slow && slow == range->end)
-                slow = at;
-            if (!is_slow && slow != range->end) {
-                name_slow(slow, at);
-                slow = range->end;
-            }
-            at = end;
-        }
-        name_slow(slow, range->end);
+        enum mm_error error = mark_uncached(map, start, end);
+        if (error != MM_OK)
+            log_line(LOG_WARNING, "mtrr",
+                     "that cannot be noted: it is used like other RAM (%s)",
+                     mm_error_text(error));
     }
 }

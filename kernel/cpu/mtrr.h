@@ -23,7 +23,8 @@ bool mtrr_is_same(void);
 bool mtrr_adopt(void);
 
 /* Names in the log the free memory that this CPU's MTRRs leave other than
- * write-back: it works, but each access goes out to it.  On CPU 0. */
-void mtrr_name_slow_memory(const struct memory_map *map);
+ * write-back: it works, but each access goes out to it.  In the map it becomes
+ * MEMORY_UNCACHED, unless that is all there is.  On CPU 0. */
+void mtrr_mark_slow_memory(struct memory_map *map);
 
 #endif

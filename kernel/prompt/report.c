@@ -9,6 +9,7 @@
 #include "kernel/cpu/smp.h"
 #include "kernel/image.h"
 #include "lib/bits.h"
+#include "lib/format.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
 #include "mm/kernel_space.h"
@@ -76,13 +77,13 @@ static void print_share(const char *what, uint64_t part, uint64_t whole)
     printf(", %lu %%\n", whole == 0 ? 0 : part * 100 / whole);
 }
 
-static void print_node(unsigned node)
+static void print_node(const char *name, unsigned node)
 {
     struct frame_stats stats;
     frame_node_stats(node, &stats);
     if (stats.gibs == 0)
         return;
-    printf("node %u: %lu GiB with RAM, trees: %lu, free ", node, stats.gibs,
+    printf("%s: %lu GiB with RAM, trees: %lu, free ", name, stats.gibs,
            stats.trees);
     print_bytes(stats.free_bytes);
     printf(" of ");
@@ -134,8 +135,12 @@ void report_print_frames(void)
     if (stats.retired + stats.to_retire != 0)
         printf("broken 4Ks: %lu taken out of use, %lu still held\n",
                stats.retired, stats.to_retire);
-    for (unsigned node = 0; node < PLATFORM_NODES_MAX; node++)
-        print_node(node);
+    for (unsigned node = 0; node < PLATFORM_NODES_MAX; node++) {
+        char name[16];
+        format_string(name, sizeof(name), "node %u", node);
+        print_node(name, node);
+    }
+    print_node("uncached, given out last", FRAME_NODE_UNCACHED);
     print_gibs();
 }
 

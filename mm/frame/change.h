@@ -73,4 +73,24 @@ static inline void frame_change_catch(struct frame_place place, paddr_t start,
         frame_change_catch_all(place, start, bytes);
 }
 
+/* ---- Zones for it: mm/frame/zone.c ---- */
+
+/* A zone for the GiBs of a range in which there was no RAM, of at most 512 GiB.
+ * Its metadata lies at the beginning of the range, *usable is what is left.
+ * Nothing in it is available, and nobody finds it before frame_zones_publish.
+ * MM_TOO_SMALL or MM_TABLE_FULL: there is none. */
+enum mm_error frame_zones_add(paddr_t start, paddr_t end,
+                              struct frame_zone **zone, paddr_t *usable);
+void frame_zones_publish(const struct frame_zone *zone);
+
+/* Forgets a zone that was added: all of it is held. */
+void frame_zones_remove(struct frame_zone *zone);
+
+/* Makes start..end, which has RAM, available: under the locks of the zones. */
+void frame_zones_give_range(paddr_t start, paddr_t end);
+
+/* Aligned memory of so many bytes around the address, which has RAM, lies in
+ * one zone: SIZE_1G, or SIZE_2M where a GiB has memory of both kinds. */
+uint64_t frame_zones_step(paddr_t address);
+
 #endif

@@ -33,12 +33,13 @@ static inline bool push(struct frame_block *block, paddr_t frame)
 }
 
 /* With the zone: keeps a frame that is held as a large one, and that no CPU
- * keeps; not where a part of it may have to be retired. */
+ * keeps; not where a part of it may have to be retired, nor uncached memory. */
 static inline bool keep_large(struct frame_cpu *cpu, struct frame_place place,
                               paddr_t frame)
 {
     /* relaxed: an entry of a frame that was held is older than its free */
     if (!is_aligned(frame, SIZE_2M) ||
+        place.zone->node == FRAME_NODE_UNCACHED ||
         __atomic_load_n(&frame_changes.to_retire, __ATOMIC_RELAXED) != 0)
         return false;
     const struct frame_tree *tree = &place.zone->tree;

@@ -103,7 +103,8 @@ enum mm_error frame_retire(paddr_t frame)
 
 static enum frame_size step_at(paddr_t at, paddr_t range_end)
 {
-    enum frame_size size = FRAME_1G;
+    enum frame_size size =
+        frame_zones_step(at) == SIZE_1G ? FRAME_1G : FRAME_2M;
     while (!is_aligned(at, frame_bytes(size)) ||
            range_end - at < frame_bytes(size))
         size--;

@@ -23,6 +23,11 @@ static bool search_locked(struct frame_call call, enum frame_size size,
         if (zone != NULL && attempt(zone, context))
             return true;
     }
+    for (unsigned i = 0; i < frame_zones.boot_count; i++) {
+        struct frame_zone *zone = &frame_zones.zone[i];
+        if (zone->node == FRAME_NODE_UNCACHED && attempt(zone, context))
+            return true;
+    }
     return false;
 }
 

@@ -10,8 +10,8 @@ typedef bool frame_attempt(struct frame_zone *zone, void *context);
 
 /* The zone that comes k-th for this CPU, k from 0 to 2 * frame_zone_count() -
  * 1: from its home on, those of its node in the first half and the others in
- * the second; NULL where a zone comes in the other half.  Small frames go up
- * from there and large ones down: as inside a tree. */
+ * the second; NULL where a zone comes in the other half, or is uncached.  Small
+ * frames go up from there and large ones down: as inside a tree. */
 static inline struct frame_zone *
 frame_zone_number(const struct frame_cpu *cpu, enum frame_size size, unsigned k)
 {
@@ -21,7 +21,10 @@ frame_zone_number(const struct frame_cpu *cpu, enum frame_size size, unsigned k)
     unsigned steps = near ? k : k - count;
     unsigned i = size == FRAME_4K ? home + steps : home + count - steps;
     struct frame_zone *zone = &frame_zones.zone[i < count ? i : i - count];
-    return (zone->node == frame_zones.zone[home].node) == near ? zone : NULL;
+    unsigned node = frame_zones.zone[home].node;
+    bool fits = near ? zone->node == node
+                     : zone->node != node && zone->node != FRAME_NODE_UNCACHED;
+    return fits ? zone : NULL;
 }
 
 /* One zone after the other, as the CPU goes for frames of that size; true as
@@ -31,7 +34,7 @@ bool frame_search(struct frame_call call, enum frame_size size,
                   frame_attempt *attempt, void *context);
 
 /* All zones at one moment, after what CPUs keep was given back: so what is not
- * found is not there.
+ * found is not there, and uncached memory is used only where no other serves.
  *   MM_OUT_OF_MEMORY  no attempt was true
  *   MM_BUSY           the same, but a CPU did not give back what it keeps, or a
  *                     zone could not be had; or nothing was tried, for the call

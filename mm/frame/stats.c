@@ -109,6 +109,7 @@ void frame_stats(struct frame_stats *stats)
 {
     if (!count(ALL_NODES, stats))
         return;
+    stats->gibs -= frame_zones.twice;
     stats->metadata_bytes = frame_zones.metadata_bytes;
     stats->retired = frame_change_count(CHANGE_RETIRED);
     stats->to_retire = frame_change_count(CHANGE_TO_RETIRE);

@@ -6,48 +6,61 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/boot_frames.h"
+#include "mm/frame/change.h"
 #include "mm/platform.h"
 
 struct frame_zones frame_zones;
 
-/* GiBs and CPUs of each node, and where its zones begin. */
+/* GiBs and CPUs of each node, and where its zones begin.  The last one is
+ * FRAME_NODE_UNCACHED. */
 static struct node {
     unsigned gibs, cpus;
     unsigned first_zone, zones;
     unsigned numbered; /* GiBs that have a place by now */
-} nodes[PLATFORM_NODES_MAX];
+} nodes[FRAME_NODE_UNCACHED + 1];
 
-/* Calls visit with every GiB that holds frames of ours, once, in order, and
- * with the first of them there. */
-static void for_each_gib(const struct memory_map *map,
-                         void (*visit)(uint64_t gib, paddr_t first))
+/* A GiB is of the node that its first frame is of. */
+static struct node *node_of(paddr_t address, bool slow)
+{
+    return &nodes[slow ? FRAME_NODE_UNCACHED
+                       : platform_memory_node(address) % PLATFORM_NODES_MAX];
+}
+
+/* Calls visit with every GiB that holds frames of ours of that kind, once, in
+ * order, and with its node. */
+static void for_each_gib_of(const struct memory_map *map, bool slow,
+                            void (*visit)(uint64_t gib, struct node *node))
 {
     uint64_t next = 0;
     for (unsigned i = 0; i < map->count; i++) {
         const struct memory_range *range = &map->range[i];
-        if (!memory_type_is_free(range->type))
+        if (!memory_type_is_free(range->type) ||
+            (range->type == MEMORY_UNCACHED) != slow)
             continue;
         uint64_t gib = range->start >> SHIFT_1G;
         uint64_t last = (range->end - 1) >> SHIFT_1G;
         for (gib = gib < next ? next : gib; gib <= last; gib++) {
             paddr_t first = gib << SHIFT_1G;
-            visit(gib, first < range->start ? range->start : first);
+            visit(gib,
+                  node_of(first < range->start ? range->start : first, slow));
         }
         next = last + 1;
     }
 }
 
-/* A GiB is of the node that its first frame is of. */
-static struct node *node_of(paddr_t address)
+static void for_each_gib(const struct memory_map *map,
+                         void (*visit)(uint64_t gib, struct node *node))
 {
-    return &nodes[platform_memory_node(address) % PLATFORM_NODES_MAX];
+    for_each_gib_of(map, false, visit);
+    for_each_gib_of(map, true, visit);
 }
 
-static void count_gib(uint64_t gib, paddr_t first)
+static void count_gib(uint64_t gib, struct node *node)
 {
-    node_of(first)->gibs++;
+    node->gibs++;
     frame_zones.gib_count++;
-    frame_zones.gib_end = gib + 1;
+    if (gib >= frame_zones.gib_end)
+        frame_zones.gib_end = gib + 1;
 }
 
 /* So many zones a CPU, if it is not alone: where CPUs free what others
@@ -72,7 +85,7 @@ static void count(const struct memory_map *map)
     for (unsigned cpu = 0; cpu < platform_cpu_count(); cpu++)
         nodes[platform_cpu_node(cpu) % PLATFORM_NODES_MAX].cpus++;
     frame_zones.count = 0;
-    for (unsigned i = 0; i < PLATFORM_NODES_MAX; i++) {
+    for (unsigned i = 0; i <= FRAME_NODE_UNCACHED; i++) {
         nodes[i].first_zone = frame_zones.count;
         nodes[i].zones = zones_for(&nodes[i]);
         frame_zones.count += nodes[i].zones;
@@ -85,16 +98,26 @@ static unsigned zone_start(const struct node *node, unsigned i)
     return (unsigned)((uint64_t)i * node->gibs / node->zones);
 }
 
-static void number_gib(uint64_t gib, paddr_t first)
+/* One that has memory of both kinds is numbered twice. */
+static void number_gib(uint64_t gib, struct node *node)
 {
-    struct node *node = node_of(first);
     unsigned number = node->numbered++;
     unsigned i = (unsigned)((uint64_t)number * node->zones / node->gibs);
     while (i + 1 < node->zones && zone_start(node, i + 1) <= number)
         i++;
     unsigned zone = node->first_zone + i, local = number - zone_start(node, i);
-    frame_zones.place_of_gib[gib] = zone * FRAME_TREE_GIBS + local;
+    uint32_t entry = zone * FRAME_TREE_GIBS + local;
     frame_zones.zone[zone].gibs[local] = (uint32_t)gib;
+    if (node != &nodes[FRAME_NODE_UNCACHED]) {
+        frame_zones.place_of_gib[gib] = entry;
+        return;
+    }
+    frame_zones.slow_place[gib] = entry;
+    if (frame_zones.place_of_gib[gib] == FRAME_NO_PLACE)
+        frame_zones.place_of_gib[gib] = entry;
+    else
+        frame_zones.twice++;
+    frame_zones.place_of_gib[gib] |= FRAME_HAS_SLOW;
 }
 
 void *frame_zones_take(struct memory_map *map, uint64_t bytes, paddr_t limit)
@@ -114,13 +137,14 @@ static bool take_tables(struct memory_map *map, paddr_t limit)
     uint64_t zones = (all->count + FRAME_ZONES_LATER) * sizeof(*all->zone);
     uint64_t reserved = all->gib_count * sizeof(frame_gib_bits);
     uint64_t gibs = align_up(all->gib_count * sizeof(uint32_t), line);
-    uint64_t places = all->gib_end * sizeof(*all->place_of_gib);
+    uint64_t places = 2 * all->gib_end * sizeof(*all->place_of_gib);
     char *block =
         frame_zones_take(map, zones + reserved + gibs + places, limit);
     if (block == NULL)
         return false;
     all->zone = (struct frame_zone *)block;
     all->place_of_gib = (uint32_t *)(block + zones + reserved + gibs);
+    all->slow_place = all->place_of_gib + all->gib_end;
     memset(all->zone, 0, zones);
     memset(block + zones, 0xff, reserved);   /* nothing is ours yet */
     memset(all->place_of_gib, 0xff, places); /* FRAME_NO_PLACE */
@@ -134,7 +158,7 @@ static void cut_tables(void)
 {
     frame_gib_bits *reserved = frame_zones.zone[0].partly_reserved;
     uint32_t *gibs = frame_zones.zone[0].gibs;
-    for (unsigned n = 0; n < PLATFORM_NODES_MAX; n++)
+    for (unsigned n = 0; n <= FRAME_NODE_UNCACHED; n++)
         for (unsigned i = 0; i < nodes[n].zones; i++) {
             struct frame_zone *zone =
                 &frame_zones.zone[nodes[n].first_zone + i];
@@ -171,7 +195,7 @@ static void open_gib(struct frame_tree *tree, uint32_t first)
         frame_tree_split(tree, first + i * FRAMES_PER_2M);
 }
 
-/* Makes start..end, which lies in one GiB, available. */
+/* Makes start..end, which lies in one GiB and one zone, available. */
 static void give_in_gib(paddr_t start, paddr_t end)
 {
     struct frame_place place = frame_place_of(start);
@@ -188,12 +212,14 @@ static void give_in_gib(paddr_t start, paddr_t end)
     place.zone->managed_frames += frames;
 }
 
-/* Calls visit for the part of start..end in each of its GiBs. */
+/* Calls visit for the part of start..end in each of its GiBs, or smaller ones,
+ * so that each lies in one zone. */
 static void for_each_part(paddr_t start, paddr_t end,
                           void (*visit)(paddr_t start, paddr_t end))
 {
     for (paddr_t next; start < end; start = next) {
-        next = align_down(start, SIZE_1G) + SIZE_1G;
+        uint64_t step = frame_zones_step(start);
+        next = align_down(start, step) + step;
         if (next > end)
             next = end;
         visit(start, next);
@@ -274,7 +300,7 @@ struct frame_home frame_zones_home(unsigned cpu)
         rank += platform_cpu_node(i) == platform_cpu_node(cpu);
     if (zones == 0) { /* a node of CPUs alone: all memory is equally far */
         first = 0;
-        zones = frame_zones.count;
+        zones = frame_zones.count - nodes[FRAME_NODE_UNCACHED].zones;
     }
     unsigned small = rank * zones / cpus, end = (rank + 1) * zones / cpus;
     unsigned large = end > small ? end - 1 : small;
@@ -284,7 +310,7 @@ struct frame_home frame_zones_home(unsigned cpu)
 
 /* ---- Zones that come and go after the boot ---- */
 
-bool frame_find_added(paddr_t address, struct frame_place *place)
+static bool find_added(paddr_t address, struct frame_place *place)
 {
     uint64_t gib = address >> SHIFT_1G;
     for (unsigned i = frame_zones.boot_count; i < frame_zone_count(); i++) {
@@ -298,6 +324,35 @@ bool frame_find_added(paddr_t address, struct frame_place *place)
         return true;
     }
     return false;
+}
+
+/* ---- Where an address is, the slow way ---- */
+
+bool frame_find_rare(paddr_t address, struct frame_place *place)
+{
+    uint64_t gib = address >> SHIFT_1G;
+    if (gib >= frame_zones.gib_end ||
+        frame_zones.place_of_gib[gib] == FRAME_NO_PLACE)
+        return find_added(address, place);
+    const struct memory_range *range =
+        memory_map_find(frame_zones.map, address);
+    bool slow = range != NULL && range->type == MEMORY_UNCACHED;
+    *place =
+        frame_place_in(slow ? frame_zones.slow_place[gib]
+                            : frame_zones.place_of_gib[gib] & ~FRAME_HAS_SLOW,
+                       address);
+    return true;
+}
+
+uint64_t frame_zones_step(paddr_t address)
+{
+    uint64_t gib = address >> SHIFT_1G;
+    uint32_t entry = gib < frame_zones.gib_end ? frame_zones.place_of_gib[gib]
+                                               : FRAME_NO_PLACE;
+    return entry == FRAME_NO_PLACE || !(entry & FRAME_HAS_SLOW) ||
+                   (entry & ~FRAME_HAS_SLOW) == frame_zones.slow_place[gib]
+               ? SIZE_1G
+               : SIZE_2M;
 }
 
 /* One that was removed, or the next. */

@@ -19,11 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "mm/address.h"
 #include "mm/cpu/cpu_lock.h"
-#include "mm/error.h"
-#include "mm/memory_map.h"
-#include "mm/tree/tree.h"
+#include "mm/frame.h"
 
 #define BLOCKS_PER_GIB (SIZE_1G / SIZE_2M)
 
@@ -82,11 +79,13 @@ struct frame_place {
 struct frame_zones {
     struct frame_zone *zone;
     unsigned count;
-    unsigned gib_count; /* that hold RAM */
+    unsigned gib_count; /* in trees */
+    unsigned twice;     /* those of them that are in two trees */
 
     const struct memory_map *map;
     uint64_t gib_end;       /* GiBs that place_of_gib tells of */
     uint32_t *place_of_gib; /* zone * FRAME_TREE_GIBS + GiB in it */
+    uint32_t *slow_place;   /* the same for what is uncached */
 
     uint64_t metadata_bytes;
     unsigned boot_count; /* zones after those were added later */
@@ -99,6 +98,13 @@ extern struct frame_zones frame_zones;
 
 /* A GiB that holds no RAM has this in place of its zone. */
 #define FRAME_NO_PLACE UINT32_MAX
+
+/* Memory that is not cached (MEMORY_UNCACHED) has zones of its own, as if it
+ * were of a node FRAME_NODE_UNCACHED.  Only frame_search_all takes from them.
+ * A GiB that has such memory has this bit in its entry of place_of_gib: which
+ * zone an address belongs to depends on the map then.  So the fast paths do not
+ * find it, and no CPU keeps any of it to give out. */
+#define FRAME_HAS_SLOW (UINT32_C(1) << 31)
 
 /* Makes the zones; nothing in them is available yet.  Errors as in
  * frame_init. */
@@ -128,22 +134,29 @@ static inline unsigned frame_zone_count(void)
     return __atomic_load_n(&frame_zones.count, __ATOMIC_ACQUIRE);
 }
 
-/* Among the zones that were added after the boot. */
-bool frame_find_added(paddr_t address, struct frame_place *place);
+/* In a GiB with uncached memory, or one that was added after the boot. */
+bool frame_find_rare(paddr_t address, struct frame_place *place);
 
-/* Where an address is; zone is NULL if its GiB held no RAM at the boot. */
+/* By the entry of its GiB. */
+static inline struct frame_place frame_place_in(uint32_t entry, paddr_t address)
+{
+    return (struct frame_place){
+        &frame_zones.zone[entry / FRAME_TREE_GIBS],
+        (uint32_t)(entry % FRAME_TREE_GIBS * FRAMES_PER_1G +
+                   address % SIZE_1G / SIZE_4K)};
+}
+
+/* Where an address is; zone is NULL if its GiB held no RAM at the boot, or
+ * holds uncached memory. */
 static inline struct frame_place frame_find_boot_zone(paddr_t address)
 {
     uint64_t gib = address >> SHIFT_1G;
     uint32_t entry = __builtin_expect(gib < frame_zones.gib_end, 1)
                          ? frame_zones.place_of_gib[gib]
                          : FRAME_NO_PLACE;
-    if (__builtin_expect(entry == FRAME_NO_PLACE, 0))
+    if (__builtin_expect(entry >= FRAME_HAS_SLOW, 0))
         return (struct frame_place){NULL, 0};
-    return (struct frame_place){
-        &frame_zones.zone[entry / FRAME_TREE_GIBS],
-        (uint32_t)(entry % FRAME_TREE_GIBS * FRAMES_PER_1G +
-                   address % SIZE_1G / SIZE_4K)};
+    return frame_place_in(entry, address);
 }
 
 /* Where an address is; false if its GiB holds no RAM. */
@@ -151,7 +164,7 @@ static inline bool frame_find_zone(paddr_t address, struct frame_place *place)
 {
     *place = frame_find_boot_zone(address);
     return __builtin_expect(place->zone != NULL, 1) ||
-           frame_find_added(address, place);
+           frame_find_rare(address, place);
 }
 
 /* The address's GiB must hold RAM. */
@@ -180,20 +193,6 @@ static inline bool frame_is_partly_reserved(const struct frame_zone *zone,
                block % 64 &
            1;
 }
-
-/* A zone for the GiBs of a range in which there was no RAM, of at most 512 GiB.
- * Its metadata lies at the beginning of the range, *usable is what is left.
- * Nothing in it is available, and nobody finds it before frame_zones_publish.
- * MM_TOO_SMALL or MM_TABLE_FULL: there is none. */
-enum mm_error frame_zones_add(paddr_t start, paddr_t end,
-                              struct frame_zone **zone, paddr_t *usable);
-void frame_zones_publish(const struct frame_zone *zone);
-
-/* Forgets a zone that was added: all of it is held. */
-void frame_zones_remove(struct frame_zone *zone);
-
-/* Makes start..end, which has RAM, available: under the locks of the zones. */
-void frame_zones_give_range(paddr_t start, paddr_t end);
 
 /* What the map says, of a frame in such a 2M. */
 bool frame_is_reserved_in_map(paddr_t frame);

@@ -33,6 +33,8 @@ paddr_t boot_frames_alloc(struct memory_map *map, uint64_t bytes,
     paddr_t block = highest_fit(map, MEMORY_USABLE, bytes, alignment, limit);
     if (block == PADDR_NONE)
         block = highest_fit(map, MEMORY_BOOT_SERVICES, bytes, alignment, limit);
+    if (block == PADDR_NONE)
+        block = highest_fit(map, MEMORY_UNCACHED, bytes, alignment, limit);
     if (block != PADDR_NONE &&
         memory_map_add(map, block, bytes, MEMORY_METADATA) != MM_OK)
         return PADDR_NONE;

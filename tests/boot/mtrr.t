@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# MTRRs that leave RAM uncached: it is named, range by range.
+# MTRRs that leave RAM uncached: it is named, range by range, and given out
+# last, if other RAM is cached.
 use strict;
 use warnings;
 use Test::More;
@@ -14,22 +15,42 @@ $make_grub =~ s/multiboot multiboot2/multiboot multiboot2 wrmsr/ or die;
 CopseBoot::spew("$dir/make-grub", $make_grub);
 system('sh', "$dir/make-grub", "$dir/grub") == 0 or die "make-grub failed\n";
 
-sub warnings_after {
-    my (@commands) = @_;
+sub start_after {
+    my ($words, @commands) = @_;
     CopseBoot::spew("$dir/grub.cfg", join "\n", 'set timeout=0',
-        'menuentry "Copse" {', @commands, 'multiboot2 /boot/copse.elf', "}\n");
+        'menuentry "Copse" {', @commands, "multiboot2 /boot/copse.elf $words",
+        "}\n");
     system('tools/make-iso', "$dir/boot.iso", "$CopseBoot::build/copse.elf",
         "$dir/grub.cfg", "$dir/grub") == 0 or die "make-iso failed\n";
-    my $run = CopseBoot->start(iso => "$dir/boot.iso");
-    ok($run->expect(qr/copse> \z/), "@commands: boots") or diag($run->text);
-    $run->stop;
-    return [$run->text =~ /^# mtrr +warning: (\w+-\w+), \d+ KiB of RAM, is not/mg];
+    return CopseBoot->start(iso => "$dir/boot.iso");
 }
 
-is_deeply(warnings_after(), [], 'as SeaBIOS has them, all is cached');
-like(join(' ', @{ warnings_after('wrmsr 0x2ff 0xc00') }),
-    qr/0x[0-9a-f]+-0xff[0-9a-f]+$/, 'a default of uncached: all RAM is named');
-is_deeply(warnings_after('wrmsr 0x202 0x8000000', 'wrmsr 0x203 0xffff000800'),
-    ['0x8000000-0x8ffffff'], 'one range in the middle');
+# At the prompt: what is named, and what `frames` tells.
+sub warnings_after {
+    my (@commands) = @_;
+    my $run = start_after('', @commands);
+    ok($run->expect(qr/copse> \z/), "@commands: boots") or diag($run->text);
+    my $named = [$run->text =~ /^# mtrr +warning: (\w+-\w+), \d+ KiB of RAM, is not/mg];
+    $run->type("frames\r");
+    ok($run->expect(qr/wholly free\s+copse> \z/), 'frames') or diag($run->text);
+    my ($figures) = $run->text =~ /^uncached, given out last: .*free +(.*?)\s*$/m;
+    $run->stop;
+    return ($named, $figures);
+}
+
+my ($named, $figures) = warnings_after();
+is_deeply([$named, $figures], [[], undef], 'as SeaBIOS has them, all is cached');
+($named, $figures) = warnings_after('wrmsr 0x2ff 0xc00');
+like(join(' ', @$named), qr/0x[0-9a-f]+-0xff[0-9a-f]+$/,
+    'a default of uncached: all RAM is named');
+is($figures, undef, 'and used, as there is no other');
+my @middle = ('wrmsr 0x202 0x8000000', 'wrmsr 0x203 0xffff000800');
+($named, $figures) = warnings_after(@middle);
+is_deeply($named, ['0x8000000-0x8ffffff'], 'one range in the middle');
+like($figures, qr/^16 MiB of +16 MiB$/, 'none of it is used for the boot');
+
+my $run = start_after('selftest=frame', @middle);
+is($run->finish, CopseBoot::SUCCESS, 'selftest=frame ends well')
+    or diag($run->text);
 
 done_testing();

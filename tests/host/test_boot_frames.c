@@ -119,7 +119,8 @@ static void random_blocks_until_nothing_is_left(void **state)
                            (unsigned)rand() % 100 * P,
                            (unsigned)rand() % (MEMORY_BAD + 1));
         uint64_t left = memory_map_bytes(&map, MEMORY_USABLE) +
-                        memory_map_bytes(&map, MEMORY_BOOT_SERVICES);
+                        memory_map_bytes(&map, MEMORY_BOOT_SERVICES) +
+                        memory_map_bytes(&map, MEMORY_UNCACHED);
         uint64_t metadata = memory_map_bytes(&map, MEMORY_METADATA);
 
         for (uint64_t pages = 16; pages > 0;) {
@@ -137,7 +138,7 @@ static void random_blocks_until_nothing_is_left(void **state)
             assert_true(block + pages * P <= limit);
             const struct memory_range *from = memory_map_find(&before, block);
             assert_non_null(from);
-            assert_true(from->type <= MEMORY_BOOT_SERVICES);
+            assert_true(from->type <= MEMORY_UNCACHED);
             assert_true(block + pages * P <= from->end);
             assert_true(memory_map_check(&map));
             left -= pages * P;
