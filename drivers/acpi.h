@@ -29,6 +29,8 @@
     X(ACPI_DUPLICATE, "it says something twice, and the first time counts")    \
     X(ACPI_BAD_ID,                                                             \
       "a processor's APIC ID addresses all of them; it is left out")           \
+    X(ACPI_BAD_S5,                                                             \
+      "its \\_S5_ is not understood: no power-off by ACPI with it")            \
     X(ACPI_TABLE_FULL, "it has more than there is room for; the rest is left")
 
 enum acpi_error {

@@ -184,15 +184,21 @@ static bool is_name(struct acpi_view aml, uint32_t at)
  * looked for, as other small kernels do. */
 void acpi_find_s5(struct acpi *out, struct acpi_view definition)
 {
+    uint32_t bad = 0;
     for (uint32_t at = ACPI_HEADER_BYTES; at + 4 <= definition.length; at++) {
         uint8_t a, b;
         if (memcmp(definition.bytes + at, "_S5_", 4) != 0 ||
-            !is_name(definition, at) ||
-            !read_package(definition, at + 4, &a, &b))
+            !is_name(definition, at))
             continue;
+        if (!read_package(definition, at + 4, &a, &b)) {
+            bad = at;
+            continue;
+        }
         out->power.has_s5 = true;
         out->power.s5_a = a;
         out->power.s5_b = b;
         return;
     }
+    if (bad != 0)
+        acpi_note(out, (const char *)definition.bytes, ACPI_BAD_S5, bad);
 }

@@ -22,8 +22,8 @@ void acpi_note(struct acpi *out, const char *name, enum acpi_error error,
     acpi_set_name(shown, name);
     for (unsigned i = 0; i < out->problem_count && i < ACPI_PROBLEMS_MAX; i++) {
         struct acpi_problem *known = &out->problem[i];
-        if (known->error == error && known->value == value &&
-            strcmp(known->name, shown) == 0) {
+        if (known->error == error && strcmp(known->name, shown) == 0 &&
+            (known->value == value || error == ACPI_TABLE_FULL)) {
             known->times++;
             return;
         }

@@ -174,11 +174,23 @@ static paddr_t node_border(paddr_t address, paddr_t end)
     return end;
 }
 
+#define BORDERS_NAMED 8
+
+static void log_border(paddr_t start, paddr_t end, uint32_t other)
+{
+    log_line(LOG_WARNING, "acpi",
+             "SRAT: a border of nodes inside a GiB: 0x%lx-0x%lx, %lu KiB, of "
+             "domain %u are taken as domain %u's",
+             start, end - 1, (end - start) / KIB,
+             acpi.domain[firmware_memory_node(start)], acpi.domain[other]);
+}
+
 /* The frame allocator takes a GiB as one node's, that of its first frame.  Says
  * what of free memory is another's. */
 static void log_borders(const struct memory_map *map)
 {
-    uint64_t gib = UINT64_MAX;
+    uint64_t gib = UINT64_MAX, bytes_more = 0;
+    unsigned count = 0;
     uint32_t node = 0;
     for (unsigned i = 0; i < map->count && acpi.node_count > 1; i++) {
         paddr_t at = map->range[i].start;
@@ -193,16 +205,18 @@ static void log_borders(const struct memory_map *map)
             if (end > (gib + 1) * GIB)
                 end = (gib + 1) * GIB;
             end = node_border(at, end);
-            if (firmware_memory_node(at) != node)
-                log_line(LOG_WARNING, "acpi",
-                         "SRAT: a border of nodes inside a GiB: 0x%lx-0x%lx, "
-                         "%lu KiB, of domain %u are taken as domain %u's",
-                         at, end - 1, (end - at) / KIB,
-                         acpi.domain[firmware_memory_node(at)],
-                         acpi.domain[node]);
+            if (firmware_memory_node(at) != node) {
+                if (++count <= BORDERS_NAMED)
+                    log_border(at, end, node);
+                else
+                    bytes_more += end - at;
+            }
             at = end;
         }
     }
+    if (count > BORDERS_NAMED)
+        log_line(LOG_WARNING, "acpi", "SRAT: and %u such ranges more, %lu KiB",
+                 count - BORDERS_NAMED, bytes_more / KIB);
 }
 
 static void log_tables(void)

@@ -16,8 +16,25 @@ static bool can_be_addressed(uint32_t apic_id, const struct plan_self *self)
     return self->wide || apic_id <= XAPIC_ID_MAX;
 }
 
-static void name_unfit(const struct acpi_cpu *cpu)
+/* Of each kind so many are named, and the rest counted: a table may list a
+ * thousand. */
+#define NAMED_MAX 8
+
+struct counts {
+    unsigned unfit, doubled, unused;
+};
+
+static void name_rest(unsigned count, const char *what)
 {
+    if (count > NAMED_MAX)
+        log_line(LOG_WARNING, "smp", "and %u APIC IDs more %s",
+                 count - NAMED_MAX, what);
+}
+
+static void name_unfit(const struct acpi_cpu *cpu, struct counts *counts)
+{
+    if (++counts->unfit > NAMED_MAX)
+        return;
     if (cpu->entries > 1)
         log_line(LOG_WARNING, "smp",
                  "%u entries of the MADT have APIC ID 0x%x, which this "
@@ -30,13 +47,22 @@ static void name_unfit(const struct acpi_cpu *cpu)
                  cpu->apic_id);
 }
 
-static void name_double(const struct acpi_cpu *cpu)
+static void name_double(const struct acpi_cpu *cpu, struct counts *counts)
 {
-    if (cpu->entries > 1)
+    if (cpu->entries > 1 && ++counts->doubled <= NAMED_MAX)
         log_line(LOG_WARNING, "smp",
                  "%u entries of the MADT have APIC ID %u: they count as one "
                  "processor",
                  cpu->entries, cpu->apic_id);
+}
+
+static void name_unused(const struct acpi_cpu *cpu, struct counts *counts,
+                        unsigned at_most)
+{
+    if (++counts->unused <= NAMED_MAX)
+        log_line(LOG_WARNING, "smp",
+                 "the processor with APIC ID %u is not used: %u are",
+                 cpu->apic_id, at_most);
 }
 
 static void compare_with_self(const struct acpi *tables,
@@ -59,7 +85,7 @@ static void compare_with_self(const struct acpi *tables,
 void plan_make(struct plan *plan, const struct acpi *tables,
                const struct plan_self *self, unsigned at_most)
 {
-    unsigned left = tables->cpus_left;
+    struct counts counts = {0, 0, 0};
     bool found_self = false;
 
     plan->count = 1;
@@ -70,23 +96,23 @@ void plan_make(struct plan *plan, const struct acpi *tables,
         const struct acpi_cpu *cpu = &tables->cpu[i];
 
         if (!can_be_addressed(cpu->apic_id, self)) {
-            name_unfit(cpu);
+            name_unfit(cpu, &counts);
             continue;
         }
-        name_double(cpu);
+        name_double(cpu, &counts);
         if (cpu->apic_id == self->apic_id) {
             plan->node_of_first = cpu->node;
             found_self = true;
         } else if (plan->count < at_most) {
             plan->index[plan->count++] = (uint16_t)i;
         } else {
-            log_line(LOG_WARNING, "smp",
-                     "the processor with APIC ID %u is not used: %u are",
-                     cpu->apic_id, at_most);
-            left++;
+            name_unused(cpu, &counts, at_most);
         }
     }
-    if (left > 0)
-        log_line(LOG_WARNING, "smp", "%u processors are not used", left);
+    name_rest(counts.unfit, "cannot be addressed: they are left out");
+    name_rest(counts.doubled, "have several entries: each is one processor");
+    if (counts.unused > 1 || tables->cpus_left > 0)
+        log_line(LOG_WARNING, "smp", "%u processors are not used",
+                 counts.unused + tables->cpus_left);
     compare_with_self(tables, self, found_self);
 }

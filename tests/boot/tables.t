@@ -158,6 +158,18 @@ for my $address (0, 0xfec00000, 0xfee01000) {
     $run->stop;
 }
 
+# A dozen borders are not a dozen lines.
+{
+    my $text = boot('16 MiB a node, in turn', [APIC => CopseTables::madt(@two),
+        SRAT => CopseTables::srat(map { CopseTables::memory($_ & 1,
+            $_ << 24, 1 << 24) } 0 .. 23)], mem => '400M');
+    my @warnings = warnings_of('acpi', $text);
+    is(scalar(grep { /border of nodes inside a GiB/ } @warnings), 8,
+        'eight borders are named');
+    like($warnings[8], qr/^SRAT: and 4 such ranges more, 6\d{4} KiB$/,
+        'and the others counted');
+}
+
 # Those that are absent are waited for together.
 {
     my $text = boot('38 absent', [APIC => CopseTables::madt(@two,

@@ -652,6 +652,8 @@ static void srat_of_too_many_domains(void **state)
     srat_end();
     assert_true(read_it());
     expect_problem("SRAT", ACPI_TABLE_FULL);
+    assert_int_equal(acpi.problem_count, 1); /* for all of them */
+    assert_int_equal(acpi.problem[0].times, 10);
     assert_int_equal(acpi.node_count, ACPI_NODES_MAX);
     for (unsigned i = 0; i < acpi.node_memory_count; i++)
         assert_true(acpi.node_memory[i].node < ACPI_NODES_MAX);
@@ -766,6 +768,11 @@ static void s5_in_all_its_forms(void **state)
             acpi.power.s5_a != rows[i].a || acpi.power.s5_b != rows[i].b)
             fail_msg("row %u: %d, %u, %u", i, acpi.power.has_s5,
                      acpi.power.s5_a, acpi.power.s5_b);
+        /* what is there and not understood is named */
+        if (!rows[i].found && memcmp(rows[i].aml, "\x08_S5_", 5) == 0)
+            expect_problem("DSDT", ACPI_BAD_S5);
+        else
+            assert_int_equal(acpi.problem_count, 0);
     }
 }
 

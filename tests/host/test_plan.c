@@ -12,7 +12,7 @@
 #include "kernel/cpu/plan.h"
 
 static unsigned lines;
-static char line[8][256];
+static char line[16][256];
 
 void log_line(enum log_level level, const char *room, const char *format, ...)
 {
@@ -20,7 +20,7 @@ void log_line(enum log_level level, const char *room, const char *format, ...)
     assert_int_equal(level, LOG_WARNING);
     va_list arguments;
     va_start(arguments, format);
-    if (lines < 8)
+    if (lines < 16)
         vsnprintf(line[lines], sizeof(line[0]), format, arguments);
     va_end(arguments);
     lines++;
@@ -164,6 +164,45 @@ static void no_more_than_are_wanted(void **state)
     assert_int_equal(plan.count, PLATFORM_CPUS_MAX);
 }
 
+/* A few of each kind are named, and the others counted. */
+static void a_table_of_hundreds(void **state)
+{
+    (void)state;
+    add(2, 1);
+    for (unsigned i = 0; i < 100; i++)
+        add(0x1000 + i, 2);
+    plan_make(&plan, &acpi, &self, 512);
+    assert_int_equal(plan.count, 1);
+    assert_int_equal(lines, 9);
+    assert_string_equal(
+        line[8],
+        "and 92 APIC IDs more cannot be addressed: they are left out");
+
+    fresh(NULL);
+    add(2, 1);
+    for (unsigned i = 0; i < 100; i++)
+        add(10 + i, 2);
+    plan_make(&plan, &acpi, &self, 512);
+    assert_int_equal(plan.count, 101);
+    assert_int_equal(lines, 9);
+    assert_string_equal(
+        line[8],
+        "and 92 APIC IDs more have several entries: each is one processor");
+
+    fresh(NULL);
+    add(2, 1);
+    for (unsigned i = 0; i < 100; i++)
+        add(10 + i, 1);
+    plan_make(&plan, &acpi, &self, 2);
+    assert_int_equal(lines, 9);
+    assert_string_equal(line[8], "99 processors are not used");
+
+    fresh(NULL);
+    add(2, 1), add(3, 1);
+    plan_make(&plan, &acpi, &self, 1);
+    assert_int_equal(lines, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup(the_boot_cpu_is_absent, fresh),
         cmocka_unit_test_setup(the_registers_are_elsewhere, fresh),
         cmocka_unit_test_setup(no_more_than_are_wanted, fresh),
+        cmocka_unit_test_setup(a_table_of_hundreds, fresh),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }
