@@ -129,14 +129,21 @@ static unsigned type_at(const struct mtrrs *m, paddr_t address, paddr_t *end)
     return found ? type : (unsigned)(m->def_type & TYPE_MASK);
 }
 
-/* Where free memory from *at on is not write-back, above the first MiB.  False:
+/* The boot code is free too, but the kernel still uses it, and it is small. */
+static bool is_judged(const struct memory_range *range)
+{
+    return memory_type_is_free(range->type) &&
+           range->type != MEMORY_BOOT_ONLY && range->start >= MIB;
+}
+
+/* Where free memory from `at` on is not write-back, above the first MiB. False:
  * there is no more. */
 static bool find_slow(const struct mtrrs *m, const struct memory_map *map,
                       paddr_t at, paddr_t *start, paddr_t *end)
 {
     for (unsigned i = 0; i < map->count; i++) {
         const struct memory_range *range = &map->range[i];
-        if (!memory_type_is_free(range->type) || range->start < MIB)
+        if (!is_judged(range))
             continue;
         if (at < range->start)
             at = range->start;
@@ -156,26 +163,40 @@ static bool find_slow(const struct mtrrs *m, const struct memory_map *map,
     return false;
 }
 
-/* In whole 2Ms, so that a 2M frame is of one kind. */
-static enum mm_error mark_uncached(struct memory_map *map, paddr_t start,
-                                   paddr_t end)
+#define RANGES_NAMED 8
+
+static void name_slow(paddr_t start, paddr_t end, bool all_is)
+{
+    log_line(LOG_WARNING, "mtrr",
+             "0x%lx-0x%lx, %lu KiB of RAM, is not cached, as the firmware set "
+             "the MTRRs: %s",
+             start, end - 1, (end - start) / KIB,
+             all_is ? "no other RAM is, so it is used all the same"
+                    : "it is slow, and given out last");
+}
+
+/* Entries of the map that are left for those who have yet to reserve memory,
+ * and what marking one range takes at most. */
+#define ROOM     60
+#define PER_MARK 4
+
+/* In whole 2Ms, so that a 2M frame is of one kind.  False: there is no room. */
+static bool mark_uncached(struct memory_map *map, paddr_t start, paddr_t end)
 {
     uint64_t base = align_down(start, SIZE_2M);
     uint64_t bytes = align_up(end, SIZE_2M) - base;
-    enum mm_error error =
-        memory_map_raise(map, base, bytes, MEMORY_USABLE, MEMORY_UNCACHED);
-    if (error == MM_OK)
-        error = memory_map_raise(map, base, bytes, MEMORY_BOOT_SERVICES,
-                                 MEMORY_UNCACHED);
-    return error;
+    return map->count <= MEMORY_MAP_MAX - ROOM - PER_MARK &&
+           memory_map_raise(map, base, bytes, MEMORY_USABLE, MEMORY_UNCACHED) ==
+               MM_OK &&
+           memory_map_raise(map, base, bytes, MEMORY_BOOT_SERVICES,
+                            MEMORY_UNCACHED) == MM_OK;
 }
 
-static uint64_t free_bytes_above_1m(const struct memory_map *map)
+static uint64_t judged_bytes(const struct memory_map *map)
 {
     uint64_t bytes = 0;
     for (unsigned i = 0; i < map->count; i++)
-        if (memory_type_is_free(map->range[i].type) &&
-            map->range[i].start >= MIB)
+        if (is_judged(&map->range[i]))
             bytes += map->range[i].end - map->range[i].start;
     return bytes;
 }
@@ -192,22 +213,24 @@ void mtrr_mark_slow_memory(struct memory_map *map)
     if (!own.present || !(own.def_type & DEF_TYPE_ENABLE))
         return;
     paddr_t start, end;
-    uint64_t cached = free_bytes_above_1m(map);
+    unsigned count = 0;
+    uint64_t cached = judged_bytes(map), bytes_more = 0, not_marked = 0;
     for (paddr_t at = 0; find_slow(&own, map, at, &start, &end); at = end)
         cached -= end - start;
     for (paddr_t at = 0; find_slow(&own, map, at, &start, &end); at = end) {
-        log_line(LOG_WARNING, "mtrr",
-                 "0x%lx-0x%lx, %lu KiB of RAM, is not cached, as the firmware "
-                 "set the MTRRs: %s",
-                 start, end - 1, (end - start) / KIB,
-                 cached == 0 ? "no other RAM is, so it is used all the same"
-                             : "it is slow, and given out last");
-        if (cached == 0)
-            continue;
-        enum mm_error error = mark_uncached(map, start, end);
-        if (error != MM_OK)
-            log_line(LOG_WARNING, "mtrr",
-                     "that cannot be noted: it is used like other RAM (%s)",
-                     mm_error_text(error));
+        if (++count <= RANGES_NAMED)
+            name_slow(start, end, cached == 0);
+        else
+            bytes_more += end - start;
+        if (cached != 0 && !mark_uncached(map, start, end))
+            not_marked += end - start;
     }
+    if (count > RANGES_NAMED)
+        log_line(LOG_WARNING, "mtrr", "and %u such ranges more, %lu KiB",
+                 count - RANGES_NAMED, bytes_more / KIB);
+    if (not_marked > 0)
+        log_line(LOG_WARNING, "mtrr",
+                 "the memory map has no room for %lu KiB of it, which are used "
+                 "like other RAM",
+                 not_marked / KIB);
 }

@@ -22,7 +22,7 @@ sub start_after {
         "}\n");
     system('tools/make-iso', "$dir/boot.iso", "$CopseBoot::build/copse.elf",
         "$dir/grub.cfg", "$dir/grub") == 0 or die "make-iso failed\n";
-    return CopseBoot->start(iso => "$dir/boot.iso");
+    return CopseBoot->start(iso => "$dir/boot.iso", mem => '1G');
 }
 
 # At the prompt: what is named, and what `frames` tells.
@@ -41,7 +41,7 @@ sub warnings_after {
 my ($named, $figures) = warnings_after();
 is_deeply([$named, $figures], [[], undef], 'as SeaBIOS has them, all is cached');
 ($named, $figures) = warnings_after('wrmsr 0x2ff 0xc00');
-like(join(' ', @$named), qr/0x[0-9a-f]+-0xff[0-9a-f]+$/,
+like(join(' ', @$named), qr/0x[0-9a-f]+-0x3ff[0-9a-f]+$/,
     'a default of uncached: all RAM is named');
 is($figures, undef, 'and used, as there is no other');
 my @middle = ('wrmsr 0x202 0x8000000', 'wrmsr 0x203 0xffff000800');
@@ -49,7 +49,17 @@ my @middle = ('wrmsr 0x202 0x8000000', 'wrmsr 0x203 0xffff000800');
 is_deeply($named, ['0x8000000-0x8ffffff'], 'one range in the middle');
 like($figures, qr/^16 MiB of +16 MiB$/, 'none of it is used for the boot');
 
-my $run = start_after('selftest=frame', @middle);
+# Every other 2M: more ranges than the memory map holds.
+my $run = start_after('', 'wrmsr 0x202 0x200000', 'wrmsr 0x203 0xff00200800');
+ok($run->expect(qr/copse> \z/), 'every other 2M: boots') or diag($run->text);
+my @lines = $run->text =~ /^# mtrr +warning: (.*)/mg;
+is(scalar(grep { /is not cached/ } @lines), 8, 'eight of them are named');
+like($lines[8], qr/^and 2\d\d such ranges more, \d+ KiB$/, 'the others counted');
+like($lines[9], qr/^the memory map has no room for \d+ KiB of it, which are used like other RAM$/,
+    'what cannot be given out last is told');
+$run->stop;
+
+$run = start_after('selftest=frame', @middle);
 is($run->finish, CopseBoot::SUCCESS, 'selftest=frame ends well')
     or diag($run->text);
 
