@@ -68,6 +68,9 @@ static void name_unused(const struct acpi_cpu *cpu, struct counts *counts,
 static void compare_with_self(const struct acpi *tables,
                               const struct plan_self *self, bool found_self)
 {
+    if (tables->found && !tables->has_madt)
+        log_line(LOG_WARNING, "smp",
+                 "no MADT tells of processors: only the boot CPU is used");
     if (!tables->has_madt)
         return;
     if (!found_self)

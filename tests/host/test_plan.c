@@ -72,6 +72,13 @@ static void no_tables(void **state)
     assert_int_equal(plan.count, 1);
     assert_int_equal(plan.node_of_first, 0);
     assert_int_equal(lines, 0);
+
+    acpi.found = true; /* but not the one that counts */
+    plan_make(&plan, &acpi, &self, 512);
+    assert_int_equal(plan.count, 1);
+    assert_int_equal(lines, 1);
+    assert_string_equal(
+        line[0], "no MADT tells of processors: only the boot CPU is used");
 }
 
 /* One that cannot be addressed takes no place, and none of those wanted. */
