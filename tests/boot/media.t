@@ -13,7 +13,8 @@ for my $name (qw(one two)) {
     $iso{$name} = CopseBoot::iso($dir, "medium-$name");
 }
 
-# Boots the first of two media: each is a CD or a disk.
+# Boots the first of two media: each is a CD or a disk.  Of two different kinds
+# UEFI, which is slow, sees the other one first only: that is the harder case.
 sub boots {
     my ($firmware, $booted, $other, $name) = @_;
     my $drive = sub {
@@ -26,6 +27,10 @@ sub boots {
     };
     my @both = ($booted, $other);
     for my $order ('as they are', 'the other way round') {
+        if ($firmware eq 'uefi' && $booted->[1] ne $other->[1] && $order =~ /^as/) {
+            @both = reverse @both;
+            next;
+        }
         # the run's own drive is a third, with nothing in it
         my $run = CopseBoot->start(iso => '/dev/null', firmware => $firmware,
             machine => 'q35', seconds => 90,
