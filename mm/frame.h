@@ -9,10 +9,9 @@
  * A frame that is handed out consists of RAM whose type is free.  Frames of the
  * image, of modules and of the metadata are never handed out, and frame_free
  * refuses them.  Memory that is not cached (MEMORY_UNCACHED) is handed out only
- * where no other serves, and slowly: other CPUs are stopped for it.  frame_free
- * also refuses a frame that is free, whichever CPU
- * keeps it.  It can miss one mistake only: two CPUs that free one frame at the
- * same instant.
+ * where no other frame serves.  frame_free also refuses a frame that is free,
+ * whichever CPU keeps it.  It can miss one mistake only: two CPUs that free one
+ * frame at the same instant.
  *
  * After frame_init every call may come from any CPU, and from handlers of
  * interrupts, exceptions and NMIs, also from one that interrupted a call of

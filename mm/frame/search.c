@@ -1,5 +1,43 @@
 #include "mm/frame/search.h"
 
+static bool has_uncached(void)
+{
+    return frame_zones.zone[frame_zones.boot_count - 1].node ==
+           FRAME_NODE_UNCACHED;
+}
+
+/* Whether no zone has a cached frame, and no CPU keeps anything of one. */
+static bool is_cached_used_up(void)
+{
+    for (unsigned i = 0; i < frame_zone_count(); i++) {
+        const struct frame_zone *zone = &frame_zones.zone[i];
+        if (zone->node == FRAME_NODE_UNCACHED)
+            continue;
+        if (frame_may_have(zone))
+            return false;
+        for (unsigned k = 0; k < FRAME_ZONE_KEPT; k++)
+            /* relaxed: as of a moment ago */
+            if (__atomic_load_n(&zone->kept[k], __ATOMIC_RELAXED) != 0)
+                return false;
+    }
+    return true;
+}
+
+/* What is uncached, without stopping other CPUs. */
+static bool search_uncached(struct frame_call call, frame_attempt *attempt,
+                            void *context)
+{
+    bool served = false;
+    for (unsigned i = 0; i < frame_zones.boot_count && !served; i++) {
+        struct frame_zone *zone = &frame_zones.zone[i];
+        if (zone->node != FRAME_NODE_UNCACHED || !frame_lock(call, zone))
+            continue;
+        served = attempt(zone, context);
+        frame_unlock(call, zone);
+    }
+    return served;
+}
+
 bool frame_search(struct frame_call call, enum frame_size size,
                   frame_attempt *attempt, void *context)
 {
@@ -12,7 +50,8 @@ bool frame_search(struct frame_call call, enum frame_size size,
         if (served)
             return true;
     }
-    return false;
+    return has_uncached() && is_cached_used_up() &&
+           search_uncached(call, attempt, context);
 }
 
 static bool search_locked(struct frame_call call, enum frame_size size,

@@ -29,7 +29,8 @@ frame_zone_number(const struct frame_cpu *cpu, enum frame_size size, unsigned k)
 
 /* One zone after the other, as the CPU goes for frames of that size; true as
  * soon as an attempt is.  Leaves out zones that look empty, and those that are
- * locked if the call may not wait. */
+ * locked if the call may not wait.  What is uncached comes last, and only when
+ * nothing else is left: so who uses it up need not stop the others each time. */
 bool frame_search(struct frame_call call, enum frame_size size,
                   frame_attempt *attempt, void *context);
 

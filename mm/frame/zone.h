@@ -100,7 +100,8 @@ extern struct frame_zones frame_zones;
 #define FRAME_NO_PLACE UINT32_MAX
 
 /* Memory that is not cached (MEMORY_UNCACHED) has zones of its own, as if it
- * were of a node FRAME_NODE_UNCACHED.  Only frame_search_all takes from them.
+ * were of a node FRAME_NODE_UNCACHED: the last of the boot.  They are searched
+ * where no other zone has a frame and no CPU keeps one (mm/frame/search.c).
  * A GiB that has such memory has this bit in its entry of place_of_gib: which
  * zone an address belongs to depends on the map then.  So the fast paths do not
  * find it, and no CPU keeps any of it to give out. */

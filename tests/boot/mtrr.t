@@ -22,7 +22,7 @@ sub start_after {
         "}\n");
     system('tools/make-iso', "$dir/boot.iso", "$CopseBoot::build/copse.elf",
         "$dir/grub.cfg", "$dir/grub") == 0 or die "make-iso failed\n";
-    return CopseBoot->start(iso => "$dir/boot.iso", mem => '1G');
+    return CopseBoot->start(iso => "$dir/boot.iso", mem => '1G', cpus => 2);
 }
 
 # At the prompt: what is named, and what `frames` tells.
@@ -59,8 +59,10 @@ like($lines[9], qr/^the memory map has no room for \d+ KiB of it, which are used
     'what cannot be given out last is told');
 $run->stop;
 
-$run = start_after('selftest=frame', @middle);
-is($run->finish, CopseBoot::SUCCESS, 'selftest=frame ends well')
-    or diag($run->text);
+for my $suite (qw(frame parallel)) {
+    $run = start_after("selftest=$suite", @middle);
+    is($run->finish, CopseBoot::SUCCESS, "selftest=$suite ends well")
+        or diag($run->text);
+}
 
 done_testing();

@@ -63,7 +63,7 @@ static size_t take_all(enum frame_size size, paddr_t *frames)
     size_t count = 0;
     bool last = false;
     for (paddr_t frame;; count++) {
-        platform_thread_cpu = count % host_cpu_count;
+        platform_thread_cpu = (unsigned)(count % host_cpu_count);
         frame = frame_alloc(size);
         if (frame == PADDR_NONE)
             break;
@@ -78,7 +78,7 @@ static size_t take_all(enum frame_size size, paddr_t *frames)
 static void free_all(size_t count, const paddr_t *frames)
 {
     for (size_t i = 0; i < count; i++) {
-        platform_thread_cpu = i % host_cpu_count;
+        platform_thread_cpu = (unsigned)(i % host_cpu_count);
         assert_int_equal(frame_free(frames[i]), MM_OK);
         assert_int_equal(frame_free(frames[i]), MM_NOT_HELD);
     }
