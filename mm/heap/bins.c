@@ -33,7 +33,7 @@
  * Invariants: the above; and if the region came zeroed, all bytes from fresh on
  * are 0.
  */
-#include "mm/heap/block.h"
+#include "mm/heap/block_find.h"
 
 #include "lib/assert.h"
 

@@ -23,7 +23,7 @@
  * marked so, and the free one repeats its size in its last bytes, so that front
  * can move back over it; bytes from fresh up to fresh_end are 0.
  */
-#include "mm/heap/block.h"
+#include "mm/heap/block_find.h"
 
 #include "lib/assert.h"
 

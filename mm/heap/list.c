@@ -17,7 +17,7 @@
  * it free.  Freeing walks to the block's place in the list and merges it with
  * both neighbours.  Both take time that grows with the number of free blocks.
  */
-#include "mm/heap/block.h"
+#include "mm/heap/block_find.h"
 
 #include "lib/assert.h"
 

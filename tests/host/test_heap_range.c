@@ -1,4 +1,5 @@
 /* sources: mm/cpu/ */
+/* sources: mm/heap/count.c */
 /* sources: mm/heap/range.c mm/heap/heap.c mm/heap/backend.c mm/heap/simple.c */
 /* sources: mm/heap/guard.c mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */

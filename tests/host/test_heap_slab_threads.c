@@ -1,4 +1,5 @@
 /* sources: mm/cpu/ */
+/* sources: mm/heap/count.c */
 /* sources: mm/heap/heap.c mm/heap/backend.c mm/heap/simple.c mm/heap/guard.c */
 /* sources: mm/heap/failing.c mm/error.c lib/format.c */
 /* sources: mm/heap/bins.c mm/heap/buddy.c mm/heap/bump.c mm/heap/list.c */
