@@ -55,7 +55,7 @@ void heap_unback(struct heap *heap, vaddr_t from, vaddr_t to)
     }
 }
 
-bool heap_back(struct heap *heap, vaddr_t from, vaddr_t to)
+bool heap_back_pages(struct heap *heap, vaddr_t from, vaddr_t to)
 {
     const struct heap_region *region = &heap->region;
 

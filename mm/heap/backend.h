@@ -135,7 +135,12 @@ bool heap_grow(struct heap *heap, size_t bytes);
  * there is no memory; then nothing has changed.  heap_has_memory: whether the
  * page around an address below region.size may be read. */
 void heap_unback(struct heap *heap, vaddr_t from, vaddr_t to);
-bool heap_back(struct heap *heap, vaddr_t from, vaddr_t to);
+bool heap_back_pages(struct heap *heap, vaddr_t from, vaddr_t to);
+
+static inline bool heap_back(struct heap *heap, vaddr_t from, vaddr_t to)
+{
+    return heap->without == 0 || heap_back_pages(heap, from, to);
+}
 
 static inline bool heap_has_memory(const struct heap *heap, vaddr_t address)
 {

@@ -75,6 +75,7 @@ static void unlock(struct heap *heap)
 {
     struct heap_claim claim;
     struct heap_block block;
+
     /* a handler may add one more before the lock is free: then the next call
      * frees it, which may come much later */
     enum heap_fault fault = put_deferred(heap, &claim, &block);
