@@ -27,13 +27,19 @@
         range_end(&laid, laid.count - 1))                                      \
 }
 
+#define APART(i, j)                                                            \
+    (range_end(&laid, i) <= range_start(&laid, j) &&                           \
+     (range_end(&laid, i) == range_start(&laid, j) ==>                         \
+          range_type(&laid, i) != range_type(&laid, j)))
+
 #define STEPS_PUSHED(first, last, kind) ghost {                                \
     STEP(same, same_start{Pre, Here}(&laid, laid.count - 1))                   \
     STEP(last, RANGE_IS(&laid, laid.count - 1, first, last, kind))             \
-    STEP(apart, \forall integer i, j; 0 <= i < j < laid.count ==>              \
-        range_end(&laid, i) <= range_start(&laid, j) &&                        \
-        (range_end(&laid, i) == range_start(&laid, j) ==>                      \
-             range_type(&laid, i) != range_type(&laid, j)))                    \
+    STEP(apart_before, \forall integer i, j; 0 <= i < j < laid.count - 1 ==>   \
+        APART(i, j))                                                           \
+    STEP(apart_last, \forall integer i; 0 <= i < laid.count - 1 ==>            \
+        APART(i, laid.count - 1))                                              \
+    STEP(apart, \forall integer i, j; 0 <= i < j < laid.count ==> APART(i, j)) \
 }
 
 #define STEPS_JOINS(start, type) ghost {                                       \

@@ -47,11 +47,16 @@ void heap_unback(struct heap *heap, vaddr_t from, vaddr_t to)
 
         while (page < end && heap_has_memory(heap, page))
             page += PAGE_SIZE;
-        if (page > first)
-            heap->without +=
-                region->unback(region->context, (void *)first, page - first);
-        else
+        if (page == first) {
             page += PAGE_SIZE;
+            continue;
+        }
+
+        size_t row = page - first;
+        /* counted first: a handler may look at what a pointer was */
+        __atomic_store_n(&heap->without, heap->without + row, __ATOMIC_RELEASE);
+        heap->without -=
+            row - region->unback(region->context, (void *)first, row);
     }
 }
 

@@ -361,6 +361,9 @@ static struct guarded *look(struct heap *heap, const struct heap_claim *claim,
     if (offset >= heap->region.limit && !heap->region.large_alloc)
         found->fault = HEAP_FOREIGN;
     else if (!is_aligned(offset, HEAP_GRANULE) ||
+             (offset < heap->region.limit &&
+              (!heap_has_memory(heap, (vaddr_t)guarded) ||
+               !heap_has_memory(heap, (vaddr_t)claim->pointer - 1))) ||
              last_other((unsigned char *)claim->pointer - REDZONE, REDZONE,
                         REDZONE_BYTE))
         found->fault = HEAP_NOT_A_START;

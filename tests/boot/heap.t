@@ -110,7 +110,7 @@ for my $backend (@backends) {
         args => 'failalloc=1 selftest=heap');
     is($run->finish, CopseBoot::FAILURE, 'failalloc=1: a self-test fails');
     like($run->text, qr/allocation number 1 will fail/, 'as was said before');
-    like($run->text, qr/^not ok \d+ - heap: large_blocks_have_ranges/m,
+    like($run->text, qr/^not ok \d+ - heap: gives_back_what_is_free/m,
         'the first to ask');
 
     $run = CopseBoot->start(firmware => 'pvh',
