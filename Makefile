@@ -68,8 +68,18 @@ endif
 LDFLAGS := -nostdlib -static -z max-page-size=0x1000 -z noexecstack \
     --build-id=none
 
-C_SOURCES   := $(wildcard boot/*.c lib/*.c mm/*.c mm/*/*.c mm/heap/slab/*.c \
-    drivers/*.c kernel/*.c kernel/*/*.c)
+# Which frame layer: percpu, where each CPU keeps some frames, or plain, one lock.
+FRAMES ?= percpu
+LAYERS := $(wildcard mm/frame/plain*.c mm/frame/percpu*.c)
+OTHER_LAYERS := $(filter-out mm/frame/$(FRAMES)%,$(LAYERS))
+ifeq ($(OTHER_LAYERS),$(LAYERS))
+$(error FRAMES=$(FRAMES): there are percpu and plain)
+endif
+MM_SOURCES := $(filter-out $(OTHER_LAYERS), \
+    $(wildcard mm/*.c mm/*/*.c mm/heap/slab/*.c))
+
+C_SOURCES   := $(MM_SOURCES) $(wildcard boot/*.c lib/*.c drivers/*.c \
+    kernel/*.c kernel/*/*.c)
 C_SOURCES   += $(wildcard bench/*.c)
 ASM_SOURCES := $(wildcard boot/*.asm kernel/*/*.asm)
 SHARED_TEST_SOURCES := $(wildcard tests/shared/*.c)
@@ -206,8 +216,9 @@ TSAN_TESTS := $(patsubst tests/host/%.c,$(BUILD)/tsan/%, \
 
 # Each test names in its first comments the sources that it stands on; a folder
 # with a slash at its end stands for all in it.
-sources-of = $(1) $(wildcard $(patsubst %/,%/*.c, \
-    $(shell sed -n 's,^/\* sources: \(.*\) \*/$$,\1,p' $(1))))
+sources-of = $(1) $(filter-out $(OTHER_LAYERS),$(wildcard \
+    $(patsubst %/,%/*.c, \
+    $(shell sed -n 's,^/\* sources: \(.*\) \*/$$,\1,p' $(1)))))
 host-objects = $(patsubst %,$(BUILD)/host/obj/%.o,$(1))
 tsan-objects = $(patsubst %,$(BUILD)/tsan/obj/%.o,$(1))
 fuzz-objects = $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1))
@@ -320,7 +331,7 @@ BENCH_OBJECTS := $(patsubst %,$(BUILD)/bench-host/%.o, \
     lib/string.c lib/format.c $(wildcard bench/*.c bench/host/*.c) \
     $(filter-out mm/space/kernel_space.c mm/space/plan.c mm/heap/range.c \
         mm/page/audit.c, \
-        $(wildcard mm/*.c mm/*/*.c mm/heap/slab/*.c)))
+        $(MM_SOURCES)))
 
 $(BUILD)/bench-host/%.c.o: %.c Makefile | $(BUILD)/need-build
 	@mkdir -p $(@D)

@@ -1,17 +1,19 @@
 /* Physical frames for the whole kernel: 4 KiB, 2 MiB and 1 GiB, by address.
  *
- * The machine's GiBs are divided among frame trees (mm/tree/tree.h), a few for
- * each CPU, each under a lock of its own: see mm/frame/zone.h.  A CPU owns one
- * 2M that it allocates 4Ks from, and one that it frees 4Ks into: see
- * mm/frame/cpu.h.  A CPU also keeps the lock of a tree that no other CPU uses:
- * see mm/frame/keep.c.  So the usual call takes no lock.
+ * The machine's GiBs are divided among frame trees (mm/tree/tree.h), one for each
+ * CPU, each under a lock of its own: see mm/frame/zone.h.  What happens on the
+ * way to the trees is the frame layer's, of which there are two (make FRAMES=):
+ *
+ *   percpu  each CPU keeps some frames, so that the usual call takes no lock:
+ *           mm/frame/percpu.h
+ *   plain   one lock for everything: mm/frame/plain.c
  *
  * A frame that is handed out consists of RAM whose type is free.  Frames of the
  * image, of modules and of the metadata are never handed out, and frame_free
  * refuses them.  Memory that is not cached (MEMORY_UNCACHED) is handed out only
  * where no other frame serves.  frame_free also refuses a frame that is free,
- * whichever CPU keeps it.  It can miss one mistake only: two CPUs that free one
- * frame at the same instant.
+ * whichever CPU keeps it: a byte a frame tells (mm/frame/mark.h).  It can miss
+ * one mistake only: two CPUs that free one frame at the same instant.
  *
  * After frame_init every call may come from any CPU, and from handlers of
  * interrupts, exceptions and NMIs, also from one that interrupted a call of
@@ -137,10 +139,9 @@ enum mm_error frame_split(paddr_t frame) __attribute__((warn_unused_result));
 
 /* ---- Memory that breaks, is added, or is removed ----
  *
- * These calls are rare and slow: they stop the other CPUs meanwhile.  MM_BUSY:
+ * These calls are rare and slow: what CPUs keep is given back first.  MM_BUSY:
  * the call came from a handler in the middle of another call, or a CPU does not
- * answer.  All of them share one list of FRAME_CHANGES_MAX entries
- * (mm/frame/change.h); MM_TABLE_FULL when it is full. */
+ * answer. */
 
 /* Takes the 4K at that address out of use for good.
  *   MM_OK          it was free, and is never handed out again
@@ -150,10 +151,10 @@ enum mm_error frame_split(paddr_t frame) __attribute__((warn_unused_result));
 enum mm_error frame_retire(paddr_t frame) __attribute__((warn_unused_result));
 
 /* Gives start..end to the allocator.  The range is memory that was reserved
- * when the boot ended, or memory that frame_remove_range took with the same
- * bounds, or at most 512 GiBs in which there was no RAM.  Such new GiBs hold
- * their own metadata: 33 KiB for each GiB, at the beginning of the range, which
- * must be mapped (phys_to_virt).
+ * when the boot ended, or any part of what frame_remove_range took, or at most
+ * 512 GiBs in which there was no RAM.  Such new GiBs hold their own metadata: 289
+ * KiB for each GiB, at the beginning of the range, which must be mapped
+ * (phys_to_virt).  There may be 4 such ranges at a time, else MM_TABLE_FULL.
  *   MM_OVERLAP      a part of it belongs to the allocator already; or the range
  *                   begins in a GiB with RAM and ends in one without, or the
  *                   other way round: give the two parts one after the other
@@ -165,7 +166,8 @@ enum mm_error frame_add_range(paddr_t start, paddr_t end)
 
 /* Takes start..end from the allocator if all of it is free.  GiBs that were
  * added are removed with their metadata if the range is the one that was added.
- *   MM_NOT_FREE      a part of it is held
+ *   MM_NOT_FREE      a part of it is held; or GiBs that were added would go, and
+ *                    more was added to them since
  *   MM_RESERVED      a part of it does not belong to the allocator
  *   MM_OUT_OF_RANGE  a part of it is not RAM; or as above
  *   MM_EMPTY_RANGE, MM_RANGE_WRAPS, MM_MISALIGNED */

@@ -54,6 +54,26 @@ static inline bool cpu_lock_is_mine(const struct cpu_lock *lock)
            platform_cpu() + 1;
 }
 
+/* So often a CPU that may give up looks at a lock: far longer than a holder
+ * needs that runs, and far shorter than a person would wait. */
+#ifndef CPU_LOCK_PATIENCE
+#define CPU_LOCK_PATIENCE 1000000
+#endif
+
+/* As cpu_lock_acquire; also false if another CPU has the lock for too long: one
+ * that does not run, or whose handler goes on and on. */
+static inline bool cpu_lock_acquire_soon(struct cpu_lock *lock)
+{
+    for (unsigned i = 0; i < CPU_LOCK_PATIENCE; i++) {
+        if (cpu_lock_try(lock))
+            return true;
+        if (cpu_lock_is_mine(lock))
+            return false;
+        platform_relax();
+    }
+    return false;
+}
+
 static inline void cpu_lock_release(struct cpu_lock *lock)
 {
     /* release: what this holder wrote is visible before the lock is free */

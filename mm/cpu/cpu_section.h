@@ -38,13 +38,19 @@
 /* All zeros: the section is neither entered nor stopped.  It lies in the cache
  * line of what it guards. */
 struct cpu_section {
-    uint32_t busy;    /* stored by its own CPU only */
+    uint32_t busy;    /* 1: entered; stored by its own CPU only */
     uint32_t stopped; /* stored under the shared lock */
 };
 
 /* How often a stopper looks at busy before it gives up: far longer than any
  * section takes, and far shorter than a person would wait. */
+#ifndef CPU_SECTION_PATIENCE
 #define CPU_SECTION_PATIENCE 10000000
+#endif
+
+/* In place of 1 in `busy`: the owner is in the middle of a call, but leaves what
+ * the section guards alone until it has left.  To a stopper it is outside. */
+#define CPU_SECTION_HANDS_OFF 2
 
 /* Called on the section's own CPU.  False: the caller must do the work under
  * the shared lock. */
@@ -105,7 +111,7 @@ static inline bool cpu_section_wait(const struct cpu_section *section)
 {
     for (unsigned i = 0; i < CPU_SECTION_PATIENCE; i++) {
         /* acquire: pairs with the release in cpu_section_leave */
-        if (!__atomic_load_n(&section->busy, __ATOMIC_ACQUIRE))
+        if (__atomic_load_n(&section->busy, __ATOMIC_ACQUIRE) != 1)
             return true;
         platform_relax();
     }

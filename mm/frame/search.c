@@ -1,4 +1,62 @@
-#include "mm/frame/search.h"
+/* Searching zone after zone for a frame. */
+#include "mm/frame/turn.h"
+
+/* The zone that comes k-th: those of the turn's node from its own on, 4Ks
+ * upwards and larger frames downwards, as inside a tree; then all others. */
+static struct frame_zone *zone_number(const struct frame_turn *turn,
+                                      enum frame_size size, unsigned k)
+{
+    if (k >= turn->count)
+        return &frame_zones.zone[k - turn->count];
+    unsigned home = (size == FRAME_4K ? turn->small : turn->large) - turn->first;
+    unsigned i = size == FRAME_4K ? home + k : home + turn->count - k;
+    return &frame_zones.zone[turn->first + i % turn->count];
+}
+
+static bool is_near(const struct frame_turn *turn,
+                    const struct frame_zone *zone)
+{
+    unsigned i = (unsigned)(zone - frame_zones.zone) - turn->first;
+    return i < turn->count;
+}
+
+/* What a search of all zones came to. */
+struct outcome {
+    bool served, refused; /* a lock could not be had */
+};
+
+/* Those of uncached memory, or the others. */
+static struct outcome search_kind(const struct frame_turn *turn,
+                                  enum frame_size size, bool uncached,
+                                  frame_attempt *attempt, void *context)
+{
+    struct outcome found = {false, false};
+    unsigned end = turn->count + frame_zone_count();
+    for (unsigned k = 0; k < end && !found.served; k++) {
+        struct frame_zone *zone = zone_number(turn, size, k);
+        if ((zone->node == FRAME_NODE_UNCACHED) != uncached ||
+            (k >= turn->count && is_near(turn, zone)) ||
+            frame_zone_free(zone) == 0)
+            continue;
+        if (!frame_turn_lock(turn, zone)) {
+            found.refused = true;
+            continue;
+        }
+        found.served = attempt(zone, context);
+        frame_turn_unlock(turn, zone);
+    }
+    return found;
+}
+
+/* Whether no zone has a cached frame, and no CPU keeps one. */
+static bool is_cached_used_up(void)
+{
+    for (unsigned i = 0; i < frame_zone_count(); i++)
+        if (frame_zones.zone[i].node != FRAME_NODE_UNCACHED &&
+            frame_zone_free(&frame_zones.zone[i]) != 0)
+            return false;
+    return frame_turn_is_all_in_trees();
+}
 
 static bool has_uncached(void)
 {
@@ -6,115 +64,61 @@ static bool has_uncached(void)
            FRAME_NODE_UNCACHED;
 }
 
-/* Whether no zone has a cached frame, and no CPU keeps anything of one. */
-static bool is_cached_used_up(void)
+bool frame_search_trees(const struct frame_turn *turn, enum frame_size size,
+                        frame_attempt *attempt, void *context)
 {
-    for (unsigned i = 0; i < frame_zone_count(); i++) {
-        const struct frame_zone *zone = &frame_zones.zone[i];
-        if (zone->node == FRAME_NODE_UNCACHED)
-            continue;
-        if (frame_may_have(zone))
-            return false;
-        for (unsigned k = 0; k < FRAME_ZONE_KEPT; k++)
-            /* relaxed: as of a moment ago */
-            if (__atomic_load_n(&zone->kept[k], __ATOMIC_RELAXED) != 0)
-                return false;
-    }
-    return true;
+    return search_kind(turn, size, false, attempt, context).served ||
+           (has_uncached() && is_cached_used_up() &&
+            search_kind(turn, size, true, attempt, context).served);
 }
 
-/* What is uncached, without stopping other CPUs. */
-static bool search_uncached(struct frame_call call, frame_attempt *attempt,
-                            void *context)
+/* How often anything was given to a tree. */
+static uint64_t count_puts(void)
 {
-    bool served = false;
-    for (unsigned i = 0; i < frame_zones.boot_count && !served; i++) {
-        struct frame_zone *zone = &frame_zones.zone[i];
-        if (zone->node != FRAME_NODE_UNCACHED || !frame_lock(call, zone))
-            continue;
-        served = attempt(zone, context);
-        frame_unlock(call, zone);
-    }
-    return served;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < frame_zone_count(); i++)
+        /* acquire: what is found later is as new as this */
+        sum += __atomic_load_n(&frame_zones.zone[i].puts, __ATOMIC_ACQUIRE);
+    return sum;
 }
 
-bool frame_search(struct frame_call call, enum frame_size size,
-                  frame_attempt *attempt, void *context)
+/* So often a search is made again because others free meanwhile. */
+#define SEARCH_TURNS 8
+
+/* Each zone was found empty at some moment.  If nothing was given to any since
+ * the first, all of them were at the last. */
+static enum mm_error search_gathered(const struct frame_turn *turn,
+                                     enum frame_size size,
+                                     frame_attempt *attempt, void *context)
 {
-    for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
-        struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
-        if (zone == NULL || !frame_may_have(zone) || !frame_lock(call, zone))
-            continue;
-        bool served = attempt(zone, context);
-        frame_unlock(call, zone);
-        if (served)
-            return true;
+    for (unsigned t = 0; t < SEARCH_TURNS; t++) {
+        uint64_t before = count_puts();
+        struct outcome cached =
+            search_kind(turn, size, false, attempt, context);
+        if (cached.served)
+            return MM_OK;
+        struct outcome rest = search_kind(turn, size, true, attempt, context);
+        if (rest.served)
+            return MM_OK;
+        if (cached.refused || rest.refused)
+            return MM_BUSY;
+        if (count_puts() == before)
+            return MM_OUT_OF_MEMORY;
     }
-    return has_uncached() && is_cached_used_up() &&
-           search_uncached(call, attempt, context);
+    return MM_BUSY;
 }
 
-static bool search_locked(struct frame_call call, enum frame_size size,
-                          frame_attempt *attempt, void *context)
+enum mm_error frame_search(struct frame_turn *turn, enum frame_size size,
+                           frame_attempt *attempt, void *context)
 {
-    for (unsigned k = 0; k < 2 * frame_zone_count(); k++) {
-        struct frame_zone *zone = frame_zone_number(call.cpu, size, k);
-        if (zone != NULL && attempt(zone, context))
-            return true;
-    }
-    for (unsigned i = 0; i < frame_zones.boot_count; i++) {
-        struct frame_zone *zone = &frame_zones.zone[i];
-        if (zone->node == FRAME_NODE_UNCACHED && attempt(zone, context))
-            return true;
-    }
-    return false;
-}
-
-/* What CPUs got ready was in the way: they do without for a while. */
-static void pause_ready(void)
-{
-    /* relaxed: a CPU that did not stop may miss it */
-    for (unsigned i = 0; i < frame_cpus.count; i++)
-        __atomic_store_n(&frame_cpus.cpu[i].ready_pause, FRAME_READY_PAUSE,
-                         __ATOMIC_RELAXED);
-}
-
-enum mm_error frame_search_all(struct frame_call call, enum frame_size size,
-                               frame_attempt *attempt, void *context)
-{
-    if (!frame_stop_cpus(call))
-        return MM_BUSY;
-    bool all = frame_give_all_back(call), served = false;
-    pause_ready();
-    unsigned count;
-    if (frame_lock_all(call, &count)) {
-        served = search_locked(call, size, attempt, context);
-        frame_unlock_all(call, count);
-    } else { /* of what was given back some may be where it can be had */
-        all = false;
-        served = frame_search(call, size, attempt, context);
-    }
-    frame_start_cpus(call);
-    if (served)
+    if (frame_search_trees(turn, size, attempt, context))
         return MM_OK;
-    return all ? MM_OUT_OF_MEMORY : MM_BUSY;
-}
-
-enum mm_error frame_no_cpu(void)
-{
-    return frame_cpus.count == 0 ? MM_NOT_READY : MM_BAD_ARGUMENT;
-}
-
-enum mm_error frame_find(enum frame_size size, frame_attempt *attempt,
-                         void *context)
-{
-    struct frame_cpu *cpu = frame_this_cpu();
-    if (cpu == NULL)
-        return frame_no_cpu();
-    struct frame_call call = frame_call_begin(cpu);
-    enum mm_error error = MM_OK;
-    if (!frame_search(call, size, attempt, context))
-        error = frame_search_all(call, size, attempt, context);
-    frame_call_end(call);
-    return error;
+    enum frame_gathered gathered = frame_turn_gather(turn);
+    if (gathered == FRAME_GATHERED_NOT)
+        return MM_BUSY;
+    enum mm_error error = search_gathered(turn, size, attempt, context);
+    frame_turn_release(turn);
+    return error == MM_OUT_OF_MEMORY && gathered == FRAME_GATHERED_SOME
+               ? MM_BUSY
+               : error;
 }

@@ -6,7 +6,7 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/boot_frames.h"
-#include "mm/frame/change.h"
+#include "mm/frame/owned.h"
 #include "mm/platform.h"
 
 struct frame_zones frame_zones;
@@ -63,16 +63,11 @@ static void count_gib(uint64_t gib, struct node *node)
         frame_zones.gib_end = gib + 1;
 }
 
-/* So many zones a CPU, if it is not alone: where CPUs free what others
- * allocated, each waits the less for a lock. */
-#define ZONES_PER_CPU 4
-
-/* But none without a GiB, and none with more than a tree counts. */
+/* One a CPU; but none without a GiB, and none with more than a tree counts. */
 static unsigned zones_for(const struct node *node)
 {
     unsigned least = (node->gibs + FRAME_TREE_GIBS - 1) / FRAME_TREE_GIBS;
-    unsigned wanted = platform_cpu_count() > 1 ? ZONES_PER_CPU * node->cpus : 1;
-    wanted = wanted < node->gibs ? wanted : node->gibs;
+    unsigned wanted = node->cpus < node->gibs ? node->cpus : node->gibs;
     return wanted > least ? wanted : least;
 }
 
@@ -105,19 +100,19 @@ static void number_gib(uint64_t gib, struct node *node)
     unsigned i = (unsigned)((uint64_t)number * node->zones / node->gibs);
     while (i + 1 < node->zones && zone_start(node, i + 1) <= number)
         i++;
-    unsigned zone = node->first_zone + i, local = number - zone_start(node, i);
-    uint32_t entry = zone * FRAME_TREE_GIBS + local;
+    uint16_t zone = (uint16_t)(node->first_zone + i);
+    uint16_t local = (uint16_t)(number - zone_start(node, i));
+    struct frame_gib *entry = &frame_zones.gib[gib];
     frame_zones.zone[zone].gibs[local] = (uint32_t)gib;
-    if (node != &nodes[FRAME_NODE_UNCACHED]) {
-        frame_zones.place_of_gib[gib] = entry;
-        return;
+    if (node == &nodes[FRAME_NODE_UNCACHED]) {
+        entry->slow_zone = zone;
+        entry->slow_number = local;
+        frame_zones.twice += entry->zone != FRAME_NO_ZONE;
     }
-    frame_zones.slow_place[gib] = entry;
-    if (frame_zones.place_of_gib[gib] == FRAME_NO_PLACE)
-        frame_zones.place_of_gib[gib] = entry;
-    else
-        frame_zones.twice++;
-    frame_zones.place_of_gib[gib] |= FRAME_HAS_SLOW;
+    if (entry->zone == FRAME_NO_ZONE) {
+        entry->zone = zone;
+        entry->number = local;
+    }
 }
 
 void *frame_zones_take(struct memory_map *map, uint64_t bytes, paddr_t limit)
@@ -133,30 +128,25 @@ void *frame_zones_take(struct memory_map *map, uint64_t bytes, paddr_t limit)
 static bool take_tables(struct memory_map *map, paddr_t limit)
 {
     struct frame_zones *all = &frame_zones;
-    const uint64_t line = 64;
     uint64_t zones = (all->count + FRAME_ZONES_LATER) * sizeof(*all->zone);
-    uint64_t reserved = all->gib_count * sizeof(frame_gib_bits);
-    uint64_t gibs = align_up(all->gib_count * sizeof(uint32_t), line);
-    uint64_t places = 2 * all->gib_end * sizeof(*all->place_of_gib);
-    char *block =
-        frame_zones_take(map, zones + reserved + gibs + places, limit);
+    uint64_t gibs = all->gib_end * sizeof(*all->gib);
+    char *block = frame_zones_take(
+        map, zones + gibs + all->gib_count * sizeof(uint32_t), limit);
     if (block == NULL)
         return false;
     all->zone = (struct frame_zone *)block;
-    all->place_of_gib = (uint32_t *)(block + zones + reserved + gibs);
-    all->slow_place = all->place_of_gib + all->gib_end;
+    all->gib = (struct frame_gib *)(block + zones);
     memset(all->zone, 0, zones);
-    memset(block + zones, 0xff, reserved);   /* nothing is ours yet */
-    memset(all->place_of_gib, 0xff, places); /* FRAME_NO_PLACE */
-    all->zone[0].partly_reserved = (frame_gib_bits *)(block + zones);
-    all->zone[0].gibs = (uint32_t *)(block + zones + reserved);
+    memset(all->gib, 0, gibs);
+    for (uint64_t g = 0; g < all->gib_end; g++)
+        all->gib[g].zone = FRAME_NO_ZONE;
+    all->zone[0].gibs = (uint32_t *)(block + zones + gibs);
     return true;
 }
 
-/* Cuts the tables up among the zones. */
+/* Cuts the row of numbers up among the zones. */
 static void cut_tables(void)
 {
-    frame_gib_bits *reserved = frame_zones.zone[0].partly_reserved;
     uint32_t *gibs = frame_zones.zone[0].gibs;
     for (unsigned n = 0; n <= FRAME_NODE_UNCACHED; n++)
         for (unsigned i = 0; i < nodes[n].zones; i++) {
@@ -165,11 +155,24 @@ static void cut_tables(void)
             unsigned start = zone_start(&nodes[n], i);
             zone->node = n;
             zone->tree.gib_count = zone_start(&nodes[n], i + 1) - start;
-            zone->partly_reserved = reserved;
             zone->gibs = gibs;
-            reserved += zone->tree.gib_count;
             gibs += zone->tree.gib_count;
         }
+}
+
+/* All frames are alien at first. */
+static bool take_marks(struct memory_map *map, paddr_t limit)
+{
+    for (uint64_t g = 0; g < frame_zones.gib_end; g++) {
+        struct frame_gib *entry = &frame_zones.gib[g];
+        if (entry->zone == FRAME_NO_ZONE)
+            continue;
+        entry->marks = frame_zones_take(map, FRAMES_PER_1G, limit);
+        if (entry->marks == NULL)
+            return false;
+        memset(entry->marks, MARK_ALIEN, FRAMES_PER_1G);
+    }
+    return true;
 }
 
 static bool take_trees(struct memory_map *map, paddr_t limit)
@@ -195,58 +198,38 @@ static void open_gib(struct frame_tree *tree, uint32_t first)
         frame_tree_split(tree, first + i * FRAMES_PER_2M);
 }
 
-/* Makes start..end, which lies in one GiB and one zone, available. */
-static void give_in_gib(paddr_t start, paddr_t end)
+/* Makes start..end, which lies in one GiB, available. */
+static void give_in_gib(paddr_t start, paddr_t end, bool uncached)
 {
+    uint32_t frames = (uint32_t)((end - start) / SIZE_4K);
+    uint8_t *mark = frame_place_of(start).mark;
+    if (uncached)
+        memset(mark, MARK_ALIEN | MARK_UNCACHED, frames);
     struct frame_place place = frame_place_of(start);
     struct frame_tree *tree = &place.zone->tree;
-    uint32_t frames = (uint32_t)((end - start) / SIZE_4K);
-    if (frames == FRAMES_PER_1G &&
-        frame_tree_state(tree, place.number) == FRAME_HELD_1G) {
+    if (frames == FRAMES_PER_1G) {
         frame_tree_free(tree, place.number);
+        memset(mark, uncached ? MARK_NONE | MARK_UNCACHED : MARK_NONE, frames);
+        frame_zone_count_put(place.zone, frames);
+        place.zone->managed_frames += frames;
     } else {
         open_gib(tree, place.number - place.number % FRAMES_PER_1G);
-        frame_tree_give(tree, place.number, frames);
-    }
-    frame_zone_add_free(place.zone, frames);
-    place.zone->managed_frames += frames;
-}
-
-/* Calls visit for the part of start..end in each of its GiBs, or smaller ones,
- * so that each lies in one zone. */
-static void for_each_part(paddr_t start, paddr_t end,
-                          void (*visit)(paddr_t start, paddr_t end))
-{
-    for (paddr_t next; start < end; start = next) {
-        uint64_t step = frame_zones_step(start);
-        next = align_down(start, step) + step;
-        if (next > end)
-            next = end;
-        visit(start, next);
+        frame_zone_give(place.zone, place.number, mark, frames);
     }
 }
 
-void frame_zones_give_range(paddr_t start, paddr_t end)
+static void give_range(const struct memory_range *range)
 {
-    for_each_part(start, end, give_in_gib);
+    bool uncached = range->type == MEMORY_UNCACHED;
+    for (paddr_t at = range->start, next; at < range->end; at = next) {
+        next = align_down(at, SIZE_1G) + SIZE_1G;
+        if (next > range->end)
+            next = range->end;
+        give_in_gib(at, next, uncached);
+    }
 }
 
-/* Of the 2Ms that lie wholly in start..end, which lies in one GiB. */
-static void clear_partly_reserved(paddr_t start, paddr_t end)
-{
-    struct frame_place place = frame_place_of(start);
-    uint64_t *bits = place.zone->partly_reserved[place.number / FRAMES_PER_1G];
-    uint64_t first = align_up(start, SIZE_2M), last = align_down(end, SIZE_2M);
-    if (end - start == SIZE_1G)
-        memset(bits, 0, sizeof(frame_gib_bits));
-    else
-        for (; first < last; first += SIZE_2M) {
-            uint64_t i = first % SIZE_1G / SIZE_2M;
-            bits[i / 64] &= ~(UINT64_C(1) << i % 64);
-        }
-}
-
-/* GiBs of which nothing was given are held as 4Ks like all that is not ours. */
+/* GiBs of which nothing was given are held as 4Ks like all that is alien. */
 static void open_the_rest(void)
 {
     for (unsigned z = 0; z < frame_zones.count; z++) {
@@ -259,13 +242,9 @@ static void open_the_rest(void)
 void frame_zones_give(void)
 {
     const struct memory_map *map = frame_zones.map;
-    for (unsigned i = 0; i < map->count; i++) {
-        const struct memory_range *range = &map->range[i];
-        if (!memory_type_is_free(range->type))
-            continue;
-        frame_zones_give_range(range->start, range->end);
-        for_each_part(range->start, range->end, clear_partly_reserved);
-    }
+    for (unsigned i = 0; i < map->count; i++)
+        if (memory_type_is_free(map->range[i].type))
+            give_range(&map->range[i]);
     open_the_rest();
 }
 
@@ -285,9 +264,8 @@ enum mm_error frame_zones_init(struct memory_map *map, paddr_t limit)
     frame_zones.boot_count = frame_zones.count;
     cut_tables();
     for_each_gib(map, number_gib);
-    if (!take_trees(map, limit))
-        return MM_OUT_OF_MEMORY;
-    return MM_OK;
+    return take_trees(map, limit) && take_marks(map, limit) ? MM_OK
+                                                            : MM_OUT_OF_MEMORY;
 }
 
 struct frame_home frame_zones_home(unsigned cpu)
@@ -304,114 +282,7 @@ struct frame_home frame_zones_home(unsigned cpu)
     }
     unsigned small = rank * zones / cpus, end = (rank + 1) * zones / cpus;
     unsigned large = end > small ? end - 1 : small;
-    return (struct frame_home){(uint16_t)(first + small),
+    return (struct frame_home){(uint16_t)first, (uint16_t)zones,
+                               (uint16_t)(first + small),
                                (uint16_t)(first + large)};
-}
-
-/* ---- Zones that come and go after the boot ---- */
-
-static bool find_added(paddr_t address, struct frame_place *place)
-{
-    uint64_t gib = address >> SHIFT_1G;
-    for (unsigned i = frame_zones.boot_count; i < frame_zone_count(); i++) {
-        struct frame_zone *zone = &frame_zones.zone[i];
-        if (gib < zone->first_gib ||
-            gib - zone->first_gib >= zone->tree.gib_count)
-            continue;
-        place->zone = zone;
-        place->number = (uint32_t)((gib - zone->first_gib) * FRAMES_PER_1G +
-                                   address % SIZE_1G / SIZE_4K);
-        return true;
-    }
-    return false;
-}
-
-/* ---- Where an address is, the slow way ---- */
-
-bool frame_find_rare(paddr_t address, struct frame_place *place)
-{
-    uint64_t gib = address >> SHIFT_1G;
-    if (gib >= frame_zones.gib_end ||
-        frame_zones.place_of_gib[gib] == FRAME_NO_PLACE)
-        return find_added(address, place);
-    const struct memory_range *range =
-        memory_map_find(frame_zones.map, address);
-    bool slow = range != NULL && range->type == MEMORY_UNCACHED;
-    *place =
-        frame_place_in(slow ? frame_zones.slow_place[gib]
-                            : frame_zones.place_of_gib[gib] & ~FRAME_HAS_SLOW,
-                       address);
-    return true;
-}
-
-uint64_t frame_zones_step(paddr_t address)
-{
-    uint64_t gib = address >> SHIFT_1G;
-    uint32_t entry = gib < frame_zones.gib_end ? frame_zones.place_of_gib[gib]
-                                               : FRAME_NO_PLACE;
-    return entry == FRAME_NO_PLACE || !(entry & FRAME_HAS_SLOW) ||
-                   (entry & ~FRAME_HAS_SLOW) == frame_zones.slow_place[gib]
-               ? SIZE_1G
-               : SIZE_2M;
-}
-
-/* One that was removed, or the next. */
-static struct frame_zone *unused_zone(void)
-{
-    unsigned i = frame_zones.boot_count;
-    while (i < frame_zones.count && frame_zones.zone[i].tree.gib_count != 0)
-        i++;
-    return i < frame_zones.boot_count + FRAME_ZONES_LATER ? &frame_zones.zone[i]
-                                                          : NULL;
-}
-
-enum mm_error frame_zones_add(paddr_t start, paddr_t end,
-                              struct frame_zone **zone, paddr_t *usable)
-{
-    uint64_t first = start >> SHIFT_1G;
-    uint64_t gibs = ((end - 1) >> SHIFT_1G) - first + 1;
-    struct frame_zone *fresh = unused_zone();
-    if (fresh == NULL || gibs > FRAME_TREE_GIBS)
-        return MM_TABLE_FULL;
-    uint64_t tree = frame_tree_bytes((unsigned)gibs);
-    uint64_t reserved = gibs * sizeof(frame_gib_bits);
-    uint64_t bytes =
-        align_up(tree + reserved + gibs * sizeof(uint32_t), SIZE_4K);
-    if (end - start <= bytes)
-        return MM_TOO_SMALL;
-    char *memory = phys_to_virt(start);
-    fresh->node = platform_memory_node(start) % PLATFORM_NODES_MAX;
-    fresh->first_gib = first;
-    fresh->partly_reserved = (frame_gib_bits *)(memory + tree);
-    fresh->gibs = (uint32_t *)(memory + tree + reserved);
-    memset(fresh->partly_reserved, 0xff, reserved);
-    for (uint64_t g = 0; g < gibs; g++)
-        fresh->gibs[g] = (uint32_t)(first + g);
-    frame_tree_init(&fresh->tree, (struct set512 *)memory, (unsigned)gibs);
-    frame_zones.gib_count += (unsigned)gibs;
-    frame_zones.metadata_bytes += bytes;
-    *zone = fresh;
-    *usable = start + bytes;
-    return MM_OK;
-}
-
-void frame_zones_publish(const struct frame_zone *zone)
-{
-    unsigned i = (unsigned)(zone - frame_zones.zone);
-    if (i == frame_zones.count)
-        /* release: with the acquire in frame_zone_count */
-        __atomic_store_n(&frame_zones.count, i + 1, __ATOMIC_RELEASE);
-}
-
-void frame_zones_remove(struct frame_zone *zone)
-{
-    unsigned gibs = zone->tree.gib_count;
-    frame_zones.gib_count -= gibs;
-    frame_zones.metadata_bytes -=
-        align_up(frame_tree_bytes(gibs) +
-                     gibs * (sizeof(frame_gib_bits) + sizeof(uint32_t)),
-                 SIZE_4K);
-    zone->tree.gib_count = 0;
-    zone->managed_frames = 0;
-    zone->run_block = 0;
 }

@@ -46,59 +46,6 @@ void frame_tree_put_block(struct frame_tree *tree, uint32_t i,
     frame_tree_free(tree, i * FRAMES_PER_2M + last);
 }
 
-/* ---- Many at once ---- */
-
-/* Of a word that has some 0 and some 1 others may set bits at any time, but
- * never the last one.  ThreadSanitizer cannot know that the core comes only to
- * words where they do not: see frame_tree_put_at_edge. */
-__attribute__((no_sanitize("thread"))) bool
-frame_tree_put_shared(struct frame_tree *tree, uint32_t n)
-{
-    uint64_t *word = &tree->free_4k->words[n / SET512_WORD_BITS];
-    uint64_t bit = UINT64_C(1) << n % SET512_WORD_BITS;
-    /* relaxed, and release below: with frame_tree_put_at_edge */
-    uint64_t others = __atomic_load_n(word, __ATOMIC_RELAXED);
-
-    do {
-        if ((others & bit) != 0 || others == 0 ||
-            (others | bit) == SET512_ALL_ONES)
-            return false;
-    } while (!__atomic_compare_exchange_n(word, &others, others | bit, false,
-                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-    return true;
-}
-
-/* Of the other words it is for good that they are empty or full: only this
- * function makes the first bit of a word 1, or the last.  So if all of them are
- * empty, or full, nobody else is in this leaf, and the core has it alone; and
- * if not, no summary changes. */
-bool frame_tree_put_at_edge(struct frame_tree *tree, uint32_t n)
-{
-    uint64_t *words = tree->free_4k[n / FRAMES_PER_2M].words;
-    unsigned own = n / SET512_WORD_BITS % SET512_WORDS;
-    uint64_t bit = UINT64_C(1) << n % SET512_WORD_BITS;
-    uint64_t any = 0, all = SET512_ALL_ONES;
-
-    for (unsigned w = 0; w < SET512_WORDS; w++) {
-        if (w == own)
-            continue;
-        /* acquire: what its bits are set with */
-        uint64_t word = __atomic_load_n(&words[w], __ATOMIC_ACQUIRE);
-        any |= word;
-        all &= word;
-    }
-
-    uint64_t others = __atomic_load_n(&words[own], __ATOMIC_ACQUIRE);
-    bool first = others == 0, last = (others | bit) == SET512_ALL_ONES;
-
-    if ((others & bit) != 0 || !(first || last))
-        return false;
-    if ((first && any == 0) || (last && all == SET512_ALL_ONES))
-        return frame_tree_free(tree, n) <= FRAME_FREED_1G;
-    __atomic_store_n(&words[own], others | bit, __ATOMIC_RELEASE);
-    return true;
-}
-
 /* ---- Runs ---- */
 
 /* The bits of a word at which 2^order bits that are 1 begin, order below 6: of

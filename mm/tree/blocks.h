@@ -22,38 +22,6 @@
 /* Whether 2M number i is split and has a 4K available. */
 bool frame_tree_has_more(const struct frame_tree *tree, uint32_t i);
 
-/* Whether 2M number i is held as one. */
-static inline bool frame_tree_is_held_2m(const struct frame_tree *tree,
-                                         uint32_t i)
-{
-    return set512_is_full(&tree->free_4k[i]) &&
-           !set512_has(&tree->free_2m[i / SET512_MEMBERS], i % SET512_MEMBERS);
-}
-
-/* Frees a 4K into a word of its leaf that keeps some 0 and some 1, so that no
- * summary changes.  False, and nothing changed: it is none such. */
-static inline bool frame_tree_put_among_others(struct frame_tree *tree,
-                                               uint32_t n)
-{
-    uint64_t *word = &tree->free_4k->words[n / SET512_WORD_BITS];
-    uint64_t others = *word, bit = UINT64_C(1) << n % SET512_WORD_BITS;
-
-    if ((others & bit) != 0 || others == 0 ||
-        (others | bit) == SET512_ALL_ONES)
-        return false;
-    *word = others | bit;
-    return true;
-}
-
-/* The same while others do it too, and one of them more than that with
- * frame_tree_put_at_edge.  Nothing else may be done with that 2M meanwhile. */
-bool frame_tree_put_shared(struct frame_tree *tree, uint32_t n);
-
-/* Frees a 4K into a word that has none yet, or no 0 but this one, while others
- * use frame_tree_put_shared and none this.  False, and nothing changed: the word
- * is none such, or the frame is not held as a 4K. */
-bool frame_tree_put_at_edge(struct frame_tree *tree, uint32_t n);
-
 /* Takes every available 4K of 2M number i, in which a 4K is held; they are held
  * as 4Ks now.  Which they are goes to `taken`: maybe none. */
 void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,

@@ -11,7 +11,7 @@
 #include "mm/platform.h"
 
 /* Physical memory: sparse, so that only what is touched costs memory. */
-#define HOST_MEMORY_BYTES (UINT64_C(64) << 20)
+#define HOST_MEMORY_BYTES (UINT64_C(256) << 20)
 extern unsigned char *const host_memory;
 
 /* More of it, at a physical address beyond those; NULL if it cannot be. */

@@ -9,7 +9,6 @@
 
 #include "lib/bits.h"
 #include "mm/frame.h"
-#include "mm/frame/cpu.h"
 
 static struct memory_map map;
 
@@ -129,13 +128,11 @@ static void what_a_cpu_keeps_comes_first(void **state)
     for (unsigned i = 1; i <= 8; i++)
         assert_int_equal(frame_free(frames[count - i]), MM_OK);
     platform_thread_cpu = 1;
-    frame_cpus.cpu[1].ready_pause = 0;
     assert_int_equal(frame_free(cached), MM_OK);
     platform_thread_cpu = 0;
     assert_int_equal(frame_alloc(FRAME_4K), cached);
     assert_true(is_uncached(frame_alloc(FRAME_4K)));
 
-    frame_cpus.cpu[0].ready_pause = 0;
     assert_int_equal(frame_free(cached), MM_OK);
     assert_int_equal(frame_alloc(FRAME_4K), cached);
 

@@ -11,7 +11,7 @@
 
 #include "lib/bits.h"
 #include "mm/frame.h"
-#include "mm/frame/cpu.h"
+#include "mm/frame/zone.h"
 #include "mm/kernel_space.h"
 
 #define IMAGE (KERNEL_BASE + MIB)
@@ -662,10 +662,7 @@ static void frames_wait_for_a_cpu_that_is_stuck(void **state)
     assert_int_equal(alloc(2 * SIZE_4K, &pages), MM_OK);
     (void)free_bytes(); /* no CPU keeps anything */
     platform_thread_cpu = 1;
-    paddr_t frame = frame_alloc(FRAME_2M);
-    assert_int_equal(frame_free(frame), MM_OK);
-    assert_int_equal(frame_zones.zone[0].keeper, 2);
-    frame_cpus.cpu[1].section.busy = 1;
+    assert_true(cpu_lock_try(&frame_zones.zone[0].lock));
     platform_thread_cpu = 0;
     unsigned lines = host_log_lines;
     assert_int_equal(kernel_space_free_pages(pages), MM_OK);
@@ -673,7 +670,7 @@ static void frames_wait_for_a_cpu_that_is_stuck(void **state)
     assert_int_equal(leaf_flags(pages), 0);
     assert_int_equal(alloc(SIZE_4K, &more), MM_BUSY);
     assert_int_equal(host_log_lines, lines);
-    frame_cpus.cpu[1].section.busy = 0;
+    cpu_lock_release(&frame_zones.zone[0].lock);
     assert_int_equal(alloc(SIZE_4K, &more), MM_OK);
     assert_int_equal(kernel_space_free_pages(more), MM_OK);
     assert_int_equal(free_bytes(), before);
