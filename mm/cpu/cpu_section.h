@@ -48,8 +48,9 @@ struct cpu_section {
 #define CPU_SECTION_PATIENCE 10000000
 #endif
 
-/* In place of 1 in `busy`: the owner is in the middle of a call, but leaves what
- * the section guards alone until it has left.  To a stopper it is outside. */
+/* In place of 1 in `busy`: the owner is in the middle of a call, but leaves
+ * what the section guards alone until it has left.  To a stopper it is outside.
+ */
 #define CPU_SECTION_HANDS_OFF 2
 
 /* Called on the section's own CPU.  False: the caller must do the work under

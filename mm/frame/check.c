@@ -93,10 +93,9 @@ static bool check_2m(const struct frame_zone *zone, uint32_t i, bool all)
         if (((byte & MARK_UNCACHED) != 0) !=
             (zone->node == FRAME_NODE_UNCACHED))
             continue; /* of the other zone of this GiB */
-        const char *rule = check_mark(
-            (enum frame_mark)(byte & ~MARK_FLAGS),
-            frame_tree_state(&zone->tree, n), n == first,
-            n % FRAMES_PER_1G == 0, all);
+        const char *rule = check_mark((enum frame_mark)(byte & ~MARK_FLAGS),
+                                      frame_tree_state(&zone->tree, n),
+                                      n == first, n % FRAMES_PER_1G == 0, all);
         if (rule != NULL)
             return complain(zone, n, rule);
     }

@@ -3,7 +3,7 @@
  *
  * A tree knows what is available; what is not may be with a caller, with a CPU
  * that keeps it for the next call, or not the allocator's at all.  The mark
- * tells: a frame is a caller's if, and only if, it has the mark of its size.  So
+ * tells: a frame is a caller's if, and only if, it has the mark of its size. So
  * one look at one byte finds each frame that is freed twice, or never was a
  * frame, whichever CPU keeps what.
  *
@@ -12,10 +12,10 @@
  *                                   or in the section of the CPU that keeps it
  *   4K, 2M, 1G      NONE            who frees it: under the lock, in a section,
  *                                   or by compare-and-swap
- *   any             and BROKEN      frame_retire: by compare-and-swap, under the
- *                                   lock, while no CPU is in its section
- *   NONE            RETIRED, ALIEN  under the lock: the frame is available, and
- *   ALIEN           NONE            is taken from the tree, or given to it
+ *   any             and BROKEN      frame_retire: by compare-and-swap, under
+ * the lock, while no CPU is in its section NONE            RETIRED, ALIEN under
+ * the lock: the frame is available, and ALIEN           NONE            is
+ * taken from the tree, or given to it
  */
 #ifndef MM_FRAME_MARK_H
 #define MM_FRAME_MARK_H

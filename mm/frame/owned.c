@@ -47,8 +47,7 @@ static enum frame_mark mark_of_whole(struct frame_place place, paddr_t address,
 enum frame_state frame_zone_state(struct frame_place place, paddr_t address)
 {
     enum frame_mark mark = frame_mark_get(place.mark);
-    enum frame_state state =
-        frame_tree_state(&place.zone->tree, place.number);
+    enum frame_state state = frame_tree_state(&place.zone->tree, place.number);
     bool kept = false; /* by a CPU: so it is free */
     if (state == FRAME_HELD_4K)
         kept = mark == MARK_NONE;

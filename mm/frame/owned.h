@@ -30,7 +30,8 @@ uint32_t frame_zone_take(struct frame_zone *zone, enum frame_size size);
 paddr_t frame_zone_hand_out(struct frame_zone *zone, uint32_t n,
                             enum frame_size size);
 
-/* Gives a frame without a mark back to the tree, which holds it in this size. */
+/* Gives a frame without a mark back to the tree, which holds it in this size.
+ */
 void frame_zone_return(struct frame_zone *zone, uint32_t n,
                        enum frame_size size);
 

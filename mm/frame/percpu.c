@@ -1,173 +1,7 @@
 /* The frame layer FRAMES=percpu: see mm/frame/percpu.h for what it is. */
 #include "mm/frame/percpu.h"
 
-#include "lib/string.h"
-#include "mm/frame/owned.h"
 #include "mm/frame/ways.h"
-#include "mm/platform.h"
-
-struct frame_cpus frame_cpus;
-
-/* ---- Start-up ---- */
-
-/* For what a handler of this CPU may do in the heap and the address space:
- * whether it interrupted a frame call. */
-static bool is_inside(void)
-{
-    const struct frame_cpu *cpu = frame_this_cpu();
-    /* relaxed: only this CPU stores it */
-    return cpu != NULL && __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED);
-}
-
-enum mm_error frame_turns_init(struct memory_map *map, paddr_t limit)
-{
-    uint64_t bytes = platform_cpu_count() * sizeof(struct frame_cpu);
-    memset(&frame_cpus, 0, sizeof(frame_cpus));
-    /* one more, so that the first can be at a multiple of their size */
-    char *memory =
-        frame_zones_take(map, bytes + sizeof(struct frame_cpu), limit);
-    if (memory == NULL)
-        return MM_OUT_OF_MEMORY;
-    memory += -(uintptr_t)memory % sizeof(struct frame_cpu);
-    frame_cpus.cpu = (struct frame_cpu *)memory;
-    memset(frame_cpus.cpu, 0, bytes);
-    for (unsigned c = 0; c < platform_cpu_count(); c++) {
-        struct frame_cpu *cpu = &frame_cpus.cpu[c];
-        cpu->home = frame_zones_home(c);
-        cpu->block.base = FRAME_NO_BLOCK;
-        cpu->ring_room = FRAME_RING;
-    }
-    cpu_order_inside = is_inside;
-    return MM_OK;
-}
-
-void frame_turns_close(void)
-{
-    frame_cpus.count = 0;
-}
-
-/* An eighth of all 2Ms at most is with CPUs. */
-static uint32_t room_for_large(void)
-{
-    uint64_t frames = 0;
-    for (unsigned i = 0; i < frame_zones.count; i++)
-        frames += frame_zones.zone[i].managed_frames;
-    uint64_t room = frames / FRAMES_PER_2M / 8 / platform_cpu_count();
-    return room < FRAME_LARGE ? (uint32_t)room : FRAME_LARGE;
-}
-
-void frame_turns_open(void)
-{
-    frame_cpus.large_room = room_for_large();
-    for (unsigned c = 0; c < platform_cpu_count(); c++)
-        frame_cpus.cpu[c].large_room = frame_cpus.large_room;
-    frame_cpus.count = platform_cpu_count();
-}
-
-/* ---- Turns ---- */
-
-enum mm_error frame_turn_begin(struct frame_turn *turn)
-{
-    struct frame_cpu *cpu = frame_this_cpu();
-    if (cpu == NULL)
-        return frame_cpus.count == 0 ? MM_NOT_READY : MM_BAD_ARGUMENT;
-    *turn = (struct frame_turn){.cpu = cpu,
-                                .small = cpu->home.small,
-                                .large = cpu->home.large,
-                                .first = cpu->home.first,
-                                .count = cpu->home.count};
-    /* relaxed, here and below: as in cpu_section_enter */
-    turn->nested = __atomic_load_n(&cpu->section.busy, __ATOMIC_RELAXED) != 0;
-    if (turn->nested)
-        return MM_OK;
-    turn->may_wait = cpu_order_allows_frames();
-    turn->own = cpu_section_enter(&cpu->section);
-    if (!turn->own)
-        __atomic_store_n(&cpu->section.busy, CPU_SECTION_HANDS_OFF,
-                         __ATOMIC_RELAXED);
-    return MM_OK;
-}
-
-void frame_turn_end(const struct frame_turn *turn)
-{
-    if (turn->nested)
-        return;
-    if (turn->own)
-        frame_slots_level(turn);
-    cpu_section_leave(&turn->cpu->section);
-}
-
-bool frame_turn_lock(const struct frame_turn *turn, struct frame_zone *zone)
-{
-    return turn->may_wait ? cpu_lock_acquire_soon(&zone->lock)
-                          : cpu_lock_try(&zone->lock);
-}
-
-void frame_turn_unlock(const struct frame_turn *turn, struct frame_zone *zone)
-{
-    (void)turn;
-    cpu_lock_release(&zone->lock);
-}
-
-/* ---- Gathering ---- */
-
-enum frame_gathered frame_turn_gather(struct frame_turn *turn)
-{
-    struct frame_cpu *own = turn->cpu;
-    if (!turn->may_wait)
-        return FRAME_GATHERED_NOT;
-    turn->own = false;
-    /* release: who stops this CPU from now on sees what it did */
-    __atomic_store_n(&own->section.busy, CPU_SECTION_HANDS_OFF,
-                     __ATOMIC_RELEASE);
-    if (!cpu_lock_acquire_soon(&frame_cpus.gather))
-        return FRAME_GATHERED_NOT;
-    for (unsigned c = 0; c < frame_cpus.count; c++)
-        cpu_section_ask(&frame_cpus.cpu[c].section);
-    platform_fence_cpus();
-    bool all = true;
-    for (unsigned c = 0; c < frame_cpus.count; c++) {
-        struct frame_cpu *cpu = &frame_cpus.cpu[c];
-        all &= cpu_section_wait(&cpu->section) && frame_give_back(turn, cpu);
-    }
-    return all ? FRAME_GATHERED_ALL : FRAME_GATHERED_SOME;
-}
-
-void frame_turn_release(struct frame_turn *turn)
-{
-    (void)turn;
-    for (unsigned c = 0; c < frame_cpus.count; c++)
-        cpu_section_release(&frame_cpus.cpu[c].section);
-    cpu_lock_release(&frame_cpus.gather);
-}
-
-/* As of a moment ago: another CPU may be at work. */
-__attribute__((no_sanitize("thread"))) static uint64_t
-kept_by(const struct frame_cpu *cpu)
-{
-    uint64_t kept = cpu->ring_count + cpu->large_count * FRAMES_PER_2M +
-                    set512_count(&cpu->block.free);
-    for (unsigned s = 0; s < FRAME_SLOTS; s++)
-        if (cpu->slot[s] != 0)
-            kept += UINT64_C(1) << 9 * (cpu->slot[s] % SIZE_4K);
-    return kept;
-}
-
-uint64_t frame_turn_kept(void)
-{
-    uint64_t kept = 0;
-    for (unsigned c = 0; c < frame_cpus.count; c++)
-        kept += kept_by(&frame_cpus.cpu[c]);
-    return kept;
-}
-
-bool frame_turn_is_all_in_trees(void)
-{
-    for (unsigned c = 0; c < frame_cpus.count; c++)
-        if (kept_by(&frame_cpus.cpu[c]) != 0)
-            return false;
-    return true;
-}
 
 /* ---- Allocating ---- */
 
@@ -178,34 +12,61 @@ static paddr_t hand_out(paddr_t frame, uint8_t *mark, enum frame_size size)
     return frame;
 }
 
-/* In the section: the next word of the block that has a frame. */
-static bool find_word(struct frame_block *block)
+/* In the section: the 4K that was freed last, or PADDR_NONE. */
+static paddr_t pop_ring(struct frame_cpu *cpu)
 {
-    if (set512_is_empty(&block->free))
-        return false;
-    block->word = set512_lowest(&block->free) / SET512_WORD_BITS;
-    return true;
+    if (cpu->ring_count == 0)
+        return PADDR_NONE;
+    if (cpu->from_ring != 0)
+        cpu->from_ring--;
+    uint32_t last = cpu->ring_begin + --cpu->ring_count;
+    paddr_t frame = cpu->ring[last % FRAME_RING];
+    const struct frame_gib *gib = &frame_zones.gib[frame >> SHIFT_1G];
+    return hand_out(frame, &gib->marks[frame % SIZE_1G / SIZE_4K], FRAME_4K);
 }
 
-/* In the section: a 4K of the block, or PADDR_NONE. */
-static inline paddr_t pop_4k(struct frame_cpu *cpu)
+static inline paddr_t pop_word(struct frame_block *block, uint64_t bits)
+{
+    unsigned n = word_lowest(bits);
+    *block->word = bits & (bits - 1);
+    return hand_out(block->word_base + n * SIZE_4K, block->word_mark + n,
+                    FRAME_4K);
+}
+
+/* The same with nothing in the block's word: of its next one, of the ring, or
+ * of the zones. */
+static __attribute__((noinline)) paddr_t pop_next(struct frame_cpu *cpu)
 {
     struct frame_block *block = &cpu->block;
-    if (__builtin_expect(block->free.words[block->word] == 0, 0) &&
-        !find_word(block))
-        return PADDR_NONE;
-    uint64_t bits = block->free.words[block->word];
-    unsigned n = block->word * SET512_WORD_BITS + word_lowest(bits);
-    block->free.words[block->word] = bits & (bits - 1);
-    return hand_out(block->base + n * SIZE_4K, block->mark + n, FRAME_4K);
+    if (set512_is_empty(&block->free)) {
+        if (cpu->ring_count != 0 && cpu->from_ring != 0)
+            return pop_ring(cpu);
+        if (!frame_is_scarce(cpu))
+            frame_refill(cpu);
+        if (set512_is_empty(&block->free))
+            return pop_ring(cpu);
+    }
+    frame_block_use(block, set512_lowest(&block->free) / SET512_WORD_BITS);
+    return pop_word(block, *block->word);
 }
 
-static inline paddr_t pop_2m(struct frame_cpu *cpu)
+/* In the section: a 4K that the CPU keeps, or PADDR_NONE. */
+static inline paddr_t pop_4k(struct frame_cpu *cpu)
 {
+    uint64_t bits = *cpu->block.word;
+    return __builtin_expect(bits != 0, 1) ? pop_word(&cpu->block, bits)
+                                          : pop_next(cpu);
+}
+
+static __attribute__((noinline)) paddr_t pop_2m(struct frame_cpu *cpu)
+{
+    if (cpu->large_count == 0 && !frame_is_scarce(cpu))
+        frame_refill_large(cpu);
     if (cpu->large_count == 0)
         return PADDR_NONE;
     paddr_t frame = cpu->large[--cpu->large_count];
-    return hand_out(frame, frame_place_of(frame).mark, FRAME_2M);
+    const struct frame_gib *gib = &frame_zones.gib[frame >> SHIFT_1G];
+    return hand_out(frame, &gib->marks[frame % SIZE_1G / SIZE_4K], FRAME_2M);
 }
 
 static inline paddr_t pop(struct frame_cpu *cpu, enum frame_size size)
@@ -215,33 +76,18 @@ static inline paddr_t pop(struct frame_cpu *cpu, enum frame_size size)
                               : PADDR_NONE;
 }
 
-/* In the section: after filling what is empty.  A handler may have filled it
- * since the fast path was here. */
-static paddr_t pop_filled(const struct frame_turn *turn, enum frame_size size)
-{
-    struct frame_cpu *cpu = turn->cpu;
-    paddr_t frame = pop(cpu, size);
-    if (frame != PADDR_NONE || size == FRAME_1G || frame_is_scarce(cpu))
-        return frame;
-    if (size == FRAME_2M) {
-        frame_refill_large(turn);
-        return pop_2m(cpu);
-    }
-    frame = frame_refill(turn);
-    if (frame == PADDR_NONE)
-        return pop_4k(cpu);
-    return hand_out(frame, frame_place_of(frame).mark, FRAME_4K);
-}
-
-static enum mm_error alloc_slowly(enum frame_size size, paddr_t *frame)
+/* Where the CPU has none, or may not use it. */
+static __attribute__((noinline)) enum mm_error
+alloc_slowly(enum frame_size size, paddr_t *frame)
 {
     struct frame_turn turn;
+    *frame = PADDR_NONE;
+    if (size > FRAME_1G)
+        return MM_BAD_ARGUMENT;
     enum mm_error error = frame_turn_begin(&turn);
     if (error != MM_OK)
         return error;
-    *frame = turn.own ? pop_filled(&turn, size) : PADDR_NONE;
-    if (*frame == PADDR_NONE)
-        error = frame_take(&turn, size, frame);
+    error = frame_take(&turn, size, frame);
     if (error != MM_OK && turn.nested) {
         *frame = frame_slot_take(turn.cpu, size);
         if (*frame != PADDR_NONE) {
@@ -253,17 +99,37 @@ static enum mm_error alloc_slowly(enum frame_size size, paddr_t *frame)
     return error;
 }
 
-enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
+/* What the CPU keeps, if it may: PADDR_NONE is no error yet. */
+static inline paddr_t alloc_fast(enum frame_size size)
 {
     struct frame_cpu *cpu = frame_this_cpu();
-    if (__builtin_expect(cpu != NULL && cpu_section_enter(&cpu->section), 1)) {
-        *frame = pop(cpu, size);
-        cpu_section_leave(&cpu->section);
-        if (__builtin_expect(*frame != PADDR_NONE, 1))
-            return MM_OK;
-    }
-    *frame = PADDR_NONE;
-    return size > FRAME_1G ? MM_BAD_ARGUMENT : alloc_slowly(size, frame);
+    if (__builtin_expect(cpu == NULL || !cpu_section_enter(&cpu->section), 0))
+        return PADDR_NONE;
+    paddr_t frame = pop(cpu, size);
+    cpu_section_leave(&cpu->section);
+    return frame;
+}
+
+static __attribute__((noinline)) paddr_t alloc_or_none(enum frame_size size)
+{
+    paddr_t frame;
+    (void)alloc_slowly(size, &frame);
+    return frame;
+}
+
+paddr_t frame_alloc(enum frame_size size)
+{
+    paddr_t frame = alloc_fast(size);
+    return __builtin_expect(frame != PADDR_NONE, 1) ? frame
+                                                    : alloc_or_none(size);
+}
+
+enum mm_error frame_try_alloc(enum frame_size size, paddr_t *frame)
+{
+    *frame = alloc_fast(size);
+    return __builtin_expect(*frame != PADDR_NONE, 1)
+               ? MM_OK
+               : alloc_slowly(size, frame);
 }
 
 /* ---- Freeing ---- */
@@ -273,45 +139,58 @@ static inline void clear_mark(uint8_t *mark)
     __atomic_store_n(mark, MARK_NONE, __ATOMIC_RELAXED);
 }
 
-/* In the section: a frame of a zone near, into what the CPU keeps.  False, and
- * nothing changed: it is no such frame, or there is no room. */
-static inline bool keep(struct frame_cpu *cpu, paddr_t frame)
+/* In the section: a 4K of the block's 2M, number n in it. */
+static inline bool keep_in_block(struct frame_block *block, uint64_t n)
 {
-    uint64_t g = frame >> SHIFT_1G;
-    if (__builtin_expect(frame % SIZE_4K != 0 || g >= frame_zones.gib_end, 0))
+    if (__builtin_expect(frame_mark_byte(&block->mark[n]) != MARK_4K, 0))
         return false;
-    const struct frame_gib *gib = &frame_zones.gib[g];
-    if (__builtin_expect(!frame_is_near(cpu, gib->zone), 0))
+    clear_mark(&block->mark[n]);
+    block->free.words[n / SET512_WORD_BITS] |= UINT64_C(1)
+                                               << n % SET512_WORD_BITS;
+    return true;
+}
+
+/* In the section: a frame of a zone near whose mark was found so, into the ring
+ * or beside the large ones.  False, and nothing changed: it is a mistake, or
+ * there is no room. */
+static __attribute__((noinline)) bool
+keep_rarely(struct frame_cpu *cpu, paddr_t frame, uint8_t *mark, uint8_t found)
+{
+    if (found == MARK_4K && frame_flush(cpu))
+        cpu->ring[(cpu->ring_begin + cpu->ring_count++) % FRAME_RING] = frame;
+    else if (found == MARK_2M &&
+             (cpu->large_count < cpu->large_room || frame_flush_large(cpu)))
+        cpu->large[cpu->large_count++] = frame;
+    else
         return false;
-    uint8_t *mark = &gib->marks[frame % SIZE_1G / SIZE_4K];
-    uint8_t found = frame_mark_byte(mark);
-    if (__builtin_expect(found == MARK_4K, 1)) {
-        uint64_t n = (frame - cpu->block.base) / SIZE_4K;
-        if (n < FRAMES_PER_2M)
-            cpu->block.free.words[n / 64] |= UINT64_C(1) << n % 64;
-        else if (cpu->ring_count < cpu->ring_room)
-            cpu->ring[(cpu->ring_begin + cpu->ring_count++) % FRAME_RING] =
-                frame;
-        else
-            return false;
-        clear_mark(mark);
-        return true;
-    }
-    if (found != MARK_2M || cpu->large_count >= cpu->large_room)
-        return false;
-    cpu->large[cpu->large_count++] = frame;
     clear_mark(mark);
     return true;
 }
 
-/* In the section: makes room, and tries again. */
-static bool keep_flushed(const struct frame_turn *turn, paddr_t frame)
+/* In the section: a frame of a zone near, into what the CPU keeps.  False, and
+ * nothing changed: it is no such frame, or there is no room. */
+static inline __attribute__((always_inline)) bool keep(struct frame_cpu *cpu,
+                                                       paddr_t frame)
 {
-    if (frame_is_scarce(turn->cpu))
+    uint64_t g = frame >> SHIFT_1G;
+    if (__builtin_expect(frame % SIZE_4K != 0 || g >= frame_zones.gib_end, 0))
         return false;
-    frame_flush(turn);
-    frame_flush_large(turn);
-    return keep(turn->cpu, frame);
+    uint64_t in_block = (frame - cpu->block.base) / SIZE_4K;
+    if (in_block < FRAMES_PER_2M)
+        return keep_in_block(&cpu->block, in_block);
+    const struct frame_gib *gib = &frame_zones.gib[g];
+    if (__builtin_expect(!frame_is_near(cpu, gib->zone), 0))
+        return false;
+    uint64_t n = frame % SIZE_1G / SIZE_4K;
+    uint8_t *mark = &gib->marks[n], found = frame_mark_byte(mark);
+    /* its line comes until the frame leaves the ring */
+    __builtin_prefetch(&gib->leaves[n / FRAMES_PER_2M], 1);
+    if (__builtin_expect(found != MARK_4K || cpu->ring_count >= cpu->ring_room,
+                         0))
+        return keep_rarely(cpu, frame, mark, found);
+    cpu->ring[(cpu->ring_begin + cpu->ring_count++) % FRAME_RING] = frame;
+    clear_mark(mark);
+    return true;
 }
 
 /* A handler in the middle of a call, where the zone is locked. */
@@ -319,14 +198,12 @@ static enum mm_error put_aside(const struct frame_turn *turn,
                                struct frame_place place, paddr_t frame)
 {
     uint8_t mark = frame_mark_byte(place.mark);
-    enum frame_size size =
-        (enum frame_size)((mark & ~MARK_UNCACHED) - MARK_4K);
+    enum frame_size size = (enum frame_size)((mark & ~MARK_UNCACHED) - MARK_4K);
     bool stays = (unsigned)(place.zone - frame_zones.zone) <
                  frame_zones.boot_count; /* one that was added can go */
     if (!turn->nested || !stays || size > FRAME_1G)
         return MM_BUSY;
-    if (!frame_mark_swap(place.mark, mark,
-                         (mark & MARK_UNCACHED) | MARK_NONE))
+    if (!frame_mark_swap(place.mark, mark, (mark & MARK_UNCACHED) | MARK_NONE))
         return MM_NOT_HELD;
     if (frame_slot_put(turn->cpu, frame, size))
         return MM_OK;
@@ -334,18 +211,16 @@ static enum mm_error put_aside(const struct frame_turn *turn,
     return MM_BUSY;
 }
 
-static enum mm_error free_slowly(paddr_t frame)
+static __attribute__((noinline)) enum mm_error free_slowly(paddr_t frame)
 {
     struct frame_turn turn;
     enum mm_error error = frame_turn_begin(&turn);
     if (error != MM_OK)
         return error;
-    if (!turn.own || !keep_flushed(&turn, frame)) {
-        struct frame_place place;
-        error = frame_put(&turn, frame, &place);
-        if (error == MM_BUSY)
-            error = put_aside(&turn, place, frame);
-    }
+    struct frame_place place;
+    error = frame_put(&turn, frame, &place);
+    if (error == MM_BUSY)
+        error = put_aside(&turn, place, frame);
     frame_turn_end(&turn);
     return error;
 }

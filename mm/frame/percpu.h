@@ -1,5 +1,5 @@
-/* The frame layer FRAMES=percpu: what each CPU keeps, and its protocol.  For the
- * files of mm/frame/ only.
+/* The frame layer FRAMES=percpu: what each CPU keeps, and its protocol.  For
+ * the files of mm/frame/ only.
  *
  * A CPU keeps, out of zones of its own node:
  *
@@ -16,20 +16,18 @@
  *
  * The words that CPUs share, and who changes them:
  *
- *   section.busy     its CPU alone: 0 -> 1 at the begin of a call, -> 2 for what
- *                    is left of one that leaves its CPU's things alone, -> 0 at
- *                    its end.  A handler that finds it not 0 is nested
- *   section.stopped  0 -> 1 -> 0 by who has the gather lock
- *   block, ring,     their CPU in its section (busy is 1); or who has the gather
- *   large            lock, stopped them, and saw busy not 1 after the fence
- *   slots            by one exchange or compare-and-swap each, whoever it is
- *   a zone, its tree under the zone's lock
- *   marks            as mark.h says
+ *   section.busy     its CPU alone: 0 -> 1 at the begin of a call, -> 2 for
+ * what is left of one that leaves its CPU's things alone, -> 0 at its end.  A
+ * handler that finds it not 0 is nested section.stopped  0 -> 1 -> 0 by who has
+ * the gather lock block, ring,     their CPU in its section (busy is 1); or who
+ * has the gather large            lock, stopped them, and saw busy not 1 after
+ * the fence slots            by one exchange or compare-and-swap each, whoever
+ * it is a zone, its tree under the zone's lock marks            as mark.h says
  *
  * Who waits for whom:
  *
- *   - a zone's lock: turns in their section, turns with their hands off, and the
- *     one with the gather lock.  Who has a zone's lock waits for nothing.
+ *   - a zone's lock: turns in their section, turns with their hands off, and
+ * the one with the gather lock.  Who has a zone's lock waits for nothing.
  *   - the gather lock: only turns with their hands off, without a zone's lock.
  *   - leaving sections: only who has the gather lock, and no zone's.  Who is in
  *     a section waits for zones' locks only.
@@ -43,11 +41,11 @@
  *   - what a CPU keeps that does not leave its section stays there, and who
  *     looks for a frame without success hears MM_BUSY.
  *
- * What a handler may do: where it interrupted no call, or the instructions of one
- * before busy was stored, what a thread may do.  In the middle of a call: take
- * from and free into any zone whose lock is free now; otherwise the slots.  A
- * turn with its things at the end of its way through the trees looks after them:
- * fills some, and frees what is too much.
+ * What a handler may do: where it interrupted no call, or the instructions of
+ * one before busy was stored, what a thread may do.  In the middle of a call:
+ * take from and free into any zone whose lock is free now; otherwise the slots.
+ * A turn with its things at the end of its way through the trees looks after
+ * them: fills some, and frees what is too much.
  *
  * After a gathering CPUs keep nothing for FRAME_SCARCE calls each that would
  * want to: so who shares the last frames need not gather for every one.
@@ -69,27 +67,44 @@
 
 #define FRAME_SCARCE 1024
 
+/* So many 4Ks are taken from one 2M after the other upwards; then the lowest
+ * that is split comes again.  So memory is filled from below, and yet each
+ * visit to a 2M finds what many frees have left there. */
+#define FRAME_NEAR 65536
+
+/* Where no 2M of the CPU's zones is split, so many 4Ks are taken out of the
+ * ring before the zones are asked again. */
+#define FRAME_FROM_RING 64
+
 /* The base of none: so far up that no frame lies in the 2M from there on. */
 #define FRAME_NO_BLOCK (UINT64_C(1) << 63)
 
 struct frame_block {
     paddr_t base;       /* of the 2M, or FRAME_NO_BLOCK */
     uint8_t *mark;      /* of its first frame */
+    uint64_t *word;     /* of free: where 4Ks come from now, */
+    paddr_t word_base;  /* the address of its first frame, */
+    uint8_t *word_mark; /* and that one's mark */
     struct set512 free; /* those of its frames that are kept */
-    uint32_t word;      /* of free: where 4Ks come from now */
 };
 
 struct frame_cpu {
     struct cpu_section section;
     uint32_t ring_begin, ring_count;
-    uint32_t ring_room;   /* so many may be in it: 0 while frames are scarce */
+    uint32_t ring_room; /* so many may be in it: 0 while frames are scarce */
     uint32_t large_count, large_room;
-    uint32_t scarce;      /* calls until it may keep frames again */
+    uint32_t scarce; /* calls until it may keep frames again */
+    struct frame_zone
+        *near;          /* where the block came from, and the number of the */
+    uint32_t near_next; /* 2M that comes after it; so many 4Ks more come */
+    uint32_t near_left; /* from there on up, and then from the lowest */
+    uint32_t from_ring; /* so many 4Ks come out of the ring, not the trees */
+    bool slots_changed; /* by a handler, or they are not full yet */
     struct frame_home home;
     struct frame_block block;
     paddr_t ring[FRAME_RING]; /* count of them from begin on, around the end */
     paddr_t large[FRAME_LARGE];
-    paddr_t slot[FRAME_SLOTS]; /* a frame, plus its size; or 0: empty */
+    paddr_t slot[FRAME_SLOTS];    /* a frame, plus its size; or 0: empty */
 } __attribute__((aligned(1024))); /* so that a shift finds it by its number */
 
 /* count is 0 before frame_init, and then nobody gets past frame_this_cpu. */
@@ -116,16 +131,24 @@ static inline bool frame_is_near(const struct frame_cpu *cpu, unsigned zone)
     return (uint16_t)(zone - cpu->home.first) < cpu->home.count;
 }
 
+/* The word of the block's set where 4Ks come from now. */
+static inline void frame_block_use(struct frame_block *block, unsigned word)
+{
+    block->word = &block->free.words[word];
+    block->word_base = block->base + word * SET512_WORD_BITS * SIZE_4K;
+    block->word_mark = block->mark + word * SET512_WORD_BITS;
+}
+
 /* ---- Filling and emptying: mm/frame/percpu_keep.c; in the section ---- */
 
-/* Gets 4Ks for an empty block; or one frame at once, when those that were freed
- * come before a 2M is split.  PADDR_NONE, and the block may have some. */
-paddr_t frame_refill(const struct frame_turn *turn);
-void frame_refill_large(const struct frame_turn *turn);
+/* Gets 4Ks for an empty block; unless those in the ring come before a 2M is
+ * split. */
+void frame_refill(struct frame_cpu *cpu);
+void frame_refill_large(struct frame_cpu *cpu);
 
-/* Make room for one more, if it can be. */
-void frame_flush(const struct frame_turn *turn);
-void frame_flush_large(const struct frame_turn *turn);
+/* Whether there is room for one more, now that some have left. */
+bool frame_flush(struct frame_cpu *cpu);
+bool frame_flush_large(struct frame_cpu *cpu);
 
 /* Counts a call while frames are scarce.  True: they are. */
 bool frame_is_scarce(struct frame_cpu *cpu);

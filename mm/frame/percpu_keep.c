@@ -1,8 +1,16 @@
 /* Filling and emptying what a CPU keeps. */
-#include "lib/bits.h"
 #include "mm/frame/owned.h"
 #include "mm/frame/percpu.h"
 #include "mm/tree/blocks.h"
+
+/* A turn that began with cpu_section_enter. */
+static struct frame_turn turn_of(struct frame_cpu *cpu)
+{
+    return (struct frame_turn){.cpu = cpu,
+                               .own = true,
+                               .may_wait = cpu_order_allows_frames(),
+                               .home = &cpu->home};
+}
 
 /* ---- 4Ks to have ---- */
 
@@ -14,103 +22,135 @@ static void fill_block(struct frame_cpu *cpu, struct frame_zone *zone,
 {
     struct frame_block *block = &cpu->block;
     frame_tree_take_rest(&zone->tree, i, &block->free);
-    frame_zone_count_taken(zone, set512_count(&block->free));
+    unsigned count = set512_count(&block->free);
+    frame_zone_count_taken(zone, count);
     if (also != FRAME_NONE)
         set512_add(&block->free, also % FRAMES_PER_2M);
     block->base = frame_address(zone, i * FRAMES_PER_2M);
-    block->mark = frame_place_of(block->base).mark;
-    block->word = set512_lowest(&block->free) / SET512_WORD_BITS;
+    block->mark = frame_zones.gib[block->base >> SHIFT_1G].marks +
+                  block->base % SIZE_1G / SIZE_4K;
+    frame_block_use(block, set512_lowest(&block->free) / SET512_WORD_BITS);
+    cpu->near_left -= count < cpu->near_left ? count : cpu->near_left;
+    cpu->near_next = frame_tree_next_split(&zone->tree, i + 1);
+    if (cpu->near_next != BLOCK_NONE)
+        __builtin_prefetch(&zone->tree.free_4k[cpu->near_next], 1);
+    cpu->slots_changed = true; /* some may lack a frame */
 }
 
-/* The one that was freed last. */
-static paddr_t pop_ring(struct frame_cpu *cpu)
+/* With the zone's lock: the 2M that is split and comes next, or BLOCK_NONE. */
+static uint32_t next_split(struct frame_cpu *cpu, struct frame_zone *zone)
 {
-    uint32_t last = cpu->ring_begin + --cpu->ring_count;
-    return cpu->ring[last % FRAME_RING];
+    uint32_t i = BLOCK_NONE;
+    if (cpu->near == zone && cpu->near_left != 0 &&
+        cpu->near_next != BLOCK_NONE)
+        i = frame_tree_next_split(&zone->tree, cpu->near_next);
+    if (i != BLOCK_NONE)
+        return i;
+    cpu->near = zone;
+    cpu->near_left = FRAME_NEAR;
+    return frame_tree_next_split(&zone->tree, 0);
 }
 
 /* With the zone's lock: what is split comes first, then what this CPU freed
- * elsewhere, and only then a 2M is split. */
-static paddr_t refill_from(struct frame_cpu *cpu, struct frame_zone *zone)
+ * elsewhere, and only then a 2M is split.  False: there is nothing. */
+static bool refill_from(struct frame_cpu *cpu, struct frame_zone *zone)
 {
-    if (!set512_is_empty(&zone->tree.some_4k_in_1g)) {
-        fill_block(cpu, zone, frame_tree_lowest_split(&zone->tree), FRAME_NONE);
-        return PADDR_NONE;
+    uint32_t i = next_split(cpu, zone);
+    if (i != BLOCK_NONE) {
+        fill_block(cpu, zone, i, FRAME_NONE);
+        return true;
     }
     if (cpu->ring_count != 0)
-        return pop_ring(cpu);
+        return true;
     uint32_t n = frame_zone_take(zone, FRAME_4K);
-    if (n != FRAME_NONE)
-        fill_block(cpu, zone, n / FRAMES_PER_2M, n);
-    return PADDR_NONE;
+    if (n == FRAME_NONE)
+        return false;
+    fill_block(cpu, zone, n / FRAMES_PER_2M, n);
+    return true;
 }
 
-/* The k-th of the CPU's own zones. */
-static struct frame_zone *own_zone(const struct frame_turn *turn, unsigned k,
-                                   unsigned home)
+void frame_refill(struct frame_cpu *cpu)
 {
-    return &frame_zones.zone[turn->first +
-                             (home - turn->first + k) % turn->count];
-}
-
-paddr_t frame_refill(const struct frame_turn *turn)
-{
-    struct frame_cpu *cpu = turn->cpu;
-    for (unsigned k = 0; k < turn->count; k++) {
-        struct frame_zone *zone = own_zone(turn, k, turn->small);
-        if (frame_zone_free(zone) == 0 || !frame_turn_lock(turn, zone))
+    struct frame_turn turn = turn_of(cpu);
+    for (unsigned k = 0; k < cpu->home.count; k++) {
+        struct frame_zone *zone = frame_home_zone(&cpu->home, FRAME_4K, k);
+        if (frame_zone_free(zone) == 0 || !frame_turn_lock(&turn, zone))
             continue;
-        paddr_t frame = refill_from(cpu, zone);
-        frame_turn_unlock(turn, zone);
-        if (frame != PADDR_NONE || !set512_is_empty(&cpu->block.free))
-            return frame;
+        bool filled = refill_from(cpu, zone);
+        frame_turn_unlock(&turn, zone);
+        if (filled)
+            break;
     }
-    return cpu->ring_count != 0 ? pop_ring(cpu) : PADDR_NONE;
+    frame_slots_level(&turn);
+    if (set512_is_empty(&cpu->block.free))
+        cpu->from_ring = FRAME_FROM_RING;
 }
 
 /* So many 2Ms are taken at once, where there is room. */
 #define LARGE_AT_ONCE 4
 
-void frame_refill_large(const struct frame_turn *turn)
+/* The first that was taken goes out first. */
+static void turn_around(paddr_t *frames, unsigned count)
 {
-    struct frame_cpu *cpu = turn->cpu;
-    for (unsigned k = 0; k < turn->count && cpu->large_count == 0; k++) {
-        struct frame_zone *zone =
-            own_zone(turn, turn->count - k, turn->large);
+    for (unsigned i = 0; i < count / 2; i++) {
+        paddr_t other = frames[count - 1 - i];
+        frames[count - 1 - i] = frames[i];
+        frames[i] = other;
+    }
+}
+
+void frame_refill_large(struct frame_cpu *cpu)
+{
+    struct frame_turn turn = turn_of(cpu);
+    unsigned count = 0;
+    for (unsigned k = 0; k < cpu->home.count && count == 0; k++) {
+        struct frame_zone *zone = frame_home_zone(&cpu->home, FRAME_2M, k);
         if (frame_zone_free(zone) < FRAMES_PER_2M ||
-            !frame_turn_lock(turn, zone))
+            !frame_turn_lock(&turn, zone))
             continue;
-        while (cpu->large_count < LARGE_AT_ONCE &&
-               cpu->large_count < cpu->large_room) {
+        while (count < LARGE_AT_ONCE && count < cpu->large_room) {
             uint32_t n = frame_zone_take(zone, FRAME_2M);
             if (n == FRAME_NONE)
                 break;
-            cpu->large[cpu->large_count++] = frame_address(zone, n);
+            cpu->large[count++] = frame_address(zone, n);
         }
-        frame_turn_unlock(turn, zone);
+        frame_turn_unlock(&turn, zone);
     }
-    for (unsigned i = 0; i < cpu->large_count / 2; i++) {
-        paddr_t other = cpu->large[cpu->large_count - 1 - i];
-        cpu->large[cpu->large_count - 1 - i] = cpu->large[i];
-        cpu->large[i] = other;
-    }
+    turn_around(cpu->large, count);
+    cpu->large_count = count;
 }
 
 /* ---- Frames on their way to their trees ---- */
 
-/* The next of the ring that go together: in one 2M.  Returns how many. */
-static unsigned next_of_one_2m(const struct frame_cpu *cpu, unsigned most,
-                               paddr_t *base, struct set512 *set)
+static paddr_t ring_frame(const struct frame_cpu *cpu, unsigned k)
 {
-    unsigned count = 0;
-    *base = align_down(cpu->ring[cpu->ring_begin % FRAME_RING], SIZE_2M);
-    set512_clear(set);
+    return cpu->ring[(cpu->ring_begin + k) % FRAME_RING];
+}
+
+/* With the zone's lock. */
+static void put_4k(struct frame_zone *zone, uint32_t n)
+{
+    if (!frame_tree_put_among_others(&zone->tree, n))
+        (void)frame_tree_free(&zone->tree, n);
+}
+
+/* With the zone's lock: those of the oldest `most` of the ring up to the first
+ * that lies in another zone.  Returns how many. */
+static unsigned return_next(struct frame_cpu *cpu, struct frame_zone *zone,
+                            unsigned most)
+{
+    unsigned count = 0, number = (unsigned)(zone - frame_zones.zone);
     for (; count < most; count++) {
-        paddr_t frame = cpu->ring[(cpu->ring_begin + count) % FRAME_RING];
-        if (frame - *base >= SIZE_2M)
+        paddr_t frame = ring_frame(cpu, count);
+        const struct frame_gib *gib = &frame_zones.gib[frame >> SHIFT_1G];
+        if (gib->zone != number)
             break;
-        set512_add(set, (unsigned)(frame % SIZE_2M / SIZE_4K));
+        put_4k(zone, (uint32_t)(gib->number * FRAMES_PER_1G +
+                                frame % SIZE_1G / SIZE_4K));
     }
+    frame_zone_count_put(zone, count);
+    cpu->ring_begin += count;
+    cpu->ring_count -= count;
     return count;
 }
 
@@ -119,78 +159,63 @@ static unsigned next_of_one_2m(const struct frame_cpu *cpu, unsigned most,
 static bool flush(const struct frame_turn *turn, struct frame_cpu *cpu,
                   unsigned most)
 {
-    struct frame_zone *locked = NULL;
     while (most != 0) {
-        paddr_t base;
-        struct set512 set;
-        unsigned count = next_of_one_2m(cpu, most, &base, &set);
-        struct frame_place place = frame_place_of(base);
-        if (locked != place.zone) {
-            if (locked != NULL)
-                frame_turn_unlock(turn, locked);
-            locked = frame_turn_lock(turn, place.zone) ? place.zone : NULL;
-            if (locked == NULL)
-                return false;
-        }
-        frame_zone_return_many(locked, place.number / FRAMES_PER_2M, &set);
-        cpu->ring_begin += count;
-        cpu->ring_count -= count;
-        most -= count;
+        paddr_t first = ring_frame(cpu, 0);
+        struct frame_zone *zone =
+            &frame_zones.zone[frame_zones.gib[first >> SHIFT_1G].zone];
+        if (!frame_turn_lock(turn, zone))
+            return false;
+        most -= return_next(cpu, zone, most);
+        frame_turn_unlock(turn, zone);
     }
-    if (locked != NULL)
-        frame_turn_unlock(turn, locked);
     return true;
 }
 
-/* The lines of those that go next are fetched meanwhile. */
-static void fetch_next(const struct frame_cpu *cpu)
+bool frame_flush(struct frame_cpu *cpu)
 {
-    for (unsigned k = 0; k < FRAME_FLUSH && k < cpu->ring_count; k++) {
-        struct frame_place place =
-            frame_place_of(cpu->ring[(cpu->ring_begin + k) % FRAME_RING]);
-        __builtin_prefetch(
-            &place.zone->tree.free_4k[place.number / FRAMES_PER_2M], 1);
-    }
-}
-
-void frame_flush(const struct frame_turn *turn)
-{
-    struct frame_cpu *cpu = turn->cpu;
-    if (cpu->ring_count < cpu->ring_room || cpu->ring_count < FRAME_FLUSH)
-        return;
-    if (!flush(turn, cpu, FRAME_FLUSH)) {
+    struct frame_turn turn = turn_of(cpu);
+    if (frame_is_scarce(cpu))
+        return false;
+    if (!flush(&turn, cpu, FRAME_FLUSH)) {
         /* what has to wait for that zone comes after the others */
-        paddr_t first = cpu->ring[cpu->ring_begin % FRAME_RING];
+        paddr_t first = ring_frame(cpu, 0);
         cpu->ring[(cpu->ring_begin + cpu->ring_count) % FRAME_RING] = first;
         cpu->ring_begin++;
-        return;
     }
-    fetch_next(cpu);
+    return cpu->ring_count < cpu->ring_room;
 }
 
-/* The oldest `most`. */
+/* The oldest `most`, or those before a zone that cannot be locked. */
 static bool flush_large(const struct frame_turn *turn, struct frame_cpu *cpu,
                         unsigned most)
 {
-    unsigned left = 0, kept = cpu->large_count;
-    for (unsigned k = 0; k < kept; k++) {
-        paddr_t frame = cpu->large[k];
-        struct frame_place place = frame_place_of(frame);
-        if (k < most && frame_turn_lock(turn, place.zone)) {
-            frame_zone_return(place.zone, place.number, FRAME_2M);
-            frame_turn_unlock(turn, place.zone);
-        } else {
-            cpu->large[left++] = frame;
+    unsigned gone = 0;
+    while (gone < most) {
+        struct frame_zone *zone = frame_place_of(cpu->large[gone]).zone;
+        if (!frame_turn_lock(turn, zone))
+            break;
+        for (; gone < most; gone++) {
+            struct frame_place place = frame_place_of(cpu->large[gone]);
+            if (place.zone != zone)
+                break;
+            frame_tree_put_2m(&zone->tree, place.number / FRAMES_PER_2M);
+            frame_zone_count_put(zone, FRAMES_PER_2M);
         }
+        frame_turn_unlock(turn, zone);
     }
-    cpu->large_count = left;
-    return left + most <= kept;
+    cpu->large_count -= gone;
+    for (unsigned k = 0; k < cpu->large_count; k++)
+        cpu->large[k] = cpu->large[k + gone];
+    return gone == most;
 }
 
-void frame_flush_large(const struct frame_turn *turn)
+bool frame_flush_large(struct frame_cpu *cpu)
 {
-    if (turn->cpu->large_count >= turn->cpu->large_room)
-        flush_large(turn, turn->cpu, (turn->cpu->large_count + 1) / 2);
+    struct frame_turn turn = turn_of(cpu);
+    if (frame_is_scarce(cpu) || cpu->large_count == 0)
+        return false;
+    flush_large(&turn, cpu, (cpu->large_count + 1) / 2);
+    return cpu->large_count < cpu->large_room;
 }
 
 /* ---- Scarcity ---- */
@@ -219,6 +244,12 @@ static enum frame_size size_of(paddr_t entry)
     return (enum frame_size)(entry % SIZE_4K);
 }
 
+static void slots_have_changed(struct frame_cpu *cpu, bool changed)
+{
+    /* relaxed: for calls of this CPU */
+    __atomic_store_n(&cpu->slots_changed, changed, __ATOMIC_RELAXED);
+}
+
 paddr_t frame_slot_take(struct frame_cpu *cpu, enum frame_size size)
 {
     for (unsigned s = 0; s < FRAME_SLOTS; s++) {
@@ -226,8 +257,10 @@ paddr_t frame_slot_take(struct frame_cpu *cpu, enum frame_size size)
         /* acquire, and release below: what was done with it before */
         if (entry != 0 && size_of(entry) == size &&
             __atomic_compare_exchange_n(&cpu->slot[s], &entry, 0, false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+            slots_have_changed(cpu, true);
             return entry - size;
+        }
     }
     return PADDR_NONE;
 }
@@ -261,25 +294,39 @@ static bool drain(const struct frame_turn *turn, paddr_t *slot)
     return true;
 }
 
+/* A frame out of the block, into a slot. */
+static bool make_ready(struct frame_cpu *cpu)
+{
+    struct frame_block *block = &cpu->block;
+    if (set512_is_empty(&block->free))
+        return false;
+    unsigned n = set512_highest(&block->free);
+    set512_remove(&block->free, n);
+    if (frame_slot_put(cpu, block->base + n * SIZE_4K, FRAME_4K))
+        return true;
+    set512_add(&block->free, n);
+    return false;
+}
+
 void frame_slots_level(const struct frame_turn *turn)
 {
     struct frame_cpu *cpu = turn->cpu;
+    /* relaxed: as above */
+    if (!__atomic_load_n(&cpu->slots_changed, __ATOMIC_RELAXED))
+        return;
+    slots_have_changed(cpu, false);
     unsigned ready = 0, empty = 0;
     for (unsigned s = 0; s < FRAME_SLOTS; s++) {
         paddr_t entry = slot_get(&cpu->slot[s]);
         empty += entry == 0;
         ready += entry != 0 && size_of(entry) == FRAME_4K;
     }
-    for (; ready < FRAME_READY && !set512_is_empty(&cpu->block.free); ready++) {
-        unsigned last = set512_highest(&cpu->block.free);
-        set512_remove(&cpu->block.free, last);
-        if (!frame_slot_put(cpu, cpu->block.base + last * SIZE_4K, FRAME_4K)) {
-            set512_add(&cpu->block.free, last);
-            break;
-        }
-    }
-    for (unsigned s = 0; s < FRAME_SLOTS && empty < FRAME_ROOM; s++, empty++)
-        drain(turn, &cpu->slot[s]);
+    while (ready < FRAME_READY && make_ready(cpu))
+        ready++;
+    for (unsigned s = 0; s < FRAME_SLOTS && empty < FRAME_ROOM; s++)
+        empty += drain(turn, &cpu->slot[s]);
+    if (empty < FRAME_ROOM)
+        slots_have_changed(cpu, true);
 }
 
 /* ---- Giving back ---- */
@@ -308,7 +355,8 @@ bool frame_give_back(const struct frame_turn *turn, struct frame_cpu *cpu)
     all &= flush_large(turn, cpu, cpu->large_count);
     for (unsigned s = 0; s < FRAME_SLOTS; s++)
         all &= drain(turn, &cpu->slot[s]);
-    cpu->ring_room = cpu->large_room = 0;
+    cpu->ring_room = cpu->large_room = cpu->from_ring = 0;
     cpu->scarce = FRAME_SCARCE;
+    slots_have_changed(cpu, true);
     return all;
 }

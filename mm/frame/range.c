@@ -25,9 +25,9 @@ static enum mm_error retire_later(struct frame_place place)
     uint8_t mark = frame_mark_byte(place.mark);
     if (mark & MARK_BROKEN)
         return MM_STILL_HELD;
-    bool kept = frame_mark_get(place.mark) == MARK_NONE &&
-                frame_tree_state(&place.zone->tree, place.number) ==
-                    FRAME_HELD_4K;
+    bool kept =
+        frame_mark_get(place.mark) == MARK_NONE &&
+        frame_tree_state(&place.zone->tree, place.number) == FRAME_HELD_4K;
     /* a handler may just put it aside, or have done so */
     if (kept || !frame_mark_swap(place.mark, mark, mark | MARK_BROKEN))
         return MM_BUSY;

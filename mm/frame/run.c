@@ -80,8 +80,7 @@ static enum mm_error free_run_locked(struct frame_place place, paddr_t first,
                                      unsigned count)
 {
     for (unsigned k = 0; k < count; k++) {
-        struct frame_place one = {place.zone, place.number + k,
-                                  place.mark + k};
+        struct frame_place one = {place.zone, place.number + k, place.mark + k};
         enum frame_mark mark = frame_mark_get(one.mark);
         if (mark == MARK_2M || mark == MARK_1G)
             return MM_INSIDE_LARGER;

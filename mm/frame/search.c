@@ -6,18 +6,16 @@
 static struct frame_zone *zone_number(const struct frame_turn *turn,
                                       enum frame_size size, unsigned k)
 {
-    if (k >= turn->count)
-        return &frame_zones.zone[k - turn->count];
-    unsigned home = (size == FRAME_4K ? turn->small : turn->large) - turn->first;
-    unsigned i = size == FRAME_4K ? home + k : home + turn->count - k;
-    return &frame_zones.zone[turn->first + i % turn->count];
+    const struct frame_home *home = turn->home;
+    return k >= home->count ? &frame_zones.zone[k - home->count]
+                            : frame_home_zone(home, size, k);
 }
 
 static bool is_near(const struct frame_turn *turn,
                     const struct frame_zone *zone)
 {
-    unsigned i = (unsigned)(zone - frame_zones.zone) - turn->first;
-    return i < turn->count;
+    unsigned i = (unsigned)(zone - frame_zones.zone) - turn->home->first;
+    return i < turn->home->count;
 }
 
 /* What a search of all zones came to. */
@@ -31,11 +29,11 @@ static struct outcome search_kind(const struct frame_turn *turn,
                                   frame_attempt *attempt, void *context)
 {
     struct outcome found = {false, false};
-    unsigned end = turn->count + frame_zone_count();
+    unsigned end = turn->home->count + frame_zone_count();
     for (unsigned k = 0; k < end && !found.served; k++) {
         struct frame_zone *zone = zone_number(turn, size, k);
         if ((zone->node == FRAME_NODE_UNCACHED) != uncached ||
-            (k >= turn->count && is_near(turn, zone)) ||
+            (k >= turn->home->count && is_near(turn, zone)) ||
             frame_zone_free(zone) == 0)
             continue;
         if (!frame_turn_lock(turn, zone)) {

@@ -21,15 +21,15 @@ struct frame_turn {
     bool nested;           /* a handler in the middle of another turn */
     bool own;              /* may use what its CPU keeps */
     bool may_wait;
-    unsigned small, large; /* the zones where a search begins */
-    unsigned first, count; /* those of its node */
+    const struct frame_home *home; /* where its searches begin */
 };
 
 /* Prepares for so many CPUs, after frame_zones_init. */
 enum mm_error frame_turns_init(struct memory_map *map, paddr_t limit);
 
-/* Turns may begin. */
+/* Turns may begin; or begin no more, until they may again. */
 void frame_turns_open(void);
+void frame_turns_close(void);
 
 /* MM_NOT_READY, MM_BAD_ARGUMENT as in frame_try_alloc; MM_BUSY: of plain.c. */
 enum mm_error frame_turn_begin(struct frame_turn *turn);

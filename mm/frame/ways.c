@@ -4,20 +4,6 @@
 #include "mm/frame/low.h"
 #include "mm/frame/owned.h"
 
-enum mm_error frame_init(struct memory_map *map, paddr_t limit)
-{
-    frame_turns_close();
-    enum mm_error error = frame_zones_init(map, limit);
-    if (error == MM_OK)
-        error = frame_turns_init(map, limit);
-    if (error != MM_OK)
-        return error;
-    frame_low_init(map);
-    frame_zones_give(); /* what the map still has now */
-    frame_turns_open();
-    return MM_OK;
-}
-
 uint64_t frame_bytes(enum frame_size size)
 {
     return SIZE_4K << (9 * size);
@@ -45,12 +31,6 @@ enum mm_error frame_take(struct frame_turn *turn, enum frame_size size,
     enum mm_error error = frame_search(turn, size, take_wanted, &wanted);
     *frame = wanted.frame;
     return error;
-}
-
-paddr_t frame_alloc(enum frame_size size)
-{
-    paddr_t frame;
-    return frame_try_alloc(size, &frame) == MM_OK ? frame : PADDR_NONE;
 }
 
 enum mm_error frame_where(paddr_t frame, struct frame_place *place)

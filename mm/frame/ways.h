@@ -5,7 +5,8 @@
 
 #include "mm/frame/turn.h"
 
-/* A frame of that size from whatever zone has one: errors of frame_try_alloc. */
+/* A frame of that size from whatever zone has one: errors of frame_try_alloc.
+ */
 enum mm_error frame_take(struct frame_turn *turn, enum frame_size size,
                          paddr_t *frame);
 
@@ -21,8 +22,5 @@ enum mm_error frame_lock_place(const struct frame_turn *turn, paddr_t frame,
 /* Frees a frame into its tree: errors of frame_free, MM_BUSY as above. */
 enum mm_error frame_put(const struct frame_turn *turn, paddr_t frame,
                         struct frame_place *place);
-
-/* What the layers do not do while frame_init is at work. */
-void frame_turns_close(void);
 
 #endif

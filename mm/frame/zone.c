@@ -1,4 +1,4 @@
-/* Start-up: which GiBs there are, whose they are, and what in them is free. */
+/* Start-up: which GiBs there are, and whose they are. */
 #include "mm/frame/zone.h"
 
 #include <stddef.h>
@@ -6,7 +6,6 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/boot_frames.h"
-#include "mm/frame/owned.h"
 #include "mm/platform.h"
 
 struct frame_zones frame_zones;
@@ -160,7 +159,7 @@ static void cut_tables(void)
         }
 }
 
-/* All frames are alien at first. */
+/* After the trees.  All frames are alien at first. */
 static bool take_marks(struct memory_map *map, paddr_t limit)
 {
     for (uint64_t g = 0; g < frame_zones.gib_end; g++) {
@@ -171,6 +170,8 @@ static bool take_marks(struct memory_map *map, paddr_t limit)
         if (entry->marks == NULL)
             return false;
         memset(entry->marks, MARK_ALIEN, FRAMES_PER_1G);
+        entry->leaves = frame_zones.zone[entry->zone].tree.free_4k +
+                        entry->number * BLOCKS_PER_GIB;
     }
     return true;
 }
@@ -186,66 +187,6 @@ static bool take_trees(struct memory_map *map, paddr_t limit)
         frame_tree_init_held_1g(tree, levels, tree->gib_count);
     }
     return true;
-}
-
-/* A GiB that counts as held as a 1G since the start becomes held 4Ks. */
-static void open_gib(struct frame_tree *tree, uint32_t first)
-{
-    if (frame_tree_state(tree, first) != FRAME_HELD_1G)
-        return;
-    frame_tree_split(tree, first);
-    for (uint32_t i = 0; i < BLOCKS_PER_GIB; i++)
-        frame_tree_split(tree, first + i * FRAMES_PER_2M);
-}
-
-/* Makes start..end, which lies in one GiB, available. */
-static void give_in_gib(paddr_t start, paddr_t end, bool uncached)
-{
-    uint32_t frames = (uint32_t)((end - start) / SIZE_4K);
-    uint8_t *mark = frame_place_of(start).mark;
-    if (uncached)
-        memset(mark, MARK_ALIEN | MARK_UNCACHED, frames);
-    struct frame_place place = frame_place_of(start);
-    struct frame_tree *tree = &place.zone->tree;
-    if (frames == FRAMES_PER_1G) {
-        frame_tree_free(tree, place.number);
-        memset(mark, uncached ? MARK_NONE | MARK_UNCACHED : MARK_NONE, frames);
-        frame_zone_count_put(place.zone, frames);
-        place.zone->managed_frames += frames;
-    } else {
-        open_gib(tree, place.number - place.number % FRAMES_PER_1G);
-        frame_zone_give(place.zone, place.number, mark, frames);
-    }
-}
-
-static void give_range(const struct memory_range *range)
-{
-    bool uncached = range->type == MEMORY_UNCACHED;
-    for (paddr_t at = range->start, next; at < range->end; at = next) {
-        next = align_down(at, SIZE_1G) + SIZE_1G;
-        if (next > range->end)
-            next = range->end;
-        give_in_gib(at, next, uncached);
-    }
-}
-
-/* GiBs of which nothing was given are held as 4Ks like all that is alien. */
-static void open_the_rest(void)
-{
-    for (unsigned z = 0; z < frame_zones.count; z++) {
-        struct frame_tree *tree = &frame_zones.zone[z].tree;
-        for (uint32_t g = 0; g < tree->gib_count; g++)
-            open_gib(tree, g * FRAMES_PER_1G);
-    }
-}
-
-void frame_zones_give(void)
-{
-    const struct memory_map *map = frame_zones.map;
-    for (unsigned i = 0; i < map->count; i++)
-        if (memory_type_is_free(map->range[i].type))
-            give_range(&map->range[i]);
-    open_the_rest();
 }
 
 enum mm_error frame_zones_init(struct memory_map *map, paddr_t limit)
@@ -285,4 +226,22 @@ struct frame_home frame_zones_home(unsigned cpu)
     return (struct frame_home){(uint16_t)first, (uint16_t)zones,
                                (uint16_t)(first + small),
                                (uint16_t)(first + large)};
+}
+
+bool frame_find_added(paddr_t frame, struct frame_place *place)
+{
+    uint64_t g = frame >> SHIFT_1G;
+    for (unsigned i = frame_zones.boot_count; i < frame_zone_count(); i++) {
+        struct frame_zone *zone = &frame_zones.zone[i];
+        uint64_t first = zone->start >> SHIFT_1G;
+        /* acquire: what is counted is there */
+        if (g < first || g - first >= __atomic_load_n(&zone->tree.gib_count,
+                                                      __ATOMIC_ACQUIRE))
+            continue;
+        uint32_t n =
+            (uint32_t)((g - first) * FRAMES_PER_1G + frame % SIZE_1G / SIZE_4K);
+        *place = (struct frame_place){zone, n, &zone->marks[n]};
+        return true;
+    }
+    return false;
 }

@@ -45,10 +45,11 @@ struct frame_zone {
     uint8_t *marks;
 };
 
-/* A GiB with RAM: its marks, its zone, and its number in the zone's tree; and
- * the same for its uncached frames, where it has any. */
+/* A GiB with RAM: its marks, its leaves in the tree of its zone, this zone, and
+ * its number there; and the same for its uncached frames, where it has any. */
 struct frame_gib {
     uint8_t *marks;
+    struct set512 *leaves;
     uint16_t zone, number;
     uint16_t slow_zone, slow_number;
 };
@@ -88,12 +89,9 @@ extern struct frame_zones frame_zones;
  * frame_init. */
 enum mm_error frame_zones_init(struct memory_map *map, paddr_t limit);
 
-/* Takes memory for good, after frame_zones_init and before frame_zones_give:
+/* Takes memory for good, after frame_zones_init, while frame_init is at work:
  * whole pages, with arbitrary contents; NULL if there are none. */
 void *frame_zones_take(struct memory_map *map, uint64_t bytes, paddr_t limit);
-
-/* Makes all memory available that is free in the map. */
-void frame_zones_give(void);
 
 /* The zones near a CPU: those of its node.  It looks for 4Ks from `small` up,
  * for larger frames from `large` down: its own share of them first. */
@@ -105,6 +103,17 @@ struct frame_home {
 /* After frame_zones_init. */
 struct frame_home frame_zones_home(unsigned cpu);
 
+/* Its k-th zone, k below count: from its own on, 4Ks upwards and larger frames
+ * downwards, as inside a tree. */
+static inline struct frame_zone *
+frame_home_zone(const struct frame_home *home, enum frame_size size, unsigned k)
+{
+    unsigned count = home->count;
+    unsigned own = size == FRAME_4K ? home->small : home->large;
+    unsigned i = own - home->first + (size == FRAME_4K ? k : count - k);
+    return &frame_zones.zone[home->first + (i < count ? i : i - count)];
+}
+
 /* The zones that there are: only those that were added after the boot change
  * their number. */
 static inline unsigned frame_zone_count(void)
@@ -113,7 +122,7 @@ static inline unsigned frame_zone_count(void)
     return __atomic_load_n(&frame_zones.count, __ATOMIC_ACQUIRE);
 }
 
-/* The same for a GiB that has no entry in frame_zones.gib. */
+/* As frame_find, for a GiB that has no entry in frame_zones.gib. */
 bool frame_find_added(paddr_t frame, struct frame_place *place);
 
 /* Where a frame is, and its mark; false if its GiB holds no RAM.  A zone that

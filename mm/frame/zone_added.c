@@ -13,25 +13,6 @@ static uint64_t metadata_bytes(uint64_t gibs)
                     SIZE_4K);
 }
 
-bool frame_find_added(paddr_t frame, struct frame_place *place)
-{
-    uint64_t g = frame >> SHIFT_1G;
-    for (unsigned i = frame_zones.boot_count; i < frame_zone_count(); i++) {
-        struct frame_zone *zone = &frame_zones.zone[i];
-        uint64_t first = zone->start >> SHIFT_1G;
-        /* acquire: what is counted is there */
-        if (g < first ||
-            g - first >=
-                __atomic_load_n(&zone->tree.gib_count, __ATOMIC_ACQUIRE))
-            continue;
-        uint32_t n = (uint32_t)((g - first) * FRAMES_PER_1G +
-                                frame % SIZE_1G / SIZE_4K);
-        *place = (struct frame_place){zone, n, &zone->marks[n]};
-        return true;
-    }
-    return false;
-}
-
 /* One that was removed, or the next. */
 static struct frame_zone *unused_zone(void)
 {

@@ -155,10 +155,35 @@ uint32_t frame_tree_lowest(const struct frame_tree *tree, enum frame_size size,
     return n;
 }
 
+/* The lowest member of the set from `first` on, or SET512_MEMBERS. */
+static unsigned lowest_from(const struct set512 *set, unsigned first)
+{
+    unsigned w = first / SET512_WORD_BITS;
+    uint64_t word = set->words[w] & SET512_ALL_ONES << first % SET512_WORD_BITS;
+
+    while (word == 0) {
+        if (++w == SET512_WORDS)
+            return SET512_MEMBERS;
+        word = set->words[w];
+    }
+    return w * SET512_WORD_BITS + word_lowest(word);
+}
+
 uint32_t frame_tree_next_split(const struct frame_tree *tree, uint32_t i)
 {
-    for (; i < tree->gib_count * SET512_MEMBERS; i++)
-        if (map_has(tree, SOME_4K_IN_2M, i))
-            return i;
-    return BLOCK_NONE;
+    uint32_t g = i / SET512_MEMBERS;
+
+    if (g >= tree->gib_count)
+        return BLOCK_NONE;
+
+    unsigned n = lowest_from(&tree->some_4k_in_2m[g], i % SET512_MEMBERS);
+
+    if (n == SET512_MEMBERS) {
+        g = g + 1 == SET512_MEMBERS ? SET512_MEMBERS
+                                    : lowest_from(&tree->some_4k_in_1g, g + 1);
+        if (g == SET512_MEMBERS)
+            return BLOCK_NONE;
+        n = set512_lowest(&tree->some_4k_in_2m[g]);
+    }
+    return g * SET512_MEMBERS + n;
 }

@@ -22,6 +22,22 @@
 /* Whether 2M number i is split and has a 4K available. */
 bool frame_tree_has_more(const struct frame_tree *tree, uint32_t i);
 
+/* Frees a 4K into a leaf that has some, in a word that keeps some 0: so no
+ * summary changes.  False, and nothing changed: it is none such. */
+static inline bool frame_tree_put_among_others(struct frame_tree *tree,
+                                               uint32_t n)
+{
+    struct set512 *leaf = &tree->free_4k[n / FRAMES_PER_2M];
+    uint64_t *word = &leaf->words[n / SET512_WORD_BITS % SET512_WORDS];
+    uint64_t others = *word, bit = UINT64_C(1) << n % SET512_WORD_BITS;
+
+    if ((others & bit) != 0 || (others | bit) == SET512_ALL_ONES ||
+        set512_is_empty(leaf))
+        return false;
+    *word = others | bit;
+    return true;
+}
+
 /* Takes every available 4K of 2M number i, in which a 4K is held; they are held
  * as 4Ks now.  Which they are goes to `taken`: maybe none. */
 void frame_tree_take_rest(struct frame_tree *tree, uint32_t i,
@@ -38,7 +54,7 @@ uint32_t frame_tree_lowest(const struct frame_tree *tree, enum frame_size size,
 uint32_t frame_tree_lowest_split(const struct frame_tree *tree);
 
 /* The next 2M from number i on that is split and has a 4K available, or
- * BLOCK_NONE.  Slow: reads all of the middle. */
+ * BLOCK_NONE; any number. */
 uint32_t frame_tree_next_split(const struct frame_tree *tree, uint32_t i);
 
 /* Takes 2^order 4Ks in a row, the first a multiple of 2^order, out of 2M number

@@ -1,8 +1,8 @@
 /* sources: mm/cpu/ */
 /* sources: mm/frame/ mm/tree/ mm/map/memory_map.c mm/map/boot_frames.c */
 /* sources: mm/error.c */
-/* mm/frame/alloc.c on machines of many shapes, against a plain model: one byte for
- * each 4K of what the map says is there. */
+/* mm/frame/alloc.c on machines of many shapes, against a plain model: one byte
+ * for each 4K of what the map says is there. */
 #include "tests/host/platform_host.h"
 
 #include <stdio.h>
@@ -50,9 +50,9 @@ static void start(const struct machine *machine)
     for (unsigned i = 0; i < PIECES_MAX; i++) {
         const struct piece *p = &machine->piece[i];
         if (p->end > p->start)
-            assert_int_equal(memory_map_add(&map, p->start, p->end - p->start,
-                                            p->type),
-                             MM_OK);
+            assert_int_equal(
+                memory_map_add(&map, p->start, p->end - p->start, p->type),
+                MM_OK);
     }
     assert_int_equal(frame_init(&map, HOST_MEMORY_BYTES), MM_OK);
     assert_true(frame_check());
@@ -211,8 +211,9 @@ static paddr_t random_address(const struct model *model)
 {
     const struct model_range *range =
         &model->range[random_below(model->ranges)];
-    paddr_t page = range->start +
-                   random_below((range->end - range->start) / SIZE_4K) * SIZE_4K;
+    paddr_t page =
+        range->start +
+        random_below((range->end - range->start) / SIZE_4K) * SIZE_4K;
     switch (random_below(16)) {
     case 0:
         return page + 1 + random_below(SIZE_4K - 1);
@@ -248,8 +249,8 @@ static void agrees_with_the_model(void **state)
                 if (frame != PADDR_NONE)
                     held[count++ % 512] = frame;
             } else if (count > 0 && random_below(4) != 0) {
-                check_free(&model, held[random_below(
-                                       count < 512 ? count : 512)]);
+                check_free(&model,
+                           held[random_below(count < 512 ? count : 512)]);
             } else {
                 check_free(&model, random_address(&model));
             }
@@ -357,7 +358,7 @@ static void refuses_a_size_that_is_none(void **state)
     (void)state;
     start(&machines[0]);
     assert_int_equal(frame_alloc((enum frame_size)3), PADDR_NONE);
-    assert_int_equal(frame_alloc((enum frame_size)-1), PADDR_NONE);
+    assert_int_equal(frame_alloc((enum frame_size) - 1), PADDR_NONE);
     assert_true(frame_check());
 }
 
