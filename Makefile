@@ -251,17 +251,25 @@ $(BUILD)/tsan/obj/%.c.o: %.c Makefile | $(BUILD)/need-test
 	$(call say,TSAN,$<)
 	$(Q)$(CC) $(TSAN_CFLAGS) -I. -MMD -MP -c $< -o $@
 
+# What holds for both frame layers is tested with the other one, too.
+OTHER_FRAMES := $(if $(filter percpu,$(FRAMES)),plain,percpu)
+LAYER_TESTS := $(addprefix $(BUILD)/$(OTHER_FRAMES)/host/,test_frame \
+    test_frame_more test_frame_uncached test_frame_threads)
+.PHONY: $(LAYER_TESTS)
+$(LAYER_TESTS):
+	$(Q)$(MAKE) -s FRAMES=$(OTHER_FRAMES) BUILD=$(BUILD)/$(OTHER_FRAMES) $@
+
 # What is said of the sources and the book, and of the ISO in QEMU.
 HOUSE_TESTS := $(sort $(wildcard tests/house/*.t))
 BOOT_TESTS := $(sort $(wildcard tests/boot/*.t))
 
 # The fuzzers' sources are only compiled here, so that they stay compilable.
 .PHONY: test
-test: $(BUILD)/copse.iso $(HOST_TESTS) $(TSAN_TESTS) \
+test: $(BUILD)/copse.iso $(HOST_TESTS) $(TSAN_TESTS) $(LAYER_TESTS) \
     $(call host-objects,$(FUZZ_SOURCES)) | $(BUILD)/need-test
 	@BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP PERL5LIB=tests/boot \
 	    ASAN_OPTIONS=detect_leaks=1 \
-	    tools/run-tests -j 2 $(HOST_TESTS) $(TSAN_TESTS) \
+	    tools/run-tests -j 2 $(HOST_TESTS) $(TSAN_TESTS) $(LAYER_TESTS) \
 	        $(HOUSE_TESTS) $(BOOT_TESTS)
 
 # The self-tests on every kind of machine: a table of them.  What is part of

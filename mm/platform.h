@@ -19,7 +19,7 @@
  * put off, and done by the next call that has the lock.  A call that answers
  * MM_BUSY has changed nothing.  page_table.h has no lock of its own: its caller
  * says who may change a table.  How waiting in a circle is ruled out:
- * mm/cpu/cpu_order.h for the heap and the address space, mm/frame/keep.c for
+ * mm/cpu/cpu_order.h for the heap and the address space, mm/frame/percpu.h for
  * frames.
  *
  * A kernel's handlers of NMIs and machine checks call cpu_order_forbid at their

@@ -76,8 +76,12 @@ static enum mm_error split_locked(struct frame_place place, paddr_t frame)
         return frame_zone_why_not(place, frame);
     frame_tree_split(&place.zone->tree, place.number);
     unsigned step = mark == MARK_2M ? 1 : FRAMES_PER_2M;
-    for (unsigned k = 0; k < SET512_MEMBERS; k++)
+    /* what is broken may be in any of the 2Ms */
+    bool part = mark == MARK_1G && place.zone->to_retire != 0;
+    for (unsigned k = 0; k < SET512_MEMBERS; k++) {
         frame_mark_set(&place.mark[k * step], mark - 1);
+        frame_mark_set_part(&place.mark[k * step], part);
+    }
     return MM_OK;
 }
 

@@ -12,10 +12,11 @@
  *                                   or in the section of the CPU that keeps it
  *   4K, 2M, 1G      NONE            who frees it: under the lock, in a section,
  *                                   or by compare-and-swap
- *   any             and BROKEN      frame_retire: by compare-and-swap, under
- * the lock, while no CPU is in its section NONE            RETIRED, ALIEN under
- * the lock: the frame is available, and ALIEN           NONE            is
- * taken from the tree, or given to it
+ *   any             and BROKEN,     frame_retire: by compare-and-swap, with the
+ *   2M, 1G          and PART        lock, while no CPU is in its section
+ *   NONE            RETIRED, ALIEN  with the lock: an available frame is taken
+ *                                   from the tree
+ *   ALIEN           NONE            with the lock: it is given to the tree
  */
 #ifndef MM_FRAME_MARK_H
 #define MM_FRAME_MARK_H
@@ -38,7 +39,8 @@ enum frame_mark {
  * frames alone. */
 #define MARK_UNCACHED 0x80 /* memory that is not cached */
 #define MARK_BROKEN   0x40 /* a 4K to be retired as soon as it is free */
-#define MARK_FLAGS    (MARK_UNCACHED | MARK_BROKEN)
+#define MARK_PART     0x20 /* of a 2M or 1G: a 4K in it may be broken */
+#define MARK_FLAGS    (MARK_UNCACHED | MARK_BROKEN | MARK_PART)
 
 static inline enum frame_mark frame_mark_of(enum frame_size size)
 {
@@ -63,6 +65,15 @@ static inline void frame_mark_set(uint8_t *mark, enum frame_mark value)
     /* relaxed: as above; a zone's lock orders the rest */
     __atomic_store_n(mark,
                      (uint8_t)((frame_mark_byte(mark) & MARK_FLAGS) | value),
+                     __ATOMIC_RELAXED);
+}
+
+/* Under the lock. */
+static inline void frame_mark_set_part(uint8_t *mark, bool part)
+{
+    uint8_t others = frame_mark_byte(mark) & (uint8_t)~MARK_PART;
+
+    __atomic_store_n(mark, (uint8_t)(others | (part ? MARK_PART : 0)),
                      __ATOMIC_RELAXED);
 }
 

@@ -92,6 +92,7 @@ enum mm_error frame_zone_put(struct frame_place place, paddr_t frame)
         return frame_zone_why_not(place, frame);
     enum frame_size size = (enum frame_size)(mark - MARK_4K);
     frame_mark_set(place.mark, MARK_NONE);
+    frame_mark_set_part(place.mark, false);
     frame_zone_return(place.zone, place.number, size);
     if (place.zone->to_retire != 0)
         retire_broken(place, UINT32_C(1) << 9 * size);

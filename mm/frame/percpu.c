@@ -156,15 +156,20 @@ static inline bool keep_in_block(struct frame_block *block, uint64_t n)
 static __attribute__((noinline)) bool
 keep_rarely(struct frame_cpu *cpu, paddr_t frame, uint8_t *mark, uint8_t found)
 {
-    if (found == MARK_4K && frame_flush(cpu))
-        cpu->ring[(cpu->ring_begin + cpu->ring_count++) % FRAME_RING] = frame;
-    else if (found == MARK_2M &&
-             (cpu->large_count < cpu->large_room || frame_flush_large(cpu)))
-        cpu->large[cpu->large_count++] = frame;
-    else
+    if (found != MARK_4K && found != MARK_2M)
         return false;
-    clear_mark(mark);
-    return true;
+    clear_mark(mark); /* first, for a handler may come meanwhile */
+    if (found == MARK_4K && frame_flush(cpu)) {
+        cpu->ring[(cpu->ring_begin + cpu->ring_count++) % FRAME_RING] = frame;
+        return true;
+    }
+    if (found == MARK_2M &&
+        (cpu->large_count < cpu->large_room || frame_flush_large(cpu))) {
+        cpu->large[cpu->large_count++] = frame;
+        return true;
+    }
+    hand_out(frame, mark, (enum frame_size)(found - MARK_4K));
+    return false;
 }
 
 /* In the section: a frame of a zone near, into what the CPU keeps.  False, and
@@ -188,8 +193,8 @@ static inline __attribute__((always_inline)) bool keep(struct frame_cpu *cpu,
     if (__builtin_expect(found != MARK_4K || cpu->ring_count >= cpu->ring_room,
                          0))
         return keep_rarely(cpu, frame, mark, found);
-    cpu->ring[(cpu->ring_begin + cpu->ring_count++) % FRAME_RING] = frame;
     clear_mark(mark);
+    cpu->ring[(cpu->ring_begin + cpu->ring_count++) % FRAME_RING] = frame;
     return true;
 }
 

@@ -47,8 +47,9 @@
  * A turn with its things at the end of its way through the trees looks after
  * them: fills some, and frees what is too much.
  *
- * After a gathering CPUs keep nothing for FRAME_SCARCE calls each that would
- * want to: so who shares the last frames need not gather for every one.
+ * After a search that had to gather CPUs keep nothing for FRAME_SCARCE calls
+ * that would want to: so who shares the last frames need not gather for every
+ * one.
  */
 #ifndef MM_FRAME_PERCPU_H
 #define MM_FRAME_PERCPU_H

@@ -355,8 +355,7 @@ bool frame_give_back(const struct frame_turn *turn, struct frame_cpu *cpu)
     all &= flush_large(turn, cpu, cpu->large_count);
     for (unsigned s = 0; s < FRAME_SLOTS; s++)
         all &= drain(turn, &cpu->slot[s]);
-    cpu->ring_room = cpu->large_room = cpu->from_ring = 0;
-    cpu->scarce = FRAME_SCARCE;
+    cpu->from_ring = 0;
     slots_have_changed(cpu, true);
     return all;
 }

@@ -114,6 +114,19 @@ enum frame_gathered frame_turn_gather(struct frame_turn *turn)
     return all ? FRAME_GATHERED_ALL : FRAME_GATHERED_SOME;
 }
 
+/* One that was late and has left its section since cannot come back either. */
+void frame_turn_save(struct frame_turn *turn)
+{
+    (void)turn;
+    for (unsigned c = 0; c < frame_cpus.count; c++) {
+        struct frame_cpu *cpu = &frame_cpus.cpu[c];
+        if (__atomic_load_n(&cpu->section.busy, __ATOMIC_ACQUIRE) == 1)
+            continue;
+        cpu->ring_room = cpu->large_room = 0;
+        cpu->scarce = FRAME_SCARCE;
+    }
+}
+
 void frame_turn_release(struct frame_turn *turn)
 {
     (void)turn;

@@ -82,6 +82,11 @@ void frame_turn_release(struct frame_turn *turn)
     (void)turn;
 }
 
+void frame_turn_save(struct frame_turn *turn)
+{
+    (void)turn;
+}
+
 bool frame_turn_is_all_in_trees(void)
 {
     return true;

@@ -19,17 +19,35 @@ static enum mm_error gather(struct frame_turn *turn)
 
 /* ---- Broken memory ---- */
 
+/* The mark of the held frame that a 4K is, or is a part of. */
+static uint8_t *mark_of_held(struct frame_place place)
+{
+    switch (frame_tree_state(&place.zone->tree, place.number)) {
+    case FRAME_HELD_2M:
+        return place.mark - place.number % FRAMES_PER_2M;
+    case FRAME_HELD_1G:
+        return place.mark - place.number % FRAMES_PER_1G;
+    default:
+        return place.mark;
+    }
+}
+
+static bool add_flag(uint8_t *mark, uint8_t flag)
+{
+    uint8_t byte = frame_mark_byte(mark);
+    return frame_mark_swap(mark, byte, byte | flag);
+}
+
 /* Of a frame that is not available: when its holder frees it. */
 static enum mm_error retire_later(struct frame_place place)
 {
-    uint8_t mark = frame_mark_byte(place.mark);
-    if (mark & MARK_BROKEN)
+    uint8_t *whole = mark_of_held(place);
+    if (frame_mark_byte(place.mark) & MARK_BROKEN)
         return MM_STILL_HELD;
-    bool kept =
-        frame_mark_get(place.mark) == MARK_NONE &&
-        frame_tree_state(&place.zone->tree, place.number) == FRAME_HELD_4K;
     /* a handler may just put it aside, or have done so */
-    if (kept || !frame_mark_swap(place.mark, mark, mark | MARK_BROKEN))
+    if (frame_mark_get(whole) == MARK_NONE ||
+        (whole != place.mark && !add_flag(whole, MARK_PART)) ||
+        !add_flag(place.mark, MARK_BROKEN))
         return MM_BUSY;
     place.zone->to_retire++;
     return MM_STILL_HELD;

@@ -114,6 +114,7 @@ enum mm_error frame_search(struct frame_turn *turn, enum frame_size size,
     enum frame_gathered gathered = frame_turn_gather(turn);
     if (gathered == FRAME_GATHERED_NOT)
         return MM_BUSY;
+    frame_turn_save(turn);
     enum mm_error error = search_gathered(turn, size, attempt, context);
     frame_turn_release(turn);
     return error == MM_OUT_OF_MEMORY && gathered == FRAME_GATHERED_SOME

@@ -52,6 +52,10 @@ enum frame_gathered {
 enum frame_gathered frame_turn_gather(struct frame_turn *turn);
 void frame_turn_release(struct frame_turn *turn);
 
+/* After a gathering: those CPUs keep nothing for a while, for others look for
+ * it. */
+void frame_turn_save(struct frame_turn *turn);
+
 /* Whether no CPU keeps anything, as of a moment ago. */
 bool frame_turn_is_all_in_trees(void);
 

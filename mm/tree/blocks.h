@@ -1,7 +1,7 @@
 /* Blocks of a frame tree: the 4K frames of one 2M, many at once.
  *
  * A CPU that owns a 2M takes all of its available 4Ks in one step, hands them
- * out itself, and gives back what it has left in another (mm/frame/cpu.h).  To
+ * out itself, and gives back what it has left in another (mm/frame/percpu.h).  To
  * the tree they are held as 4Ks all that time.
  *
  * Each function is made of those of mm/tree/tree.h and of steps on one leaf

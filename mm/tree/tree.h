@@ -14,7 +14,7 @@
  *     available:             none of these
  *
  * Nothing here locks and nothing is global: a tree is one thread's at a time
- * (mm/frame/alloc.c sees to that).  All of it runs before any heap, and in interrupt
+ * (mm/frame/turn.h sees to that).  All of it runs before any heap, and in interrupt
  * handlers if they do not interrupt a call on the same tree.
  *
  * What the functions do is stated in ACSL, beside them, and proved for the

@@ -596,6 +596,154 @@ static void each_node_has_its_own(void **state)
     host_memory_node = NULL;
 }
 
+/* A part of a held large frame: when that one is freed, or the part is. */
+static void a_part_of_a_large_frame_is_retired(void **state)
+{
+    (void)state;
+    start(4 * GIB);
+    const enum frame_size sizes[] = {FRAME_2M, FRAME_1G};
+    for (unsigned i = 0; i < 4; i++) {
+        struct frame_stats before = stats();
+        enum frame_size size = sizes[i % 2];
+        paddr_t large = frame_alloc(size);
+        paddr_t bad[] = {large, large + 5 * SIZE_4K,
+                         large + frame_bytes(size) - SIZE_4K};
+        for (unsigned k = 0; k < 3; k++) {
+            assert_int_equal(frame_retire(bad[k]), MM_STILL_HELD);
+            assert_int_equal(frame_retire(bad[k]), MM_STILL_HELD);
+        }
+        assert_int_equal(frame_free(bad[1]), MM_INSIDE_LARGER);
+        if (i >= 2) {
+            assert_int_equal(frame_split(large), MM_OK);
+            for (uint64_t at = 0; at < frame_bytes(size);
+                 at += frame_bytes(size - 1))
+                assert_int_equal(frame_free(large + at), MM_OK);
+        } else {
+            assert_int_equal(frame_free(large), MM_OK);
+        }
+        struct frame_stats after = stats();
+        assert_int_equal(after.to_retire, 0);
+        assert_int_equal(after.retired, before.retired + 3);
+        assert_int_equal(after.free_bytes, before.free_bytes - 3 * SIZE_4K);
+        for (unsigned k = 0; k < 3; k++) {
+            assert_int_equal(frame_free(bad[k]), MM_RESERVED);
+            assert_int_equal(frame_reserve(bad[k], FRAME_4K), MM_RESERVED);
+            assert_int_equal(frame_remove_range(bad[k], bad[k] + SIZE_4K),
+                             MM_RESERVED);
+        }
+        assert_true(frame_check());
+    }
+}
+
+/* As many as there are, in any order with other frees. */
+static void very_many_are_retired(void **state)
+{
+    (void)state;
+    start(64 * MIB);
+    uint64_t before = stats().free_bytes;
+    paddr_t frames[300];
+    for (unsigned i = 0; i < 300; i++)
+        frames[i] = frame_alloc(FRAME_4K);
+    for (unsigned i = 0; i < 300; i += 3)
+        assert_int_equal(frame_retire(frames[i]), MM_STILL_HELD);
+    for (unsigned i = 0; i < 300; i++)
+        assert_int_equal(frame_free(frames[(i * 7 + 2) % 300]), MM_OK);
+    struct frame_stats after = stats();
+    assert_int_equal(after.retired, 100);
+    assert_int_equal(after.to_retire, 0);
+    assert_int_equal(after.free_bytes, before - 100 * SIZE_4K);
+    for (paddr_t frame; (frame = frame_alloc(FRAME_4K)) != PADDR_NONE;)
+        for (unsigned i = 0; i < 300; i += 3)
+            assert_int_not_equal(frame, frames[i]);
+    assert_true(frame_check());
+}
+
+/* What was removed comes back in parts, in any order, and can go again. */
+static void parts_of_a_removed_range_come_back(void **state)
+{
+    (void)state;
+    start(3 * GIB);
+    struct frame_stats before = stats();
+    paddr_t from = GIB + 6 * MIB - SIZE_4K, to = GIB + 20 * MIB;
+    assert_int_equal(frame_remove_range(from, to), MM_OK);
+    assert_int_equal(frame_add_range(GIB + 9 * MIB, GIB + 12 * MIB), MM_OK);
+    assert_int_equal(stats().free_bytes,
+                     before.free_bytes - (to - from) + 3 * MIB);
+    assert_int_equal(frame_add_range(from, to), MM_OVERLAP);
+    assert_int_equal(frame_reserve(GIB + 9 * MIB, FRAME_4K), MM_OK);
+    assert_int_equal(frame_free(GIB + 9 * MIB), MM_OK);
+    assert_int_equal(frame_free(GIB + 8 * MIB), MM_RESERVED);
+    assert_int_equal(frame_retire(GIB + 11 * MIB), MM_OK);
+    assert_int_equal(frame_remove_range(GIB + 9 * MIB, GIB + 11 * MIB), MM_OK);
+    assert_int_equal(frame_add_range(GIB + 9 * MIB, GIB + 11 * MIB + SIZE_4K),
+                     MM_OVERLAP); /* it ends in what is retired */
+    assert_int_equal(frame_add_range(GIB + 9 * MIB, GIB + 11 * MIB), MM_OK);
+    assert_int_equal(frame_add_range(from, GIB + 9 * MIB), MM_OK);
+    assert_int_equal(frame_add_range(GIB + 12 * MIB, to), MM_OK);
+    struct frame_stats after = stats();
+    assert_int_equal(after.free_bytes, before.free_bytes - SIZE_4K);
+    assert_int_equal(after.managed_bytes, before.managed_bytes - SIZE_4K);
+    assert_true(frame_check());
+}
+
+/* Two ranges in one new GiB: the first one, which brought the metadata, stays
+ * as long as the second is there. */
+static void two_ranges_share_a_new_gib(void **state)
+{
+    (void)state;
+    start(64 * MIB);
+    assert_non_null(host_map_at(7 * GIB, 2 * MIB));
+    struct frame_stats before = stats();
+    paddr_t middle = 7 * GIB + 64 * MIB, end = 7 * GIB + 128 * MIB, frame;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(frame_add_range(7 * GIB, middle), MM_OK);
+        assert_int_equal(frame_add_range(middle, end), MM_OK);
+        assert_int_equal(frame_reserve(middle + SIZE_4K, FRAME_4K), MM_OK);
+        assert_int_equal(frame_remove_range(7 * GIB, middle), MM_NOT_FREE);
+        assert_int_equal(frame_free(middle + SIZE_4K), MM_OK);
+        assert_int_equal(frame_remove_range(7 * GIB, middle), MM_NOT_FREE);
+        frame = frame_alloc(FRAME_2M);
+        assert_int_equal(frame_free(frame), MM_OK);
+        assert_int_equal(frame_remove_range(middle, end), MM_OK);
+        assert_int_equal(frame_remove_range(7 * GIB, middle), MM_OK);
+        assert_int_equal(frame_free(middle), MM_OUT_OF_RANGE);
+        check_same(before);
+    }
+    /* nobody reads or writes what has gone */
+    unsigned char *gone = phys_to_virt(7 * GIB);
+    memset(gone, 0xa5, 2 * MIB);
+    paddr_t run;
+    while (frame_alloc_run(FRAME_RUN_ORDER, &run) == MM_OK)
+        assert_true(run < 64 * MIB);
+    while ((frame = frame_alloc(FRAME_4K)) != PADDR_NONE)
+        assert_true(frame < 64 * MIB);
+    assert_int_equal(frame_state(7 * GIB + SIZE_4K), FRAME_OUTSIDE);
+    assert_true(frame_check());
+    for (unsigned i = 0; i < 2 * MIB; i++)
+        assert_int_equal(gone[i], 0xa5);
+}
+
+/* The first MiB is freed also where its GiB has no other RAM. */
+static void the_first_mib_needs_no_other_ram(void **state)
+{
+    (void)state;
+    paddr_t frame;
+    memory_map_init(&map, 46);
+    host_cpu_count = 1;
+    assert_int_equal(memory_map_add(&map, 0, MIB, MEMORY_LOW), MM_OK);
+    assert_non_null(host_map_at(4 * GIB, 4 * MIB));
+    assert_int_equal(memory_map_add(&map, 4 * GIB, 4 * MIB, MEMORY_USABLE),
+                     MM_OK);
+    assert_int_equal(frame_init(&map, 5 * GIB), MM_OK);
+    assert_int_equal(frame_alloc_below(FRAME_4K, MIB, &frame), MM_OK);
+    assert_int_equal(frame, SIZE_4K);
+    assert_int_equal(frame_free(frame), MM_OK);
+    assert_int_equal(frame_free(frame), MM_NOT_HELD);
+    assert_int_equal(frame_free(frame + 1), MM_MISALIGNED);
+    assert_int_equal(frame_free(0), MM_RESERVED);
+    assert_int_equal(frame_free(MIB), MM_OUT_OF_RANGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -610,6 +758,11 @@ int main(void)
         cmocka_unit_test(zeroed_frames_are),
         cmocka_unit_test(a_free_frame_is_retired_at_once),
         cmocka_unit_test(a_held_frame_is_retired_when_it_is_freed),
+        cmocka_unit_test(a_part_of_a_large_frame_is_retired),
+        cmocka_unit_test(very_many_are_retired),
+        cmocka_unit_test(parts_of_a_removed_range_come_back),
+        cmocka_unit_test(two_ranges_share_a_new_gib),
+        cmocka_unit_test(the_first_mib_needs_no_other_ram),
         cmocka_unit_test(a_reserved_range_is_added),
         cmocka_unit_test(a_free_range_is_taken_back),
         cmocka_unit_test(a_part_of_a_gib_is_added_and_taken_back),
