@@ -259,6 +259,29 @@ LAYER_TESTS := $(addprefix $(BUILD)/$(OTHER_FRAMES)/host/,test_frame \
 $(LAYER_TESTS):
 	$(Q)$(MAKE) -s FRAMES=$(OTHER_FRAMES) BUILD=$(BUILD)/$(OTHER_FRAMES) $@
 
+# The explorer runs the frame layer on a machine whose every switch it decides.
+EXPLORE_CFLAGS := -std=gnu11 -O2 -g -DPLATFORM_THREADS \
+    -DCPU_SECTION_PATIENCE=200 -DCPU_LOCK_PATIENCE=200 $(WARNINGS)
+EXPLORED := $(filter-out $(OTHER_LAYERS),$(wildcard mm/cpu/*.c mm/frame/*.c \
+    mm/tree/*.c mm/map/*.c)) mm/error.c
+EXPLORE_OBJECTS := $(patsubst %,$(BUILD)/explore/%.o,$(EXPLORED) \
+    $(wildcard tests/explore/*.c) tests/host/platform.c)
+$(patsubst %,$(BUILD)/explore/%.o,$(EXPLORED)): \
+    EXPLORE_CFLAGS += -include tests/explore/hooks.h
+
+$(BUILD)/explore/%.c.o: %.c Makefile | $(BUILD)/need-test
+	@mkdir -p $(@D)
+	$(call say,HOST,$<)
+	$(Q)$(CC) $(EXPLORE_CFLAGS) -I. -MMD -MP -c $< -o $@
+
+$(BUILD)/explore/explore: $(EXPLORE_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(EXPLORE_CFLAGS) $^ -o $@ -lcmocka
+
+.PHONY: explore
+explore: $(BUILD)/explore/explore
+	@$<
+
 # What is said of the sources and the book, and of the ISO in QEMU.
 HOUSE_TESTS := $(sort $(wildcard tests/house/*.t))
 BOOT_TESTS := $(sort $(wildcard tests/boot/*.t))
@@ -266,6 +289,7 @@ BOOT_TESTS := $(sort $(wildcard tests/boot/*.t))
 # The fuzzers' sources are only compiled here, so that they stay compilable.
 .PHONY: test
 test: $(BUILD)/copse.iso $(HOST_TESTS) $(TSAN_TESTS) $(LAYER_TESTS) \
+    $(BUILD)/explore/explore \
     $(call host-objects,$(FUZZ_SOURCES)) | $(BUILD)/need-test
 	@BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP PERL5LIB=tests/boot \
 	    ASAN_OPTIONS=detect_leaks=1 \
@@ -465,4 +489,4 @@ help:
 
 -include $(OBJECTS:.o=.d) $(shell find $(BUILD)/host/obj $(BUILD)/tsan/obj \
     $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)
--include $(BENCH_OBJECTS:.o=.d)
+-include $(BENCH_OBJECTS:.o=.d) $(EXPLORE_OBJECTS:.o=.d)

@@ -10,15 +10,17 @@ static inline void frame_zone_count_put(struct frame_zone *zone,
                                         uint64_t frames)
 {
     /* relaxed, here and below: the lock orders those who count */
-    __atomic_store_n(&zone->free_frames, zone->free_frames + frames,
+    __atomic_store_n(&zone->free_frames, frame_zone_free(zone) + frames,
                      __ATOMIC_RELAXED);
-    __atomic_store_n(&zone->puts, zone->puts + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&zone->puts,
+                     __atomic_load_n(&zone->puts, __ATOMIC_RELAXED) + 1,
+                     __ATOMIC_RELAXED);
 }
 
 static inline void frame_zone_count_taken(struct frame_zone *zone,
                                           uint64_t frames)
 {
-    __atomic_store_n(&zone->free_frames, zone->free_frames - frames,
+    __atomic_store_n(&zone->free_frames, frame_zone_free(zone) - frames,
                      __ATOMIC_RELAXED);
 }
 

@@ -28,7 +28,7 @@ static paddr_t pop_ring(struct frame_cpu *cpu)
 static inline paddr_t pop_word(struct frame_block *block, uint64_t bits)
 {
     unsigned n = word_lowest(bits);
-    *block->word = bits & (bits - 1);
+    frame_word_set(block->word, bits & (bits - 1));
     return hand_out(block->word_base + n * SIZE_4K, block->word_mark + n,
                     FRAME_4K);
 }
@@ -47,13 +47,13 @@ static __attribute__((noinline)) paddr_t pop_next(struct frame_cpu *cpu)
             return pop_ring(cpu);
     }
     frame_block_use(block, set512_lowest(&block->free) / SET512_WORD_BITS);
-    return pop_word(block, *block->word);
+    return pop_word(block, frame_word_get(block->word));
 }
 
 /* In the section: a 4K that the CPU keeps, or PADDR_NONE. */
 static inline paddr_t pop_4k(struct frame_cpu *cpu)
 {
-    uint64_t bits = *cpu->block.word;
+    uint64_t bits = frame_word_get(cpu->block.word);
     return __builtin_expect(bits != 0, 1) ? pop_word(&cpu->block, bits)
                                           : pop_next(cpu);
 }
@@ -145,8 +145,9 @@ static inline bool keep_in_block(struct frame_block *block, uint64_t n)
     if (__builtin_expect(frame_mark_byte(&block->mark[n]) != MARK_4K, 0))
         return false;
     clear_mark(&block->mark[n]);
-    block->free.words[n / SET512_WORD_BITS] |= UINT64_C(1)
-                                               << n % SET512_WORD_BITS;
+    uint64_t *word = &block->free.words[n / SET512_WORD_BITS];
+    frame_word_set(word, frame_word_get(word) | UINT64_C(1)
+                                                    << n % SET512_WORD_BITS);
     return true;
 }
 

@@ -132,6 +132,18 @@ static inline bool frame_is_near(const struct frame_cpu *cpu, unsigned zone)
     return (uint16_t)(zone - cpu->home.first) < cpu->home.count;
 }
 
+/* A word of the block's set. */
+static inline uint64_t frame_word_get(const uint64_t *word)
+{
+    /* relaxed, twice: for its CPU, in the section */
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void frame_word_set(uint64_t *word, uint64_t bits)
+{
+    __atomic_store_n(word, bits, __ATOMIC_RELAXED);
+}
+
 /* The word of the block's set where 4Ks come from now. */
 static inline void frame_block_use(struct frame_block *block, unsigned word)
 {

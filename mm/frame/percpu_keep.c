@@ -12,6 +12,12 @@ static struct frame_turn turn_of(struct frame_cpu *cpu)
                                .home = &cpu->home};
 }
 
+static void slots_have_changed(struct frame_cpu *cpu, bool changed)
+{
+    /* relaxed: for calls of this CPU */
+    __atomic_store_n(&cpu->slots_changed, changed, __ATOMIC_RELAXED);
+}
+
 /* ---- 4Ks to have ---- */
 
 /* With the zone's lock: what is available in 2M number i, which is split, is
@@ -34,7 +40,7 @@ static void fill_block(struct frame_cpu *cpu, struct frame_zone *zone,
     cpu->near_next = frame_tree_next_split(&zone->tree, i + 1);
     if (cpu->near_next != BLOCK_NONE)
         __builtin_prefetch(&zone->tree.free_4k[cpu->near_next], 1);
-    cpu->slots_changed = true; /* some may lack a frame */
+    slots_have_changed(cpu, true); /* some may lack a frame */
 }
 
 /* With the zone's lock: the 2M that is split and comes next, or BLOCK_NONE. */
@@ -242,12 +248,6 @@ static paddr_t slot_get(paddr_t *slot)
 static enum frame_size size_of(paddr_t entry)
 {
     return (enum frame_size)(entry % SIZE_4K);
-}
-
-static void slots_have_changed(struct frame_cpu *cpu, bool changed)
-{
-    /* relaxed: for calls of this CPU */
-    __atomic_store_n(&cpu->slots_changed, changed, __ATOMIC_RELAXED);
 }
 
 paddr_t frame_slot_take(struct frame_cpu *cpu, enum frame_size size)
