@@ -16,18 +16,21 @@
  *
  * The words that CPUs share, and who changes them:
  *
- *   section.busy     its CPU alone: 0 -> 1 at the begin of a call, -> 2 for
- * what is left of one that leaves its CPU's things alone, -> 0 at its end.  A
- * handler that finds it not 0 is nested section.stopped  0 -> 1 -> 0 by who has
- * the gather lock block, ring,     their CPU in its section (busy is 1); or who
- * has the gather large            lock, stopped them, and saw busy not 1 after
- * the fence slots            by one exchange or compare-and-swap each, whoever
- * it is a zone, its tree under the zone's lock marks            as mark.h says
+ *   - section.busy: its CPU alone.  0 to 1 at the begin of a call, to 2 for
+ *     what is left of one that leaves its CPU's things alone (its hands are
+ *     off them), to 0 at its end.  A handler that finds it not 0 is nested.
+ *   - section.stopped: 0 to 1 to 0 by who has the gather lock.
+ *   - block, ring, large: their CPU in its section (busy is 1); or who has
+ *     the gather lock, has stopped that CPU, and saw after a fence on every
+ *     CPU that busy is not 1.
+ *   - slots: whoever it is, by one exchange or compare-and-swap each.
+ *   - a zone and its tree: who has the zone's lock.
+ *   - marks: as mark.h says.
  *
  * Who waits for whom:
  *
  *   - a zone's lock: turns in their section, turns with their hands off, and
- * the one with the gather lock.  Who has a zone's lock waits for nothing.
+ *     the one with the gather lock.  Who has a zone's lock waits for nothing.
  *   - the gather lock: only turns with their hands off, without a zone's lock.
  *   - leaving sections: only who has the gather lock, and no zone's.  Who is in
  *     a section waits for zones' locks only.
